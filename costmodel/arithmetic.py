@@ -1,0 +1,192 @@
+"""The few operations that must know whether a quantity is a number or a symbol.
+
+Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
+left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
+functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size` and `at_least_one`:
+`costmodel.symbols` keeps them exact, `costmodel.polynomial` relaxes them away.
+"""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+from importlib import import_module
+from typing import Any
+
+from costmodel.errors import CostModelError
+
+#: A size or a count: an int, or an expression of some algebra (sympy's, by default).
+Dim = Any
+
+MAX_ALPHA = 4
+_MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
+
+
+def is_symbolic(value: Dim) -> bool:
+    """Whether `value` is an expression rather than a number."""
+    return hasattr(value, "free_symbols")
+
+
+def _algebra(value: Dim) -> Any:
+    """The algebra of a symbolic `value`; imported only now, since sympy is slow to load."""
+    return import_module(getattr(value, "algebra", "costmodel.symbols"))
+
+
+def rational(value: Any, name: str) -> Fraction:
+    """The exact number a user meant: 0.1 is 1/10, and "192/224" and "6/7" are ratios.
+
+    >>> rational(0.1, "alpha"), rational("192/224", "rho")
+    (Fraction(1, 10), Fraction(6, 7))
+    """
+    text = str(value).strip().lower()
+    try:
+        if isinstance(value, bool) or abs(int(text.partition("e")[2] or 0)) > _MAX_EXPONENT:
+            raise ValueError
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        message = f"{name} must be a number or a ratio such as 6/7, got {value!r}"
+        raise CostModelError(message) from None
+
+
+def width_multiplier(alpha: Any) -> Dim:
+    """α as a Fraction in (0, 4], or the symbol it is.
+
+    >>> width_multiplier(0.75)
+    Fraction(3, 4)
+    """
+    if is_symbolic(alpha):
+        return alpha
+    value = rational(alpha, "alpha")
+    if not 0 < value <= MAX_ALPHA:
+        message = f"alpha must be in (0, {MAX_ALPHA}], got {alpha}"
+        raise CostModelError(message)
+    return value
+
+
+def resolution_multiplier(rho: Any) -> Dim:
+    """ρ as a positive Fraction, or the symbol it is.
+
+    >>> resolution_multiplier("6/7")
+    Fraction(6, 7)
+    """
+    if is_symbolic(rho):
+        return rho
+    value = rational(rho, "rho")
+    if value <= 0:
+        message = f"rho must be greater than 0, got {rho}"
+        raise CostModelError(message)
+    return value
+
+
+def ceil_div(size: Dim, stride: int) -> Dim:
+    """⌈size / stride⌉, the number of positions of a window that moves by `stride`.
+
+    >>> ceil_div(225, 2)
+    113
+    """
+    if is_symbolic(size):
+        return _algebra(size).ceil_div(size, stride)
+    return -(-size // stride)
+
+
+def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
+    """Positions of a pooling window in torch's ceil_mode, for span = D + 2p − d(k − 1) − 1.
+
+    min(⌈span / stride⌉ + 1, ⌈padded / stride⌉): a last window may hang over the end, but must
+    start within the input or its left padding (padded = D + p).
+
+    >>> ceil_mode_size(112 - 3, 112, 2)
+    56
+    """
+    for size in (span, padded):
+        if is_symbolic(size):
+            return _algebra(size).ceil_mode_size(span, padded, stride)
+    return min(-(-span // stride) + 1, -(-padded // stride))
+
+
+def exact_div(whole: Dim, parts: Dim) -> Dim | None:
+    """Whole / parts; None where they are numbers and the division leaves a remainder.
+
+    >>> exact_div(32, 4), exact_div(30, 4)
+    (8, None)
+    """
+    if is_symbolic(whole) or is_symbolic(parts):
+        return whole / parts
+    quotient, remainder = divmod(whole, parts)
+    return None if remainder else quotient
+
+
+def at_least_one(alpha: Dim) -> Dim:
+    """max(1, α), for a width that grows with α but never shrinks."""
+    return _algebra(alpha).at_least_one(alpha) if is_symbolic(alpha) else max(Fraction(1), alpha)
+
+
+def round_size(size: Dim, rho: Dim) -> Dim:
+    """The resolution a multiplier ρ sets: size·ρ to the nearest integer, halves to even.
+
+    >>> round_size(224, Fraction("0.857")), round_size(224, Fraction("0.571"))
+    (192, 128)
+    """
+    for value in (rho, size):
+        if is_symbolic(value):
+            return _algebra(value).round_size(size, rho)
+    return round(size * rho)
+
+
+def rounding_divisor(rounding: str) -> int | None:
+    """The policy behind a name: None for `exact`, 1 for `floor`, n for `divisible(n)`.
+
+    >>> rounding_divisor("divisible(8)")
+    8
+    """
+    if rounding in {"exact", "floor"}:
+        return 1 if rounding == "floor" else None
+    kind, _, rest = rounding.partition("(")
+    digits = rest.removesuffix(")")
+    if kind == "divisible" and rest.endswith(")") and digits.isdecimal() and int(digits) > 0:
+        return int(digits)
+    message = f"rounding must be floor, exact or divisible(N), got {rounding!r}"
+    raise CostModelError(message)
+
+
+def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:
+    """α·count as a whole number of channels, under the policy `rounding_divisor` names.
+
+    - 1, `floor`: max(⌊α·count⌋, min(8, count)), as TF-slim's MobileNetV1 has it;
+    - n, `divisible(n)`: the nearest multiple of n, at least n, never under 90 % of α·count
+      (MobileNetV2 and V3's `_make_divisible`);
+    - None, `exact`: α·count as it is, an error where that is no whole number.
+
+    The result is a multiple of `groups`, so that every consumer's channels divide.
+
+    >>> scale_channels(32, Fraction(35, 100), 1), scale_channels(32, Fraction(35, 100), 8)
+    (11, 16)
+    """
+    for value in (alpha, count):
+        if is_symbolic(value):
+            return _algebra(value).scale_channels(count, alpha, divisor, groups)
+    if divisor is None:
+        return _whole(count * alpha, groups)
+    if divisor == 1:
+        return _floor(count, alpha, groups)
+    return _divisible(count * alpha, math.lcm(divisor, groups))
+
+
+def _whole(scaled: Fraction, groups: int) -> int:
+    if scaled.denominator != 1 or scaled.numerator % groups:
+        message = (
+            f"exact rounding gives {scaled} channels, and a network has a whole multiple of "
+            f"{groups}; choose floor or divisible(8)"
+        )
+        raise CostModelError(message)
+    return scaled.numerator
+
+
+def _floor(count: int, alpha: Fraction, groups: int) -> int:
+    down = count * alpha.numerator // (alpha.denominator * groups)
+    return groups * max(down, -(-min(8, count) // groups))
+
+
+def _divisible(scaled: Fraction, divisor: int) -> int:
+    nearest = max(divisor, math.floor(scaled / divisor + Fraction(1, 2)) * divisor)
+    return nearest if 10 * nearest >= 9 * scaled else nearest + divisor

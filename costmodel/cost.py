@@ -1,0 +1,115 @@
+"""Costs: a small monoid, of layers and of networks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING
+
+from costmodel.arithmetic import Dim, is_symbolic
+from costmodel.errors import CostModelError
+from costmodel.lower import Lowered, lower
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from costmodel.network import Network
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a layer or a network costs; costs add up, and `Cost()` is nothing.
+
+    `params` counts shared parameters once, `macs` the multiply–accumulates (a paper's
+    mult-adds), `activations` the elements of convolution and linear outputs. `unknown` names
+    the layers no rule knows: then every figure is a lower bound.
+
+    >>> Cost(params=10, macs=100) + Cost(macs=1)
+    Cost(params=10, macs=101, activations=0)
+    """
+
+    params: Dim = 0
+    macs: Dim = 0
+    activations: Dim = 0
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def flops(self) -> Dim:
+        """2 · macs: a multiplication and an addition each."""
+        return 2 * self.macs
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.params + other.params,
+            self.macs + other.macs,
+            self.activations + other.activations,
+            self.unknown + other.unknown,
+        )
+
+    def map(self, function: Callable[[Dim], Dim]) -> Cost:
+        """The cost with a function applied to each quantity, as `relax`."""
+        return replace(
+            self,
+            params=function(self.params),
+            macs=function(self.macs),
+            activations=function(self.activations),
+        )
+
+    def _quantities(self) -> dict[str, Dim]:
+        return {"params": self.params, "macs": self.macs, "activations": self.activations}
+
+    def __repr__(self) -> str:
+        bound = "≥" if self.unknown else ""
+        parts = [f"{name}={bound}{value}" for name, value in self._quantities().items()]
+        parts += [f"unknown={self.unknown}"] * bool(self.unknown)
+        return f"Cost({', '.join(parts)})"
+
+    def _repr_latex_(self) -> str | None:
+        """The formulas, where there are any, for Jupyter."""
+        if not any(map(is_symbolic, self._quantities().values())):
+            return None
+        import sympy  # noqa: PLC0415 - only where there is a symbol
+
+        lines = [rf"\text{{{n}}} &= {sympy.latex(v)}" for n, v in self._quantities().items()]
+        return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
+
+    def _repr_html_(self) -> str | None:
+        """A table of the numbers, for Jupyter."""
+        if any(map(is_symbolic, self._quantities().values())):
+            return None
+        bound = "≥ " if self.unknown else ""
+        cells = "".join(
+            f"<tr><th>{name}</th><td>{bound}{value:,}</td></tr>"
+            for name, value in self._quantities().items()
+        )
+        unknown = f"<p>unknown: {escape(', '.join(self.unknown))}</p>" if self.unknown else ""
+        return f"<table>{cells}</table>{unknown}"
+
+
+def layer_cost(lowered: Lowered) -> Cost:
+    """The cost of one lowered layer; parameters it shares are its owner's."""
+    nests = lowered.nests
+    return Cost(
+        sum(parameter.count for parameter in lowered.parameters),
+        sum(nest.macs for nest in nests),
+        sum(nest.outputs for nest in nests),
+        (lowered.layer.name,) if lowered.bodies is None else (),
+    )
+
+
+def cost(network: Network, *, strict: bool = False) -> Cost:
+    """The cost of a network: the sum over its layers.
+
+    MACs are K²·C_in·C_out·H·W for a standard convolution, and so on (`costmodel.nest`).
+
+    >>> from costmodel import mobilenet_v1, resize, widen
+    >>> cost(widen(resize(mobilenet_v1(), rho=0.857), alpha=0.75))
+    Cost(params=2585560, macs=239273472, activations=2783464)
+
+    With `strict`, a layer no rule knows raises CostModelError.
+    """
+    total = sum(map(layer_cost, lower(network)), Cost())
+    if strict and total.unknown:
+        message = f"no rule for {', '.join(total.unknown)}; register one or leave strict off"
+        raise CostModelError(message)
+    return total

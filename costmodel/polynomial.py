@@ -1,0 +1,143 @@
+"""Polynomials in α and ρ: the relaxed algebra, for closed forms without loading sympy.
+
+Loading sympy takes longer than everything else `costmodel report` does, and a closed form needs
+only sums and products. Exponents may be negative, coefficients are rational. As an algebra it
+drops every rounding, so that a network widened by `ALPHA` and resized by `RHO` costs what
+`relax` makes of its exact expression (a test holds the two equal).
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import ClassVar
+
+from costmodel.arithmetic import Dim
+from costmodel.errors import CostModelError
+
+#: A monomial: (symbol, exponent) pairs, sorted.
+Powers = tuple[tuple[str, int], ...]
+
+
+class Polynomial:
+    """An immutable sum of rational coefficients times monomials.
+
+    >>> 3 * ALPHA * (ALPHA + 2)
+    Polynomial(3*alpha**2 + 6*alpha)
+    """
+
+    __slots__ = ("terms",)
+    algebra: ClassVar[str] = __name__
+
+    def __init__(self, terms: dict[Powers, Fraction]) -> None:
+        """Keep the terms that are not zero."""
+        self.terms = {powers: c for powers, c in terms.items() if c}
+
+    @property
+    def free_symbols(self) -> frozenset[str]:
+        """The symbols that occur."""
+        return frozenset(symbol for powers in self.terms for symbol, _ in powers)
+
+    def __add__(self, other: Dim) -> Polynomial:
+        terms = dict(self.terms)
+        for powers, coefficient in _terms(other).items():
+            terms[powers] = terms.get(powers, Fraction()) + coefficient
+        return Polynomial(terms)
+
+    def __mul__(self, other: Dim) -> Polynomial:
+        terms: dict[Powers, Fraction] = {}
+        for theirs, factor in _terms(other).items():
+            for ours, coefficient in self.terms.items():
+                powers = _times(ours, theirs)
+                terms[powers] = terms.get(powers, Fraction()) + coefficient * factor
+        return Polynomial(terms)
+
+    def __truediv__(self, other: Dim) -> Polynomial:
+        divisor = _terms(other)
+        if self.terms == divisor:
+            return Polynomial({(): Fraction(1)})
+        if len(divisor) != 1:
+            message = f"cannot divide {self} by {other}: no polynomial; use sympy's symbols"
+            raise CostModelError(message)
+        ((powers, coefficient),) = divisor.items()
+        inverse = tuple((symbol, -exponent) for symbol, exponent in powers)
+        return self * Polynomial({inverse: 1 / coefficient})
+
+    def __rtruediv__(self, other: Dim) -> Polynomial:
+        return Polynomial(_terms(other)) / self
+
+    def __neg__(self) -> Polynomial:
+        return self * -1
+
+    def __sub__(self, other: Dim) -> Polynomial:
+        return self + -other
+
+    def __rsub__(self, other: Dim) -> Polynomial:
+        return other + -self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Polynomial, int, Fraction)):
+            return NotImplemented
+        return self.terms == Polynomial(_terms(other)).terms
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.terms.items()))
+
+    def __repr__(self) -> str:
+        return f"Polynomial({self})"
+
+    def __str__(self) -> str:
+        """Python's and sympy's syntax, highest powers first."""
+        return " + ".join(
+            "*".join(
+                [str(c)] * (c != 1 or not powers)
+                + [symbol if e == 1 else f"{symbol}**{e}" for symbol, e in powers]
+            )
+            for powers, c in sorted(self.terms.items(), key=_degree)
+        ) or "0"
+
+
+def _degree(term: tuple[Powers, Fraction]) -> tuple[int, Powers]:
+    return -sum(exponent for _, exponent in term[0]), term[0]
+
+
+def _terms(value: Dim) -> dict[Powers, Fraction]:
+    return value.terms if isinstance(value, Polynomial) else {(): Fraction(value)}
+
+
+def _times(left: Powers, right: Powers) -> Powers:
+    powers = dict(left)
+    for symbol, exponent in right:
+        powers[symbol] = powers.get(symbol, 0) + exponent
+    return tuple(sorted((symbol, e) for symbol, e in powers.items() if e))
+
+
+ALPHA = Polynomial({(("alpha", 1),): Fraction(1)})
+RHO = Polynomial({(("rho", 1),): Fraction(1)})
+
+
+def ceil_div(size: Dim, stride: int) -> Dim:
+    """size / stride."""
+    return size / stride
+
+
+def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:  # noqa: ARG001
+    """span / stride + 1."""
+    return span / stride + 1
+
+
+def at_least_one(factor: Polynomial) -> Dim:
+    """max(1, α), which is no polynomial in α, as a symbol of its own."""
+    return Polynomial({((f"max(1, {factor})", 1),): Fraction(1)})
+
+
+def round_size(size: Dim, factor: Dim) -> Dim:
+    """Size · factor."""
+    return size * factor
+
+
+def scale_channels(count: Dim, factor: Dim, divisor: int | None, groups: int = 1) -> Dim:  # noqa: ARG001
+    """Count · factor."""
+    return count * factor
