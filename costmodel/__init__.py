@@ -36,3 +36,79 @@ from costmodel.shapes import Placed, infer, shape_rule
 from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
 __version__ = "0.1.0"
+
+#: What loads sympy, pandas or torch is imported when it is first asked for.
+_LAZY = {
+    "alpha": "symbols",
+    "rho": "symbols",
+    "relax": "symbols",
+    "table": "show.frame",
+    "formulas": "show.formula",
+    "closed_form": "show.formula",
+    "report": "report",
+    "crosscheck": "crosscheck",
+}
+
+__all__ = [
+    "SAME",
+    "ZOO",
+    "Activation",
+    "AdaptivePool",
+    "Add",
+    "AtLeast",
+    "BatchNorm",
+    "Concat",
+    "Conv",
+    "Cost",
+    "CostModelError",
+    "Elementwise",
+    "Fixed",
+    "Flatten",
+    "Input",
+    "Layer",
+    "Linear",
+    "LoopNest",
+    "Lowered",
+    "Network",
+    "Parameter",
+    "Placed",
+    "Pool",
+    "Times",
+    "alpha",
+    "closed_form",
+    "conv_mobilenet",
+    "cost",
+    "crosscheck",
+    "drop",
+    "formulas",
+    "infer",
+    "join",
+    "layer_cost",
+    "lower",
+    "lower_rule",
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "relax",
+    "report",
+    "resize",
+    "rho",
+    "separable_pairs",
+    "separate",
+    "shape_rule",
+    "table",
+    "widen",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is lazy; a submodule of the same name does not stand in its way."""
+    if name in _LAZY:
+        value = getattr(import_module(f"costmodel.{_LAZY[name]}"), name)
+        globals()[name] = value
+        return value
+    message = f"module 'costmodel' has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -39,13 +39,15 @@ def rational(value: Any, name: str) -> Fraction:
     (Fraction(1, 10), Fraction(6, 7))
     """
     text = str(value).strip().lower()
+    message = f"{name} must be a number or a ratio such as 6/7, got {value!r}"
     try:
-        if isinstance(value, bool) or abs(int(text.partition("e")[2] or 0)) > _MAX_EXPONENT:
-            raise ValueError
-        return Fraction(text)
+        exponent = abs(int(text.partition("e")[2] or 0))
+        number = Fraction(text) if exponent <= _MAX_EXPONENT else None
     except (ValueError, ZeroDivisionError):
-        message = f"{name} must be a number or a ratio such as 6/7, got {value!r}"
-        raise CostModelError(message) from None
+        number = None
+    if number is None or isinstance(value, bool):
+        raise CostModelError(message)
+    return number
 
 
 def width_multiplier(alpha: Any) -> Dim:
@@ -84,7 +86,7 @@ def ceil_div(size: Dim, stride: int) -> Dim:
     >>> ceil_div(225, 2)
     113
     """
-    if is_symbolic(size):
+    if hasattr(size, "free_symbols"):  # as is_symbolic: this is a planner's inner loop
         return _algebra(size).ceil_div(size, stride)
     return -(-size // stride)
 

@@ -11,7 +11,7 @@ from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from costmodel.network import Network
 
@@ -68,7 +68,7 @@ class Cost:
         """The formulas, where there are any, for Jupyter."""
         if not any(map(is_symbolic, self._quantities().values())):
             return None
-        import sympy  # noqa: PLC0415 - only where there is a symbol
+        import sympy
 
         lines = [rf"\text{{{n}}} &= {sympy.latex(v)}" for n, v in self._quantities().items()]
         return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
@@ -88,13 +88,22 @@ class Cost:
 
 def layer_cost(lowered: Lowered) -> Cost:
     """The cost of one lowered layer; parameters it shares are its owner's."""
-    nests = lowered.nests
-    return Cost(
-        sum(parameter.count for parameter in lowered.parameters),
-        sum(nest.macs for nest in nests),
-        sum(nest.outputs for nest in nests),
-        (lowered.layer.name,) if lowered.bodies is None else (),
-    )
+    return _total((lowered,))
+
+
+def _total(layers: Iterable[Lowered]) -> Cost:
+    params = macs = activations = 0
+    unknown: tuple[str, ...] = ()
+    for layer, _, _, bodies, parameters in layers:
+        for parameter in parameters:
+            params += parameter.count
+        if bodies is None:
+            unknown += (layer.name,)
+            continue
+        for body in bodies:
+            macs += body.macs
+            activations += body.activations
+    return Cost(params, macs, activations, unknown)
 
 
 def cost(network: Network, *, strict: bool = False) -> Cost:
@@ -108,7 +117,7 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     With `strict`, a layer no rule knows raises CostModelError.
     """
-    total = sum(map(layer_cost, lower(network)), Cost())
+    total = _total(lower(network))
     if strict and total.unknown:
         message = f"no rule for {', '.join(total.unknown)}; register one or leave strict off"
         raise CostModelError(message)

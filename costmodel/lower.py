@@ -50,6 +50,11 @@ class Lowered(NamedTuple):
         return tuple(body for body in self.bodies or () if isinstance(body, LoopNest))
 
     @property
+    def elementwise(self) -> tuple[Elementwise, ...]:
+        """The bodies that do not."""
+        return tuple(body for body in self.bodies or () if isinstance(body, Elementwise))
+
+    @property
     def state(self) -> str:
         """Counted, free or unknown."""
         if self.bodies is None:
@@ -94,16 +99,16 @@ def _parameters(layer: Conv | Linear, weights: Dim, outputs: Dim) -> tuple[Param
 def _conv(layer: Conv, inputs: tuple[Shape, ...], output: Shape) -> Rule:
     (shape,) = inputs
     groups = count(layer.groups, shape, 1, {})
-    channels = exact_div(shape[1], groups), exact_div(output[1], groups)
-    for name, whole, part in zip(("in", "out"), (shape[1], output[1]), channels, strict=True):
-        if part is None:
-            message = (
-                f"{layer.name}: {name}_channels must be divisible by groups, got {whole} and "
-                f"{groups}"
-            )
-            raise CostModelError(message)
+    c, k = exact_div(shape[1], groups), exact_div(output[1], groups)
+    if c is None or k is None:
+        side, channels = ("in", shape[1]) if c is None else ("out", output[1])
+        message = (
+            f"{layer.name}: {side}_channels must be divisible by groups, got {channels} and "
+            f"{groups}; change one of them"
+        )
+        raise CostModelError(message)
     kernel = axes(layer.kernel, layer, len(output) - 2)
-    nest = LoopNest(output[0], groups, channels[1], channels[0], output[2:], kernel)
+    nest = LoopNest(output[0], groups, k, c, output[2:], kernel)
     return (nest,), _parameters(layer, nest.weights, output[1])
 
 
@@ -136,8 +141,7 @@ def _pool(layer: Pool, _inputs: tuple[Shape, ...], output: Shape) -> Rule:
 def _adaptive(layer: AdaptivePool, inputs: tuple[Shape, ...], output: Shape) -> Rule:
     # A window that divides evenly reads each input once; others overlap by one element.
     taps = prod(
-        _adaptive_taps(size, out)
-        for size, out in zip(inputs[0][2:], output[2:], strict=True)
+        _adaptive_taps(size, out) for size, out in zip(inputs[0][2:], output[2:], strict=True)
     )
     return (Elementwise(f"adaptive_{layer.kind}_pool", prod(output), taps),), ()
 

@@ -9,15 +9,14 @@ R = S = 1; linear: no spatial axes at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.arithmetic import Dim
+if TYPE_CHECKING:
+    from costmodel.arithmetic import Dim
 
 
-@dataclass(frozen=True, slots=True)
-class LoopNest:
+class LoopNest(NamedTuple):
     """The extents of one equation; `positions` are P, Q, … and `kernel` is R, S, ….
 
     `weighted` says whether the second operand is a weight or an activation (as in QKᵀ).
@@ -37,7 +36,7 @@ class LoopNest:
     @property
     def macs(self) -> Dim:
         """N·G·K·C·P·Q·R·S, taps that fall on padding included."""
-        return self.outputs * (self.c * prod(self.kernel))
+        return self.activations * self.c * prod(self.kernel)
 
     @property
     def weights(self) -> Dim:
@@ -45,7 +44,7 @@ class LoopNest:
         return self.g * self.k * self.c * prod(self.kernel) if self.weighted else 0
 
     @property
-    def outputs(self) -> Dim:
+    def activations(self) -> Dim:
         """N·G·K·P·Q."""
         return self.n * self.g * self.k * prod(self.positions)
 
@@ -67,6 +66,16 @@ class Elementwise(NamedTuple):
     operation: str
     outputs: Dim
     taps: Dim = 1
+
+    @property
+    def macs(self) -> int:
+        """None, by definition."""
+        return 0
+
+    @property
+    def activations(self) -> int:
+        """None: those of papers and tools are convolution and linear outputs alone."""
+        return 0
 
 
 Body = LoopNest | Elementwise

@@ -75,7 +75,7 @@ class Layer:
             object.__setattr__(self, attribute, self._checked(attribute, value))
 
     def evolve(self, **changes: Any) -> Self:
-        """A copy with other, already checked values: what rewrites use in a planner's inner loop."""
+        """A copy with other values, unchecked: for rewrites, in a planner's inner loop."""
         layer = object.__new__(type(self))
         layer.__dict__.update(self.__dict__, **changes)
         return layer
@@ -259,25 +259,32 @@ _RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
 
 
 class Rules(dict[type, Any]):
-    """One function per layer type; a subclass follows its base; a second rule is an error."""
+    """One function per layer type; a subclass follows its base; a second rule is an error.
+
+    The mapping itself remembers which rule each type met so far follows, or None.
+    """
+
+    def __init__(self) -> None:
+        """Begin without rules."""
+        self.registered: dict[type, Any] = {}
 
     def __call__(self, kind: type) -> Callable[[Any], Any]:
         """Decorate the rule of `kind`."""
 
         def register(rule: Any) -> Any:
-            if dict.__contains__(self, kind):
-                message = f"{kind.__name__} has a rule already"
+            if kind in self.registered:
+                message = f"{kind.__name__} has a rule already; register a subclass instead"
                 raise CostModelError(message)
-            self[kind] = rule
+            self.registered[kind] = rule
+            self.clear()
             return rule
 
         return register
 
     def __missing__(self, kind: type) -> Any:
-        for base in kind.__mro__[1:]:
-            if base in self:
-                return self[base]
-        return None
+        bases = (base for base in kind.__mro__ if base in self.registered)
+        self[kind] = self.registered.get(next(bases, kind))
+        return self[kind]
 
 
 @dataclass(frozen=True, repr=False)
@@ -335,17 +342,14 @@ class Network:
         """The network a JSON text describes; an error names the layer and the field."""
         try:
             data = json.loads(text)
-            name, layers = data["name"], data["layers"]
-            if set(data) != {"name", "layers"} or not isinstance(layers, list):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
-            why = f": {error}" if isinstance(error, json.JSONDecodeError) else ""
-            message = f'a network is JSON of the form {{"name": …, "layers": […]}}{why}'
+        except (ValueError, RecursionError) as error:
+            message = f"a network must be JSON text: {error}"
             raise CostModelError(message) from None
-        if not isinstance(name, str):
-            message = f"a network's name must be a text, got {name!r}"
-            raise CostModelError(message)
-        return cls(name, tuple(map(_layer_from, layers)))
+        match data:
+            case {"name": str(name), "layers": list(layers)} if len(data) == 2:  # noqa: PLR2004
+                return cls(name, tuple(map(_layer_from, layers)))
+        message = f'a network is {{"name": a text, "layers": a list}}, got {reprlib.repr(data)}'
+        raise CostModelError(message)
 
     def _repr_html_(self) -> str:
         """A table of the layers, for Jupyter."""
@@ -414,7 +418,6 @@ def _settings(layer: Layer) -> str:
 
 
 _COMMON = ("type", "name", "inputs")
-_RELATIONS = {kind.__name__.lower(): kind for kind in (Times, AtLeast, Fixed)}
 
 
 def _layer_dict(layer: Layer) -> dict[str, Any]:
@@ -430,8 +433,10 @@ def _encode(value: Any) -> Any:
     match value:
         case Times(factor, of):
             return {"times": factor} | ({"of": of} if of else {})
-        case AtLeast(count) | Fixed(count):
-            return {type(value).__name__.lower(): count}
+        case AtLeast(count):
+            return {"atleast": count}
+        case Fixed(count):
+            return {"fixed": count}
     return str(value)  # a symbolic size
 
 
@@ -449,7 +454,9 @@ def _layer_from(data: Mapping[str, Any]) -> Layer:
     name = data["name"]
     kind = types.get(data["type"]) if isinstance(data.get("type"), str) else None
     if kind is None:
-        message = f"{name}: type must be one of {', '.join(sorted(types))}, got {data.get('type')!r}"
+        message = (
+            f"{name}: type must be one of {', '.join(sorted(types))}, got {data.get('type')!r}"
+        )
         raise CostModelError(message)
     known = {f.name for f in fields(kind)}
     for key in data:
@@ -467,17 +474,17 @@ _TEXTS = {"name", "kind", "function", "shares", "inputs"}
 
 
 def _decode(key: str, value: Any) -> Any:
-    if key in _TEXTS:
-        return tuple(value) if isinstance(value, list) else value
     match value:
         case list():
             return tuple(_decode(key, part) for part in value)
-        case {"times": factor, **rest} if set(rest) <= {"of"}:
-            return Times(factor, rest.get("of", ""))
-        case {"atleast": count} | {"fixed": count} if len(value) == 1:
-            return _RELATIONS[next(iter(value))](_decode(key, count))
-        case str():
-            from costmodel.symbols import parse  # noqa: PLC0415 - sympy only where there is a symbol
+        case {"times": int(factor), **rest} if set(rest) <= {"of"}:
+            return Times(factor, str(rest.get("of", "")))
+        case {"atleast": count} if len(value) == 1:
+            return AtLeast(_decode(key, count))
+        case {"fixed": count} if len(value) == 1:
+            return Fixed(_decode(key, count))
+        case str() if key not in _TEXTS:
+            from costmodel.symbols import parse  # sympy only where there is a symbol
 
             return parse(value)
     return value

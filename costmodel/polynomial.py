@@ -9,10 +9,12 @@ drops every rounding, so that a network widened by `ALPHA` and resized by `RHO` 
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from costmodel.arithmetic import Dim
 from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from costmodel.arithmetic import Dim
 
 #: A monomial: (symbol, exponent) pairs, sorted.
 Powers = tuple[tuple[str, int], ...]
@@ -65,14 +67,11 @@ class Polynomial:
     def __rtruediv__(self, other: Dim) -> Polynomial:
         return Polynomial(_terms(other)) / self
 
-    def __neg__(self) -> Polynomial:
-        return self * -1
-
     def __sub__(self, other: Dim) -> Polynomial:
-        return self + -other
+        return self + Polynomial(_terms(other)) * -1
 
     def __rsub__(self, other: Dim) -> Polynomial:
-        return other + -self
+        return Polynomial(_terms(other)) + self * -1
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -90,13 +89,16 @@ class Polynomial:
 
     def __str__(self) -> str:
         """Python's and sympy's syntax, highest powers first."""
-        return " + ".join(
-            "*".join(
-                [str(c)] * (c != 1 or not powers)
-                + [symbol if e == 1 else f"{symbol}**{e}" for symbol, e in powers]
+        return (
+            " + ".join(
+                "*".join(
+                    [str(c)] * (c != 1 or not powers)
+                    + [symbol if e == 1 else f"{symbol}**{e}" for symbol, e in powers]
+                )
+                for powers, c in sorted(self.terms.items(), key=_degree)
             )
-            for powers, c in sorted(self.terms.items(), key=_degree)
-        ) or "0"
+            or "0"
+        )
 
 
 def _degree(term: tuple[Powers, Fraction]) -> tuple[int, Powers]:

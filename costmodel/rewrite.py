@@ -31,11 +31,11 @@ from costmodel.network import (
     Fixed,
     Input,
     Layer,
-    Linear,
     Network,
+    Shape,
     Times,
 )
-from costmodel.shapes import Placed, Shape, infer
+from costmodel.shapes import Placed, infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -60,19 +60,20 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     alpha = width_multiplier(alpha)
     divisor = rounding_divisor(rounding)
     multiples = _multiples(network)
-    layers = []
-    for layer in network.layers:
-        width = getattr(layer, layer.width) if layer.width else SAME
+
+    def widened(layer: Layer) -> Layer:
+        width = getattr(layer, layer.width)
+        if isinstance(width, (Times, Fixed)):
+            return layer
         if isinstance(width, AtLeast):
-            factor = at_least_one(alpha)
-            width = AtLeast(scale_channels(width.count, factor, divisor))
-        elif not isinstance(width, (Times, Fixed)):
-            width = scale_channels(width, alpha, divisor, multiples.get(layer.name, 1))
-        else:
-            layers.append(layer)
-            continue
-        layers.append(layer.evolve(**{layer.width: width}))
-    return network.with_layers(tuple(layers))
+            grown = scale_channels(width.count, at_least_one(alpha), divisor)
+            return layer.evolve(**{layer.width: AtLeast(grown)})
+        scaled = scale_channels(width, alpha, divisor, multiples.get(layer.name, 1))
+        return layer.evolve(**{layer.width: scaled})
+
+    return network.with_layers(
+        tuple([widened(layer) if layer.width else layer for layer in network.layers])
+    )
 
 
 def _multiples(network: Network) -> dict[str, int]:
@@ -190,7 +191,12 @@ def _followers(layer: Layer, readers: Mapping[str, list[Layer]]) -> Iterator[Lay
 
 
 def _is_pointwise(layer: Layer) -> bool:
-    return isinstance(layer, Conv) and (layer.kernel, layer.stride, layer.padding, layer.groups) == (
+    return isinstance(layer, Conv) and (
+        layer.kernel,
+        layer.stride,
+        layer.padding,
+        layer.groups,
+    ) == (
         1,
         1,
         0,

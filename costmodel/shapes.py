@@ -27,11 +27,15 @@ from costmodel.network import (
 from costmodel.network import Add as _Add
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Rules (layer, input shapes, shapes by layer name) → output shape. A layer type without one
 #: keeps the shape of its first input.
 shape_rule = Rules()
+
+
+#: A window's hyper-parameters: kernel, stride, padding and, of a convolution, dilation.
+Window = tuple[Any, ...]
 
 
 class Placed(NamedTuple):
@@ -92,9 +96,8 @@ def _text(shape: Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def _span(layer: Conv | Pool, size: Dim, axis: tuple[Dim, ...]) -> Dim:
+def _span(layer: Layer, size: Dim, kernel: Dim, padding: Dim, dilation: Dim) -> Dim:
     """D + 2p − d(k − 1): the positions a window has at stride 1; an error where none."""
-    kernel, padding, dilation = axis
     span = size + 2 * padding - dilation * (kernel - 1)
     if type(span) is int and span < 1:
         message = (
@@ -110,29 +113,27 @@ def _input(layer: Input, _inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape
     return layer.shape
 
 
+def _per_axis(layer: Layer, sizes: Shape, window: Window, side: Callable[..., Dim]) -> Shape:
+    """`side(layer, size, window)` on each axis; once for all where every axis is alike."""
+    rank = len(sizes)
+    if tuple not in map(type, window) and sizes.count(sizes[0]) == rank:
+        return (side(layer, sizes[0], window),) * rank
+    windows = zip(*(axes(value, layer, rank) for value in window), strict=True)
+    return tuple([side(layer, *axis) for axis in zip(sizes, windows, strict=True)])
+
+
+def _conv_side(layer: Layer, size: Dim, window: Window) -> Dim:
+    # ceil((D + 2p - d(k - 1)) / s), which is torch's floor formula.
+    kernel, stride, padding, dilation = window
+    return ceil_div(_span(layer, size, kernel, padding, dilation), stride)
+
+
 @shape_rule(Conv)
 def _conv(layer: Conv, inputs: tuple[Shape, ...], shapes: Mapping[str, Shape]) -> Shape:
-    # D -> ceil((D + 2p - d(k - 1)) / s) on each axis, which is torch's floor formula.
     (shape,) = inputs
-    sizes = _spatial(layer, shape)
-    rank = len(sizes)
-    windows = zip(
-        axes(layer.kernel, layer, rank),
-        axes(layer.padding, layer, rank),
-        axes(layer.dilation, layer, rank),
-        strict=True,
-    )
-    out = count(layer.out_channels, shape, 1, shapes)
-    return (
-        shape[0],
-        out,
-        *(
-            ceil_div(_span(layer, size, window), stride)
-            for size, window, stride in zip(
-                sizes, windows, axes(layer.stride, layer, rank), strict=True
-            )
-        ),
-    )
+    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+    sides = _per_axis(layer, _spatial(layer, shape), window, _conv_side)
+    return shape[0], count(layer.out_channels, shape, 1, shapes), *sides
 
 
 @shape_rule(Linear)
@@ -141,28 +142,22 @@ def _linear(layer: Linear, inputs: tuple[Shape, ...], shapes: Mapping[str, Shape
     return *shape[:-1], count(layer.out_features, shape, -1, shapes)
 
 
+def _pool_side(layer: Pool, size: Dim, window: Window) -> Dim:
+    kernel, stride, padding = window
+    if 2 * padding > kernel:
+        message = f"{layer.name}: padding {padding} must be at most half of the kernel {kernel}"
+        raise CostModelError(message)
+    span = _span(layer, size, kernel, padding, 1)
+    if layer.ceil_mode:
+        return ceil_mode_size(span - 1, size + padding, stride)
+    return ceil_div(span, stride)
+
+
 @shape_rule(Pool)
 def _pool(layer: Pool, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
     (shape,) = inputs
-    sizes = _spatial(layer, shape)
-    windows = zip(
-        *(axes(v, layer, len(sizes)) for v in (layer.kernel, layer.padding, layer.stride)),
-        strict=True,
-    )
-    return shape[:2] + tuple(
-        _pooled(layer, size, window) for size, window in zip(sizes, windows, strict=True)
-    )
-
-
-def _pooled(layer: Pool, size: Dim, window: tuple[int, ...]) -> Dim:
-    kernel, padding, stride = window
-    if type(kernel) is type(padding) is int and 2 * padding > kernel:
-        message = f"{layer.name}: padding {padding} must be at most half of the kernel {kernel}"
-        raise CostModelError(message)
-    span = _span(layer, size, (kernel, padding, 1))
-    return ceil_mode_size(span - 1, size + padding, stride) if layer.ceil_mode else ceil_div(
-        span, stride
-    )
+    window = (layer.kernel, layer.stride, layer.padding)
+    return shape[:2] + _per_axis(layer, _spatial(layer, shape), window, _pool_side)
 
 
 @shape_rule(AdaptivePool)

@@ -10,13 +10,15 @@ from __future__ import annotations
 import ast
 import operator
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
 
 from costmodel import arithmetic
-from costmodel.arithmetic import Dim
 from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from costmodel.arithmetic import Dim
 
 #: Width multiplier (Howard et al. 2017, §3.3) and resolution multiplier (§3.4).
 alpha, rho = sympy.symbols("alpha rho", positive=True)

@@ -23,6 +23,8 @@ class Architecture:
     rounding: str = "floor"
 
 
+__all__ = ["ZOO", "Architecture", "architecture", "conv_mobilenet", "mobilenet_v1", "mobilenet_v2"]
+
 ZOO = {
     "mobilenet_v1": Architecture(mobilenet_v1),
     "conv_mobilenet": Architecture(conv_mobilenet),

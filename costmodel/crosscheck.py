@@ -1,0 +1,237 @@
+"""The cross-check: a network's counts against tools that measure a real torch model.
+
+fvcore traces a forward pass, torch's FlopCounterMode watches one, and the parameters are the
+module's own tensors. Everything is compared with `==`, per layer, per operator and in total.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from costmodel.conventions import FVCORE, TORCH
+from costmodel.cost import cost
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.rewrite import join, separable_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from torch import nn
+
+    from costmodel.network import Network
+
+INSTALL = "pip install 'costmodel[torch]'"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One figure known two ways: what the formula expects and what a tool measured."""
+
+    tool: str
+    quantity: str
+    layer: str
+    expected: int | Fraction
+    measured: int | Fraction | None
+
+    @property
+    def equal(self) -> bool:
+        """Whether the two are the same number."""
+        return self.expected == self.measured
+
+    def __str__(self) -> str:
+        where = self.layer or "total"
+        return (
+            f"{where}: {self.quantity} {self.expected} by formula, {self.measured} by {self.tool}"
+        )
+
+
+@dataclass(frozen=True)
+class CrossCheck:
+    """Every comparison, the versions of the tools, and fvcore's MACs by layer."""
+
+    comparisons: tuple[Comparison, ...]
+    tools: Mapping[str, str]
+    reference_macs: Mapping[str, int]
+    #: Each separable block's output channels, kernel and measured share of the convolution it
+    #: replaces, where that was measured.
+    reductions: Mapping[str, Fraction]
+
+    @property
+    def mismatches(self) -> tuple[Comparison, ...]:
+        """The comparisons that are not equal."""
+        return tuple(c for c in self.comparisons if not c.equal)
+
+    @property
+    def status(self) -> str:
+        """`passed` or `failed`."""
+        return "failed" if self.mismatches else "passed"
+
+
+def torch_is_installed() -> bool:
+    """Whether the `torch` extra is there, without importing it."""
+    return all(find_spec(name) for name in ("torch", "fvcore"))
+
+
+def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = None) -> CrossCheck:
+    """Compare a network with the torch module it describes; the module's mode is restored.
+
+    Layer `name` of the network is submodule `name`, or the `name.conv` inside it. With `twin`,
+    the same architecture with standard convolutions, the reduction of every depthwise
+    separable block is measured too and compared with 1/C_out + 1/K² as exact rationals.
+
+    >>> from costmodel import mobilenet_v1, widen
+    >>> from costmodel.reference.mobilenet import MobileNetV1
+    >>> crosscheck(widen(mobilenet_v1(resolution=32), 0.25), MobileNetV1(0.25)).status
+    'passed'
+
+    Raises CostModelError where torch or fvcore is missing and where the forward pass fails.
+    """
+    if not torch_is_installed():
+        message = f"the cross-check needs torch and fvcore, which are not installed; {INSTALL}"
+        raise CostModelError(message)
+    shapes = tuple(layer.shape for layer in network.inputs)
+    measured = _measure(module, shapes)
+    comparisons = [*_by_layer(network, measured, module), *_totals(network, measured, module)]
+    reductions = {}
+    if twin is not None:
+        reductions = _reductions(network, measured.macs, _measure(twin, shapes).macs)
+        comparisons += _compare_reductions(network, reductions)
+    tools = {name: version(name) for name in ("torch", "fvcore")}
+    reference = {
+        layer.layer.name: _first(measured.macs, layer.layer.name) or 0
+        for layer in lower(network)
+        if layer.nests
+    }
+    return CrossCheck(tuple(comparisons), tools, reference, reductions)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    macs: dict[str, int]  # fvcore's convolution and linear counts by module
+    operators: dict[str, int]  # fvcore's by operator
+    flops: dict[str, int]  # FlopCounterMode's by module
+    activations: int  # fvcore's
+
+
+def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measured:
+    import torch
+    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with _evaluating(module), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        try:
+            images = tuple(torch.zeros(shape) for shape in shapes)
+            module(*images)
+        except (RuntimeError, TypeError, ValueError, MemoryError) as error:
+            text = str(error).splitlines()[0] if str(error) else type(error).__name__
+            message = f"the torch model's forward pass on {shapes} failed: {text}"
+            raise CostModelError(message) from None
+    with _evaluating(module), torch.no_grad():
+        counts = _silent(FlopCountAnalysis(module, images))
+        by_module = counts.by_module_and_operator()
+        operators = counts.by_operator()
+        activations = _silent(ActivationCountAnalysis(module, images)).total()
+    root = type(module).__name__
+    return _Measured(
+        {name: by["conv"] + by["linear"] for name, by in by_module.items()},
+        dict(operators),
+        {
+            name.removeprefix(root).lstrip("."): sum(by.values())
+            for name, by in counter.get_flop_counts().items()
+            if name != "Global"
+        },
+        activations,
+    )
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """Evaluation mode for the module and quiet for the tools; both as before afterwards."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def _silent(analysis: Any) -> Any:
+    logging.getLogger("fvcore").setLevel(logging.ERROR)
+    analysis.unsupported_ops_warnings(enabled=False)
+    analysis.uncalled_modules_warnings(enabled=False)
+    return analysis
+
+
+def _first(counts: Mapping[str, int], name: str) -> int | None:
+    return counts.get(f"{name}.conv", counts.get(name))
+
+
+def _parameters(module: nn.Module, name: str) -> int | None:
+    modules = dict(module.named_modules())
+    part = modules.get(f"{name}.conv", modules.get(name))
+    return None if part is None else sum(p.numel() for p in part.parameters(recurse=False))
+
+
+def _by_layer(network: Network, measured: _Measured, module: nn.Module) -> Iterator[Comparison]:
+    for lowered in lower(network):
+        name = lowered.layer.name
+        if lowered.nests:
+            macs = sum(nest.macs for nest in lowered.nests)
+            yield Comparison("fvcore", "macs", name, macs, _first(measured.macs, name))
+            flops = TORCH.count_layers((lowered,)).total()
+            found = _first(measured.flops, name)
+            yield Comparison("FlopCounterMode", "flops", name, flops, found)
+        if lowered.parameters:
+            params = sum(parameter.count for parameter in lowered.parameters)
+            yield Comparison("torch", "params", name, params, _parameters(module, name))
+
+
+def _totals(network: Network, measured: _Measured, module: nn.Module) -> Iterator[Comparison]:
+    total = cost(network)
+    expected = FVCORE.count(network)
+    for operator in sorted(expected.keys() | measured.operators.keys()):
+        yield Comparison(
+            "fvcore", operator, "", expected[operator], measured.operators.get(operator, 0)
+        )
+    yield Comparison("fvcore", "count", "", expected.total(), sum(measured.operators.values()))
+    yield Comparison("fvcore", "activations", "", total.activations, measured.activations)
+    yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops[""])
+    params = sum(parameter.numel() for parameter in module.parameters())
+    yield Comparison("torch", "params", "", total.params, params)
+
+
+def _reductions(
+    network: Network, separable: Mapping[str, int], standard: Mapping[str, int]
+) -> dict[str, Fraction]:
+    """fvcore's depthwise + pointwise count over fvcore's standard count, per block."""
+    return {
+        pair.joined: Fraction(
+            (_first(separable, pair.depthwise) or 0) + (_first(separable, pair.pointwise) or 0),
+            _first(standard, pair.joined) or 1,
+        )
+        for pair in separable_pairs(network)
+    }
+
+
+def _compare_reductions(
+    network: Network, reductions: Mapping[str, Fraction]
+) -> Iterator[Comparison]:
+    nests = {lowered.layer.name: lowered.nests for lowered in lower(join(network))}
+    for name, measured in reductions.items():
+        (nest,) = nests[name]
+        taps = 1
+        for extent in nest.kernel:
+            taps *= extent
+        expected = Fraction(1, nest.k) + Fraction(1, taps)
+        yield Comparison("fvcore", "reduction", name, expected, measured)
