@@ -50,6 +50,19 @@ def rational(value: Any, name: str) -> Fraction:
     return number
 
 
+def positive_integer(value: Any, name: str) -> int:
+    """A whole number of at least 1, however a user wrote it.
+
+    >>> positive_integer("192", "resolution")
+    192
+    """
+    number = rational(value, name)
+    if number.denominator != 1 or number < 1:
+        message = f"{name} must be an integer of at least 1, got {value}"
+        raise CostModelError(message)
+    return number.numerator
+
+
 def width_multiplier(alpha: Any) -> Dim:
     """α as a Fraction in (0, 4], or the symbol it is.
 

@@ -11,7 +11,6 @@ import warnings
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -59,9 +58,8 @@ class CrossCheck:
 
     comparisons: tuple[Comparison, ...]
     tools: Mapping[str, str]
-    reference_macs: Mapping[str, int]
-    #: Each separable block's output channels, kernel and measured share of the convolution it
-    #: replaces, where that was measured.
+    reference_macs: Mapping[str, int | None]
+    #: fvcore's depthwise + pointwise over its standard convolution, by block, where measured.
     reductions: Mapping[str, Fraction]
 
     @property
@@ -94,6 +92,8 @@ def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = Non
 
     Raises CostModelError where torch or fvcore is missing and where the forward pass fails.
     """
+    from importlib.metadata import version
+
     if not torch_is_installed():
         message = f"the cross-check needs torch and fvcore, which are not installed; {INSTALL}"
         raise CostModelError(message)
@@ -106,7 +106,7 @@ def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = Non
         comparisons += _compare_reductions(network, reductions)
     tools = {name: version(name) for name in ("torch", "fvcore")}
     reference = {
-        layer.layer.name: _first(measured.macs, layer.layer.name) or 0
+        layer.layer.name: _first(measured.macs, layer.layer.name)
         for layer in lower(network)
         if layer.nests
     }

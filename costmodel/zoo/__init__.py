@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -39,7 +38,9 @@ def architecture(name: str) -> Architecture:
     """
     if name in ZOO:
         return ZOO[name]
-    near = difflib.get_close_matches(name, ZOO, n=3, cutoff=0.5)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(ZOO)}"
     message = f"unknown network {name!r}; {hint} (a file's name ends in .json)"
     raise CostModelError(message)

@@ -1,0 +1,224 @@
+"""The command line: parse, call one library function, print."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from costmodel import __version__
+from costmodel.arithmetic import positive_integer
+from costmodel.errors import CostModelError
+from costmodel.files import check_target, write_atomically
+from costmodel.report import Report, parse_size
+from costmodel.report import report as make_report
+from costmodel.show import table as show
+from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import RenderableType
+
+    from costmodel.show.sheet import Sheet
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Exact cost of convolutional networks: formulas, counts and a check against real torch "
+    "models.",
+)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
+    try:
+        code = app(standalone_mode=False)
+    except CostModelError as error:
+        code = _complain(str(error))
+    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except (KeyboardInterrupt, typer.Abort):
+        code = 130
+    except Exception as error:
+        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        code = _complain(f"{format_message()} See --help.")
+    sys.exit(code)
+
+
+def _complain(message: str) -> int:
+    sys.stderr.write(f"costmodel: {show.printable(message)}\n")
+    return 2
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"costmodel {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub Markdown.")]
+
+
+@app.command()
+def report(  # noqa: PLR0913 - a parameter is an option
+    network: Annotated[
+        str, typer.Argument(help="A network of the zoo, or a network in a file NAME.json.")
+    ] = "mobilenet_v1",
+    *,
+    alpha: Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")] = "1",
+    rho: Annotated[
+        str | None, typer.Option(help="Resolution multiplier: 0.857 or 192/224.")
+    ] = None,
+    resolution: Annotated[
+        str | None, typer.Option(help="The input's side D, or HxW, in place of --rho.")
+    ] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes of the classifier.")] = None,
+    rounding: Annotated[
+        str | None,
+        typer.Option(help="Channel rounding: floor, divisible(8) or exact; default, the authors'."),
+    ] = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Leave the cross-check with torch out.")
+    ] = False,
+    plots: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write four plots there, PNG and SVG.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the layers as CSV.")] = False,
+    as_markdown: AsMarkdown = False,
+    output: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write to a file instead of the terminal.")
+    ] = None,
+) -> None:
+    """Cost a network layer by layer and check every figure against a real torch model.
+
+    Example: [bold]costmodel report --alpha 0.75 --rho 0.857[/bold]
+    """
+    form = _one_of(json=as_json, csv=as_csv, markdown=as_markdown)
+    if output is not None:
+        check_target(output)
+    made = make_report(
+        network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
+    )
+    live = form is None and output is None and sys.stdout.isatty() and not no_check
+    made = _show_live(made) if live else made if no_check else made.checked()
+    if not live:
+        _write(made, form, output)
+    if plots is not None:
+        from costmodel.plot import save_report_plots
+
+        for path in save_report_plots(made, plots):
+            sys.stderr.write(f"wrote {path}\n")
+    if made.failed:
+        raise typer.Exit(1)
+
+
+def _show_live(made: Report) -> Report:
+    """The analytic figures at once; fvcore's column when torch has been loaded and has counted."""
+    from rich.live import Live
+
+    screen = show.console()
+    with Live(show.render(made, waiting=True), console=screen, refresh_per_second=12) as live:
+        made = made.checked()
+        live.update(show.render(made))
+    return made
+
+
+def _one_of(**flags: bool) -> str | None:
+    chosen = [name for name, flag in flags.items() if flag]
+    if len(chosen) > 1:
+        message = f"--{' and --'.join(chosen)} are different formats; choose one"
+        raise CostModelError(message)
+    return chosen[0] if chosen else None
+
+
+_FORMS: dict[str, Callable[[Report], str]] = {
+    "json": Report.to_json,
+    "csv": show.to_csv,
+    "markdown": show.to_markdown,
+}
+
+
+def _write(made: Report, form: str | None, output: str | None) -> None:
+    if output is not None:
+        write_atomically(output, _FORMS[form](made) if form else show.to_text(made))
+        sys.stderr.write(f"wrote {output}\n")
+    elif form:
+        sys.stdout.write(_FORMS[form](made))
+    else:
+        _print(show.render(made))
+
+
+def _print(renderable: RenderableType) -> None:
+    if sys.stdout.isatty():
+        show.console().print(renderable)
+    else:
+        sys.stdout.write(show.plain(renderable))
+
+
+@app.command()
+def formulas(  # noqa: PLR0913 - a parameter is an option
+    *,
+    kernel: Annotated[str | None, typer.Option(help="K, to evaluate the formulas.")] = None,
+    c_in: Annotated[str | None, typer.Option("--in", help="Input channels.")] = None,
+    c_out: Annotated[str | None, typer.Option("--out", help="Output channels.")] = None,
+    size: Annotated[str | None, typer.Option(help="The output's side, or HxW.")] = None,
+    alpha: Annotated[str, typer.Option(help="Width multiplier.")] = "1",
+    rho: Annotated[str, typer.Option(help="Resolution multiplier.")] = "1",
+    typical: Annotated[
+        bool, typer.Option("--typical", help="A table over the field's typical values.")
+    ] = False,
+    as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
+    as_markdown: AsMarkdown = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the cost formulas of the convolutions, derived from the loop nest.
+
+    Example: [bold]costmodel formulas --kernel 3 --in 512 --out 512 --size 14 --alpha 0.75[/bold]
+    """
+    form = _one_of(latex=as_latex, markdown=as_markdown, json=as_json)
+    sheet = _sheet(kernel, c_in, c_out, size, alpha, rho, typical=typical)
+    if form is None:
+        _print(sheet.rich())
+    else:
+        writers = {"latex": sheet.latex, "markdown": sheet.markdown, "json": sheet.json}
+        sys.stdout.write(writers[form]())
+
+
+def _sheet(*texts: str | None, typical: bool) -> Sheet:
+    kernel, c_in, c_out, size, alpha, rho = texts
+    sides = None if size is None else parse_size(size, "size")
+    if typical:
+        if isinstance(sides, tuple):
+            message = f"--typical has square outputs, got --size {size}; give one side"
+            raise CostModelError(message)
+        return typical_sheet(sides or TYPICAL_SIZE)
+    if all(text is None for text in (kernel, c_in, c_out, size)) and alpha == rho == "1":
+        return formula_sheet()
+    given = {"--kernel": kernel, "--in": c_in, "--out": c_out, "--size": size}
+    missing = [name for name, text in given.items() if text is None]
+    if missing:
+        message = f"values need {', '.join(given)}; {' and '.join(missing)} missing"
+        raise CostModelError(message)
+    k, i, o = (positive_integer(text, name) for name, text in list(given.items())[:3])
+    return value_sheet(kernel=k, c_in=i, c_out=o, size=sides or 1, alpha=alpha, rho=rho)

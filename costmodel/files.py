@@ -1,0 +1,65 @@
+"""Writing files so that an interrupted run leaves the old one as it was."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from costmodel.errors import CostModelError
+
+
+def check_target(path: str | Path) -> None:
+    """Fail before the work, where a file could not be written after it.
+
+    Raises CostModelError for a directory and for a folder that is missing or closed to us.
+    """
+    target = Path(path)
+    if target.is_dir():
+        message = f"cannot write {path}: it is a directory; name a file"
+        raise CostModelError(message)
+    if not target.parent.is_dir():
+        message = f"cannot write {path}: there is no directory {target.parent}; make it first"
+        raise CostModelError(message)
+    if not os.access(target if target.exists() else target.parent, os.W_OK):
+        message = f"cannot write {path}: permission denied; choose another place"
+        raise CostModelError(message)
+
+
+def write_atomically(path: str | Path, data: str | bytes) -> None:
+    """Write to a temporary name beside `path`, then rename; a device or pipe is written directly.
+
+    Raises CostModelError for a directory, a missing folder, or a place that cannot be written.
+    """
+    check_target(path)
+    content = data.encode() if isinstance(data, str) else data
+    target = Path(path).resolve()  # a link stays a link
+    direct = target.exists() and not target.is_file()
+    temporary = target if direct else target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(content)
+        if not direct:
+            if target.exists():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
+    except OSError as error:
+        message = f"cannot write {path}: {error.strerror}; the old file, if any, is as it was"
+        raise CostModelError(message) from None
+    finally:
+        if not direct:
+            temporary.unlink(missing_ok=True)
+
+
+def make_directory(path: str | Path) -> Path:
+    """The folder, made if it is not there.
+
+    Raises CostModelError where a file is in its place or it cannot be made.
+    """
+    directory = Path(path)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = "it is a file" if directory.is_file() else error.strerror
+        message = f"cannot make the directory {path}: {why}; name another"
+        raise CostModelError(message) from None
+    return directory

@@ -1,0 +1,458 @@
+"""Figures for a paper's column: the reduction, the layers and the multipliers.
+
+Each function returns a matplotlib `Figure` that no backend and no pyplot state knows of. The
+colours are Okabe and Ito's; markers, line styles and hatches say the same without colour.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from contextlib import contextmanager
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from matplotlib import style
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+
+from costmodel.arithmetic import is_symbolic, width_multiplier
+from costmodel.cost import Cost, cost, layer_cost
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.polynomial import ALPHA, RHO
+from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.show.format import si
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from fractions import Fraction
+    from pathlib import Path
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from costmodel.lower import Lowered
+    from costmodel.network import Network
+    from costmodel.polynomial import Polynomial
+
+    Floats = NDArray[np.float64]
+    Model = tuple[float, int]  # α and D
+
+WIDTH = 3.5  # inches: a column of a two-column paper
+DPI = 200
+METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}  # no date: same bytes
+SMALL = 5.5  # points: labels beside what they name
+BLACK, DIM, GREY, LIGHT = "#000000", "#555555", "#8C8C8C", "#CCCCCC"
+BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
+    "mathtext.default": "regular",
+    "font.size": 7,
+    "axes.titlesize": 7.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 7,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.labelsize": 6.5,
+    "ytick.labelsize": 6.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "figure.titlesize": 7.5,
+    "figure.titleweight": "bold",
+    "legend.fontsize": 6.5,
+    "legend.frameon": False,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "hatch.linewidth": 0.5,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "costmodel",  # and identifiers stay the same from run to run
+}
+
+CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
+LONGEST = 24  # characters of a name that came with a model
+
+CURVES = {3: (BLUE, "-"), 5: (VERMILLION, "--"), 7: (GREEN, "-.")}
+KERNELS = (1, 3, 5, 7, 9, 11)
+CHANNELS = (16, 32, 64, 128, 256, 512, 1024, 2048)
+DARK = 0.5  # of a colour map: below it, text is white
+
+SHIFT = 0.21  # of a row: how far the two bars of a block lie from its middle
+SERIES: dict[str, dict[str, Any]] = {
+    "standard": {"facecolor": "white", "edgecolor": BLACK, "hatch": "//////", "linewidth": 0.5},
+    "depthwise": {"facecolor": VERMILLION, "edgecolor": VERMILLION, "linewidth": 0.5},
+    "pointwise": {"facecolor": BLUE, "edgecolor": BLUE, "linewidth": 0.5},
+    "in no separable block": {"facecolor": LIGHT, "edgecolor": GREY, "linewidth": 0.5},
+}
+
+# Howard et al. 2017, §4.2: sixteen models of every α and D; the axes reach a little further.
+ALPHAS = (1, 0.75, 0.5, 0.25)
+RESOLUTIONS = (224, 192, 160, 128)
+ALPHA_ENDS = (0.1, 1.4)
+RESOLUTION_ENDS = (96, 256)
+LEVELS = tuple(m * 10**e for e in range(16) for m in (1, 2, 5))
+GAPS = np.array((0.125, 0.375, 0.625, 0.875, 1.2))  # between the models: room for a label
+
+
+def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None = None) -> Figure:
+    """The share of a standard convolution's MACs that its factorisation needs: 1/C_out + 1/K².
+
+    Curves over C_out for K = 3, 5 and 7 with their limits 1/K² (Howard et al. 2017, §3.1), and
+    the network's blocks: as fvcore `measured` them (`CrossCheck.reductions`, by block), or else
+    from the formula, and then the figure says so.
+
+    Raises CostModelError for sizes that are symbols and for `measured` of other blocks.
+    """
+    _check_numbers(network)
+    blocks = _blocks(network)
+    if measured and measured.keys() != blocks.keys():
+        message = (
+            f"measured must have the {len(blocks)} separable blocks of {network.name}, got "
+            f"{', '.join(measured)}; cross-check that network"
+        )
+        raise CostModelError(message)
+    shares = measured or {name: _share(*block) for name, block in blocks.items()}
+    points = Counter((blocks[name][0], float(share)) for name, share in shares.items())
+    ends = [CHANNELS[0], CHANNELS[-1], *(channels for channels, _ in points)]
+    with _figure(2.7) as figure:
+        axes = figure.add_subplot()
+        _draw_curves(axes, np.geomspace(min(ends), max(ends), 200))
+        _draw_points(axes, points, _source(network.name, len(blocks), bool(measured)))
+        axes.set_title("Depthwise separable against standard convolution")
+        axes.set_xlabel("output channels $C_{out}$")
+        axes.set_ylabel("MACs, $1/C_{out} + 1/K^2$ (% of standard)")
+        figure.legend(loc="outside lower center")
+    return figure
+
+
+def _check_numbers(network: Network) -> None:
+    total = cost(network)
+    if is_symbolic(total.macs) or is_symbolic(total.params):
+        message = (
+            f"a plot needs numbers, got symbols in the sizes of {network.name}; build, widen or "
+            "resize it with numbers"
+        )
+        raise CostModelError(message)
+
+
+def _blocks(network: Network) -> dict[str, tuple[int, int]]:
+    """C_out and K² of the convolution that each depthwise separable block factorises."""
+    names = {pair.joined for pair in separable_pairs(network)}
+    return {
+        lowered.layer.name: (nest.k, prod(nest.kernel))
+        for lowered in lower(join(network))
+        if lowered.layer.name in names
+        for nest in lowered.nests
+    }
+
+
+def _share(channels: Any, taps: Any) -> Any:
+    """1/C_out + 1/K², of numbers or arrays."""
+    return 1 / channels + 1 / taps
+
+
+def _draw_curves(axes: Axes, channels: Floats) -> None:
+    for kernel, (colour, line) in CURVES.items():
+        limit = _share(np.inf, kernel**2)
+        axes.plot(channels, _share(channels, kernel**2), line, color=colour)
+        axes.axhline(limit, color=colour, linestyle=":", linewidth=0.8)
+        text = f"$K$ = {kernel}, limit 1/{kernel**2} = {limit:.1%}"
+        place: dict[str, Any] = {"ha": "right", "va": "top", "textcoords": "offset points"}
+        axes.annotate(text, (channels[-1], limit), (0, -2), color=colour, **place)
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(LogLocator(2, numticks=len(channels)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axes.set_ylim(bottom=0)
+
+
+def _draw_points(axes: Axes, points: Counter[tuple[int, float]], label: str) -> None:
+    marker = "o" if points else ""
+    x, y = [x for x, _ in points], [y for _, y in points]
+    axes.plot(x, y, color=BLACK, marker=marker, linestyle="", label=label, zorder=3)
+    for point, alike in points.items():
+        if alike > 1:
+            _label(axes, f"×{alike}", point)
+
+
+def _label(axes: Axes, text: str, point: tuple[float, float]) -> None:
+    """A small text just above a marker."""
+    place: dict[str, Any] = {"ha": "center", "va": "bottom", "textcoords": "offset points"}
+    axes.annotate(text, point, (0, 3), fontsize=SMALL, **place)
+
+
+def _source(name: str, blocks: int, measured: bool) -> str:  # noqa: FBT001 - private, one call
+    if not blocks:
+        return f"{_plain(name)} has no depthwise separable blocks"
+    source = "measured by fvcore" if measured else "from the formula, not measured"
+    return f"the {blocks} blocks of {_plain(name)}, {source}"
+
+
+def _plain(name: str) -> str:
+    """A name that came with a model: bounded, and no formula even if it has dollar signs."""
+    return name.replace("$", r"\$") if len(name) <= LONGEST else _plain(name[: LONGEST - 1] + "…")
+
+
+def reduction_map_figure() -> Figure:
+    """1/C_out + 1/K² over K and C_out in percent (Howard et al. 2017, §3.1).
+
+    At K = 1 it exceeds 100 %: there is nothing to factorise.
+    """
+    shares = _share(np.array(CHANNELS), np.array(KERNELS)[:, np.newaxis] ** 2)
+    norm = LogNorm(shares.min(), shares.max())
+    with _figure(2.2) as figure:
+        axes = figure.add_subplot()
+        axes.pcolormesh(shares, norm=norm, cmap="cividis", edgecolor="white", linewidth=0.8)
+        for (row, column), share in np.ndenumerate(shares):
+            colour = "white" if norm(share) < DARK else BLACK
+            axes.text(column + 0.5, row + 0.5, f"{100 * share:.3g}", color=colour, **CENTRED)
+        axes.set_xticks(np.arange(len(CHANNELS)) + 0.5, [str(c) for c in CHANNELS])
+        axes.set_yticks(np.arange(len(KERNELS)) + 0.5, [str(k) for k in KERNELS])
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(False)
+        axes.set_title("MACs, $1/C_{out} + 1/K^2$ (% of standard convolution)")
+        axes.set_xlabel("output channels $C_{out}$")
+        axes.set_ylabel("kernel size $K$")
+    return figure
+
+
+class _Bar(NamedTuple):
+    """Part of a row: its series, its place, the cost it begins at and the cost it adds."""
+
+    series: str
+    place: float
+    start: Cost
+    cost: Cost
+
+
+def layers_figure(network: Network) -> Figure:
+    """MACs and params of each layer, and of each block both ways: standard and separable.
+
+    A block's depthwise and pointwise part are stacked beside the one convolution of
+    `join(network)` (Howard et al. 2017, §3.1). Params are the weights and biases of these
+    layers, without batch norm's. A layer that no rule knows is marked unknown.
+
+    Raises CostModelError for sizes that are symbols.
+    """
+    _check_numbers(network)
+    rows = [lowered for lowered in lower(join(network)) if lowered.state != "free"]
+    bars = list(_bars(network, rows))
+    with _figure(0.8 + 0.24 * len(rows)) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        for axes, quantity in zip(panels, ("macs", "params"), strict=True):
+            _draw_bars(axes, bars, quantity)
+        panels[0].set_yticks(range(len(rows)), [_plain(row.layer.name) for row in rows])
+        panels[0].invert_yaxis()
+        panels[0].set_xlabel("MACs")
+        panels[1].set_xlabel("params")
+        figure.suptitle(f"Layers of {_plain(network.name)}")
+        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    return figure
+
+
+def _bars(network: Network, rows: Sequence[Lowered]) -> Iterator[_Bar]:
+    pairs = {pair.joined: pair for pair in separable_pairs(network)}
+    parts = {lowered.layer.name: layer_cost(lowered) for lowered in lower(network)}
+    for place, row in enumerate(rows):
+        if pair := pairs.get(row.layer.name):
+            depthwise = parts[pair.depthwise]
+            yield _Bar("standard", place - SHIFT, Cost(), layer_cost(row))
+            yield _Bar("depthwise", place + SHIFT, Cost(), depthwise)
+            yield _Bar("pointwise", place + SHIFT, depthwise, parts[pair.pointwise])
+        else:
+            yield _Bar("in no separable block", place, Cost(), layer_cost(row))
+
+
+def _draw_bars(axes: Axes, bars: Sequence[_Bar], quantity: str) -> None:
+    def values(costs: Iterable[Cost]) -> list[int]:
+        return [getattr(cost, quantity) for cost in costs]
+
+    for series, look in SERIES.items():
+        chosen = [bar for bar in bars if bar.series == series]
+        places = [bar.place for bar in chosen]
+        starts, lengths = values(bar.start for bar in chosen), values(bar.cost for bar in chosen)
+        drawn = axes.barh(places, lengths, 1.7 * SHIFT, starts, label=series, **look)
+        if series != "depthwise":  # where the pointwise part ends, the block does
+            ends = [bar.start + bar.cost for bar in chosen]
+            texts = ["unknown" if end.unknown else si(getattr(end, quantity)) for end in ends]
+            axes.bar_label(drawn, texts, padding=2, fontsize=SMALL)
+    axes.margins(x=0.3, y=0.01)
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(3))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value)))
+
+
+def multipliers_figure(
+    base: Network, rounding: str, chosen: tuple[float | Fraction | str, int] | None = None
+) -> Figure:
+    """MACs over the width multiplier α and the resolution D, ρ times the base's side.
+
+    The contours are the relaxed closed form (Howard et al. 2017, §3.3 and §3.4). Sixteen models
+    (§4.2) and the `chosen` (α, D) have the exact MACs of their rounded widths. A network whose
+    inputs have no one side gets a figure that says so.
+
+    Raises CostModelError for sizes that are symbols and for a wrong α, D or rounding.
+    """
+    _check_numbers(base)
+    sides = {side for layer in base.inputs for side in layer.shape[2:]}
+    with _figure(3.4) as figure:
+        if len(sides) != 1:
+            text = f"{_plain(base.name)} has no square input,\nso no one resolution to vary"
+            figure.text(0.5, 0.5, text, **CENTRED)
+            return figure
+        (side,) = sides
+        axes = figure.add_subplot()
+        models = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
+        _draw_models(axes, base, rounding, models)
+        if chosen:
+            models.append(_draw_chosen(axes, base, rounding, chosen, side))
+        _draw_contours(axes, base, side, models)
+        _draw_resolutions(axes, side)
+        axes.set_title(f"MACs of {_plain(base.name)}")
+        axes.set_xlabel("width multiplier α")
+        figure.legend(loc="outside lower center")
+    return figure
+
+
+def _macs(base: Network, alpha: Any, resolution: int, rounding: str) -> str:
+    """The exact MACs of one model, as text; a lower bound where a layer is unknown."""
+    total = cost(widen(resize(base, resolution=resolution), alpha, rounding))
+    return ("≥ " if total.unknown else "") + si(total.macs)
+
+
+def _draw_models(axes: Axes, base: Network, rounding: str, models: Sequence[Model]) -> None:
+    label = f"exact MACs of {len(models)} models, widths rounded by {rounding}"
+    alphas, resolutions = zip(*models, strict=True)
+    axes.plot(alphas, resolutions, color=BLACK, marker="o", linestyle="", label=label, zorder=3)
+    for alpha, resolution in models:
+        _label(axes, _macs(base, alpha, resolution, rounding), (alpha, resolution))
+
+
+def _draw_chosen(
+    axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int], side: int
+) -> Model:
+    """A ring, which hides no label beneath it; the legend says what it costs."""
+    alpha, resolution = float(width_multiplier(chosen[0])), chosen[1]
+    label = f"α = {alpha:.3g}, $D$ = {resolution}, ρ = {resolution / side:.3g}: "
+    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "fillstyle": "none", "clip_on": False}
+    axes.plot(
+        [alpha],
+        [resolution],
+        color=VERMILLION,
+        markeredgewidth=1.6,
+        linestyle="",
+        label=label + _macs(base, *chosen, rounding),
+        **ring,
+    )
+    return alpha, resolution
+
+
+def _draw_contours(axes: Axes, base: Network, side: int, models: Sequence[Model]) -> None:
+    """Lines of equal MACs wherever there is room to label them, between the models."""
+    alphas = _span(*ALPHA_ENDS, *(alpha for alpha, _ in models))
+    sides = _span(*RESOLUTION_ENDS, *(resolution for _, resolution in models))
+    relaxed = cost(widen(resize(base, RHO), ALPHA)).macs
+    rhos = sides[:, np.newaxis] / side
+    in_gaps = _evaluate(relaxed, GAPS, rhos).T
+    labels = {}
+    for level in LEVELS:
+        crossings = [
+            (alpha, float(np.interp(level, macs, sides)))
+            for alpha, macs in zip(GAPS, in_gaps, strict=True)
+            if macs[0] < level < macs[-1]
+        ]
+        if crossings:
+            labels[level] = min(crossings, key=lambda point: abs(point[1] - np.mean(sides)))
+    if labels:
+        macs = _evaluate(relaxed, alphas, rhos)
+        axes.contour(alphas, sides, macs, list(labels), colors=GREY, linewidths=0.7)
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
+    for level, point in labels.items():
+        axes.text(*point, si(level), color=DIM, fontsize=SMALL, bbox=box, **CENTRED)
+    axes.plot([], [], color=GREY, linewidth=0.7, label="equal MACs by the relaxed closed form")
+
+
+def _span(*ends: float) -> Floats:
+    return np.linspace(min(ends), max(ends), 200)
+
+
+def _evaluate(polynomial: Polynomial, alpha: Floats, rho: Floats) -> Floats:
+    """A relaxed closed form on a grid, in float64."""
+    values = {"alpha": alpha, "rho": rho, "max(1, alpha)": np.maximum(1, alpha)}
+    total = np.zeros(np.broadcast(alpha, rho).shape)
+    for powers, coefficient in (polynomial + 0 * ALPHA).terms.items():
+        total += float(coefficient) * prod(values[symbol] ** e for symbol, e in powers)
+    return total
+
+
+def _draw_resolutions(axes: Axes, side: int) -> None:
+    """D on the left, and at the same ticks ρ on the right."""
+    right = axes.secondary_yaxis("right")
+    right.spines["right"].set_visible(True)
+    for axis in (axes.yaxis, right.yaxis):
+        axis.set_major_locator(MaxNLocator(8, steps=[1, 1.6, 3.2, 6.4, 10]))  # multiples of 32
+    right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / side:.3g}"))
+    axes.set_ylabel("input resolution $D$ (pixels)")
+    right.set_ylabel(f"resolution multiplier ρ = $D$/{side}")
+
+
+def save_figures(figures: Mapping[str, Figure], directory: Path) -> tuple[Path, ...]:
+    """Write NAME.png (200 dpi) and NAME.svg of each figure; returns the paths.
+
+    The directory is made if need be. Each file is replaced whole: what interrupts the writing
+    leaves the old one.
+
+    Raises CostModelError where the directory is a file or cannot be written to.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        return tuple(
+            _replace(directory / f"{name}.{kind}", figure, kind)
+            for name, figure in figures.items()
+            for kind in METADATA
+        )
+    except OSError as error:
+        message = (
+            f"figures need a directory that can be written to, got {directory} "
+            f"({error.strerror}); choose another"
+        )
+        raise CostModelError(message) from None
+
+
+def _replace(path: Path, figure: Figure, kind: str) -> Path:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with _style():
+            figure.savefig(temporary, format=kind, dpi=DPI, metadata=METADATA[kind])
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path
+
+
+def _style() -> AbstractContextManager[None]:
+    """The house style on matplotlib's defaults, whatever the user's own settings are."""
+    return style.context(STYLE, after_reset=True)
+
+
+@contextmanager
+def _figure(height: float) -> Iterator[Figure]:
+    """A figure as wide as a column, `height` inches high, laid out when the block ends.
+
+    Ticks take their style when they are first drawn, so that has to happen in here. A frozen
+    layout draws the same however often and in whatever format.
+    """
+    with _style():
+        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        yield figure
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")

@@ -1,0 +1,296 @@
+"""The main job: a network at α and ρ, costed layer by layer and checked against torch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costmodel.arithmetic import positive_integer, rational, resolution_multiplier, width_multiplier
+from costmodel.cost import Cost, cost
+from costmodel.crosscheck import INSTALL, CrossCheck, crosscheck, torch_is_installed
+from costmodel.errors import CostModelError
+from costmodel.network import Network
+from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.show.formula import ClosedForm, closed_form
+from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
+from costmodel.zoo import architecture
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: A real forward pass of more MACs than this would take minutes.
+MAX_CHECKED_MACS = 10**12
+
+SCHEMA = {
+    "version": 1,
+    "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
+    "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
+    "activations": "elements of convolution and linear outputs",
+    "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
+    "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
+    "closed_form": "exact where α and ρ make every channel count and size a whole number",
+}
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Why there is no cross-check: `skipped` on request or `unavailable` here."""
+
+    status: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """A network at α and ρ: its rows, totals, closed form, standard twin and check."""
+
+    base: Network
+    network: Network
+    alpha: Fraction
+    rho: Fraction | None
+    classes: int | None
+    rounding: str
+    check: CrossCheck | Unchecked = Unchecked("skipped", "the check was left out")
+
+    @property
+    def resolution(self) -> tuple[int, ...]:
+        """The sides of the (first) input."""
+        return self.network.inputs[0].shape[2:]
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """A row per layer, batch norm folded in."""
+        return rows(self.network)
+
+    @cached_property
+    def total(self) -> Cost:
+        """The network's cost."""
+        return cost(self.network)
+
+    @cached_property
+    def standard(self) -> Cost | None:
+        """The cost with standard convolutions in place of the separable pairs, if any."""
+        return cost(join(self.network)) if separable_pairs(self.network) else None
+
+    @cached_property
+    def closed_form(self) -> ClosedForm | None:
+        """The formula in α and ρ; None where the relaxed cost is no polynomial."""
+        try:
+            return closed_form(self.base)
+        except CostModelError:
+            return None
+
+    @cached_property
+    def by_kind(self) -> dict[str, dict[str, int]]:
+        """MACs and params by kind of layer."""
+        return by_kind(self.rows)
+
+    @cached_property
+    def params_by_part(self) -> Mapping[str, int]:
+        """Params of convolutions, batch norm and classifier."""
+        return params_by_part(self.network)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a check was made and found a difference."""
+        return self.check.status == "failed"
+
+    def reference_macs(self, name: str) -> int | None:
+        """fvcore's MACs for a layer, where it was checked."""
+        return self.check.reference_macs.get(name) if isinstance(self.check, CrossCheck) else None
+
+    def checked(self) -> Report:
+        """The report with the check made, or the reason why it cannot be made here."""
+        return replace(self, check=_check(self))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as plain data; `schema` says what the figures include."""
+        form = self.closed_form
+        return {
+            "schema": SCHEMA,
+            "network": self.network.name,
+            "alpha": float(self.alpha),
+            "rho": None if self.rho is None else float(self.rho),
+            "resolution": _plain(self.resolution),
+            "classes": self.classes,
+            "rounding": self.rounding,
+            "totals": {
+                "params": self.total.params,
+                "macs": self.total.macs,
+                "flops": self.total.flops,
+                "activations": self.total.activations,
+                "unknown": list(self.total.unknown),
+            },
+            "by_kind": self.by_kind,
+            "params_by_part": dict(self.params_by_part),
+            "standard": self.standard
+            and {"params": self.standard.params, "macs": self.standard.macs},
+            "layers": self.records(),
+            "closed_form": form
+            and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
+            "check": _check_dict(self.check),
+        }
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as plain data, with fvcore's count."""
+        records = []
+        for row in self.rows:
+            plain = record(row)
+            reduction = plain.pop("reduction")
+            measured = self.reference_macs(row.name)
+            records.append(plain | {"reference_macs": measured, "reduction": reduction})
+        return records
+
+    def to_json(self) -> str:
+        """`as_dict` as JSON text."""
+        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
+    if not sides:
+        return None
+    return sides[0] if sides.count(sides[0]) == len(sides) else list(sides)
+
+
+def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
+    if isinstance(check, Unchecked):
+        return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
+    return {
+        "status": check.status,
+        "comparisons": len(check.comparisons),
+        "tools": dict(check.tools),
+        "mismatches": [
+            {
+                "layer": c.layer,
+                "quantity": c.quantity,
+                "tool": c.tool,
+                "expected": str(c.expected) if isinstance(c.expected, Fraction) else c.expected,
+                "measured": str(c.measured) if isinstance(c.measured, Fraction) else c.measured,
+            }
+            for c in check.mismatches
+        ],
+    }
+
+
+def report(  # noqa: PLR0913 - one for each option of the command
+    network: str | Network = "mobilenet_v1",
+    *,
+    alpha: Any = 1,
+    rho: Any = None,
+    resolution: Any = None,
+    classes: Any = None,
+    rounding: str | None = None,
+) -> Report:
+    """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
+
+    >>> report(alpha=0.75, rho=0.857).total.macs
+    239273472
+
+    Raises CostModelError for values outside their range.
+    """
+    base, default_rounding = _base(network, classes)
+    width = width_multiplier(alpha)
+    rounding = rounding or default_rounding
+    if rho is not None and resolution is not None:
+        message = f"rho {rho} and resolution {resolution} both set the input's size; give one"
+        raise CostModelError(message)
+    if resolution is not None:
+        resized = resize(base, resolution=parse_size(resolution))
+    else:
+        resized = resize(base, 1 if rho is None else resolution_multiplier(rho))
+    return Report(
+        base,
+        widen(resized, width, rounding),
+        width,
+        rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
+        _classes(base) if isinstance(network, str) and not _is_file(network) else None,
+        rounding,
+    )
+
+
+def _base(network: str | Network, classes: Any) -> tuple[Network, str]:
+    if isinstance(network, str) and not _is_file(network):
+        found = architecture(network)
+        if classes is None:
+            return found.build(), found.rounding
+        return found.build(classes=positive_integer(classes, "classes")), found.rounding
+    if classes is not None:
+        message = f"classes {classes} applies to networks of the zoo; edit the network's own layer"
+        raise CostModelError(message)
+    return (_read(network) if isinstance(network, str) else network), "floor"
+
+
+def _is_file(name: str) -> bool:
+    return name.endswith(".json")
+
+
+def _read(path: str) -> Network:
+    try:
+        return Network.from_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        message = f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
+        raise CostModelError(message) from None
+
+
+def _classes(base: Network) -> int:
+    return int(base["classifier"].out_features.count)  # type: ignore[attr-defined]
+
+
+def parse_size(size: Any, name: str = "resolution") -> int | tuple[int, ...]:
+    """A side, or height x width: 192, "192", "192x256", (192, 256).
+
+    >>> parse_size("192x256")
+    (192, 256)
+    """
+    if isinstance(size, str):
+        size = tuple(size.lower().replace("×", "x").split("x"))
+    if isinstance(size, (tuple, list)):
+        sides = tuple(positive_integer(side, name) for side in size)
+        return sides[0] if len(sides) == 1 else sides
+    return positive_integer(size, name)
+
+
+def _implied_rho(base: Network, resized: Network) -> Fraction | None:
+    """D / D₀ where every side has the same ratio, else None."""
+    before, after = (network.inputs[0].shape[2:] for network in (base, resized))
+    if len(before) != len(after):
+        return None
+    ratios = {Fraction(b, a) for a, b in zip(before, after, strict=True)}
+    return ratios.pop() if len(ratios) == 1 else None
+
+
+#: The torch models written from the papers, and the twins of those that are separable.
+REFERENCES = {
+    "mobilenet_v1": ("MobileNetV1", "conv_mobilenet"),
+    "conv_mobilenet": ("conv_mobilenet",),
+}
+
+
+def _check(report: Report) -> CrossCheck | Unchecked:
+    name = report.network.name
+    if name not in REFERENCES or report.classes is None:
+        return Unchecked("unavailable", f"there is no torch model of {name} to check against yet")
+    if not torch_is_installed():
+        return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
+    heaviest = report.standard or report.total
+    if heaviest.macs > MAX_CHECKED_MACS:
+        return Unchecked(
+            "unavailable",
+            f"a forward pass of {heaviest.macs:.2e} MACs is more than {MAX_CHECKED_MACS:.0e}; "
+            "lower the resolution",
+        )
+    from costmodel.reference import mobilenet
+
+    in_channels = report.network.inputs[0].shape[1]
+    modules = (
+        getattr(mobilenet, model)(
+            report.alpha, report.classes, in_channels, rounding=report.rounding
+        )
+        for model in REFERENCES[name]
+    )
+    return crosscheck(report.network, *modules)

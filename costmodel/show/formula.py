@@ -1,0 +1,319 @@
+"""The formulas, derived from the loop nest and never typed in, as text, LaTeX and data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from costmodel.arithmetic import Dim, resolution_multiplier, round_size, width_multiplier
+from costmodel.cost import Cost, cost, layer_cost
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.network import Conv, Input, Network
+from costmodel.polynomial import ALPHA, RHO, Polynomial
+from costmodel.rewrite import resize, separate, widen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: How each symbol is written, in the order in which a product lists them.
+_UNICODE = {"alpha": "α", "rho": "ρ", "max(1, alpha)": "max(1, α)"}
+_LATEX = {
+    "alpha": r"\alpha",
+    "rho": r"\rho",
+    "max(1, alpha)": r"\max(1, \alpha)",
+    "C_in": r"C_{\text{in}}",
+    "C_out": r"C_{\text{out}}",
+}
+_ORDER = ("alpha", "rho", "K", "C_in", "C_out", "H", "W", "max(1, alpha)")
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+Factors = tuple[tuple[str, int], ...]
+
+
+def _terms(expression: Dim) -> list[tuple[Fraction, Factors]]:
+    """A sum of monomials as (coefficient, ((symbol, exponent), …)) pairs, highest degree first."""
+    if isinstance(expression, Polynomial):
+        terms = [(c, powers) for powers, c in expression.terms.items()]
+    else:
+        terms = [_monomial(term) for term in expression.expand().as_ordered_terms()]
+    ordered = [(c, tuple(sorted(p, key=lambda s: _ORDER.index(s[0])))) for c, p in terms]
+    return sorted(
+        ordered, key=lambda t: (-sum(e for _, e in t[1]), [_ORDER.index(s) for s, _ in t[1]])
+    )
+
+
+def _monomial(term: Any) -> tuple[Fraction, Factors]:
+    coefficient, rest = term.as_coeff_Mul()
+    powers = tuple((str(base), int(e)) for base, e in rest.as_powers_dict().items() if base != 1)
+    return Fraction(str(coefficient)), powers
+
+
+def unicode(expression: Dim) -> str:
+    """A formula as people write it.
+
+    >>> unicode(3 * ALPHA * ALPHA * RHO + ALPHA), unicode(2 / ALPHA)
+    ('3·α²ρ + α', '2/α')
+    """
+    return " + ".join(_unicode_term(*term) for term in _terms(expression)) or "0"
+
+
+def _unicode_term(coefficient: Fraction, factors: Factors) -> str:
+    over = _unicode_product([(s, e) for s, e in factors if e > 0])
+    under = [(s, -e) for s, e in factors if e < 0]
+    if over and coefficient != 1:
+        over = f"{coefficient}·{over}"
+    over = over or str(coefficient)
+    if not under:
+        return over
+    below = _unicode_product(under)
+    return f"{over}/({below})" if len(under) > 1 else f"{over}/{below}"
+
+
+def _unicode_product(factors: list[tuple[str, int]]) -> str:
+    """α²ρ²K²C_in·C_out: a dot only where two names would run together."""
+    text = ""
+    for symbol, exponent in factors:
+        name = _UNICODE.get(symbol, symbol)
+        greek = text[-1:] in {"α", "ρ"} and name in {"α", "ρ"}
+        apart = text[-1:] not in "²³⁴⁵⁶⁷⁸⁹" and not greek
+        dot = "·" if text and (apart or name.startswith("max")) else ""
+        text += dot + name + (str(exponent).translate(_SUPERSCRIPTS) if exponent > 1 else "")
+    return text
+
+
+def latex(expression: Dim) -> str:
+    r"""A formula in LaTeX, symbols in the order of the papers.
+
+    >>> print(latex(3 * ALPHA * ALPHA + 1))
+    3 \alpha^{2} + 1
+    """
+    return " + ".join(_latex_term(*term) for term in _terms(expression)) or "0"
+
+
+def _latex_term(coefficient: Fraction, factors: Factors) -> str:
+    over = _latex_product([(s, e) for s, e in factors if e > 0])
+    under = _latex_product([(s, -e) for s, e in factors if e < 0])
+    number = str(coefficient) if coefficient != 1 or not over else ""
+    top = " ".join(filter(None, (number, over)))
+    return rf"\frac{{{top}}}{{{under}}}" if under else top
+
+
+def _latex_product(factors: list[tuple[str, int]]) -> str:
+    return " ".join(
+        _LATEX.get(symbol, symbol) + (f"^{{{exponent}}}" if exponent > 1 else "")
+        for symbol, exponent in factors
+    )
+
+
+@dataclass(frozen=True)
+class ClosedForm:
+    """A network's MACs and params in α and ρ, every rounding relaxed."""
+
+    macs: Polynomial
+    params: Polynomial
+
+    def __str__(self) -> str:
+        return f"MACs(α, ρ) = {unicode(self.macs)}\nparams(α) = {unicode(self.params)}"
+
+    @property
+    def latex(self) -> str:
+        """The MACs as a LaTeX equation."""
+        return rf"\text{{MACs}}(\alpha, \rho) = {latex(self.macs)}"
+
+    def _repr_latex_(self) -> str:
+        return f"${self.latex}$"
+
+
+def closed_form(network: Network) -> ClosedForm:
+    """The paper's formula for a whole network: exact where nothing is rounded.
+
+    >>> from costmodel import mobilenet_v1
+    >>> print(closed_form(mobilenet_v1()))
+    MACs(α, ρ) = 539492352·α²ρ² + 28224000·αρ² + 1024000·α
+    params(α) = 3139584·α² + 1091392·α + 1000
+
+    Raises CostModelError where the relaxed cost is no polynomial.
+    """
+    total = cost(widen(resize(network, RHO), ALPHA))
+    return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA)
+
+
+ROWS = ("parameters", "computation cost", "+ width multiplier", "+ resolution multiplier")
+COLUMNS = ("standard", "depthwise", "pointwise", "depthwise separable")
+
+
+@cache
+def _exact_costs() -> tuple[dict[str, Cost], ...]:
+    """The exact symbolic cost of each column: plain, with α, with α and ρ."""
+    from costmodel.symbols import C_in, C_out, H, K, W, alpha, rho
+
+    standard = _middle_layer(K, (K - 1) / 2, C_in, C_out, (H, W))
+    wide = widen(standard, alpha)
+    return tuple(_columns(network) for network in (standard, wide, resize(wide, rho)))
+
+
+def _middle_layer(
+    kernel: Dim, padding: Dim, c_in: Dim, c_out: Dim, size: tuple[Dim, Dim]
+) -> Network:
+    """One convolution in the middle of a network, so that α scales both its channel counts.
+
+    Padding (K − 1)/2 keeps the size, as in every convolution of MobileNet at stride 1.
+    """
+    image = Input("image", (1, 1, *size))
+    layer = Conv("layer", c_out, kernel, padding=padding)
+    return Network("standard", (image, Conv("before", c_in, 1), layer))
+
+
+def _columns(standard: Network) -> dict[str, Cost]:
+    costs = {part.layer.name: layer_cost(part) for part in lower(standard)}
+    separable = lower(separate(standard, "layer"))
+    costs |= {part.layer.name: layer_cost(part) for part in separable}
+    depthwise, pointwise = costs["layer.dw"], costs["layer.pw"]
+    return dict(
+        zip(COLUMNS, (costs["layer"], depthwise, pointwise, depthwise + pointwise), strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Formulas:
+    """The table of formulas: `table[row][column]` are sympy expressions, relaxed.
+
+    `reduction` is what the depthwise separable pair costs over the standard convolution.
+    """
+
+    table: Mapping[str, Mapping[str, Any]]
+    reduction: Any
+    reduction_with_alpha: Any
+
+    def __str__(self) -> str:
+        lines = [f"{row}: {', '.join(map(unicode, c.values()))}" for row, c in self.table.items()]
+        plain, wide = unicode(self.reduction), unicode(self.reduction_with_alpha)
+        return "\n".join([*lines, f"reduction: {plain}; with α: {wide}"])
+
+    def _repr_latex_(self) -> str:
+        cells = r" \\ ".join(" & ".join(map(latex, c.values())) for c in self.table.values())
+        return rf"$\begin{{array}}{{llll}}{cells}\end{{array}}$"
+
+
+def formulas() -> Formulas:
+    """The table this project exists for (Howard et al. 2017, §3.1, eqs. 2–7).
+
+    >>> unicode(formulas().table["+ resolution multiplier"]["standard"])
+    'α²ρ²K²C_in·C_out·H·W'
+    >>> unicode(formulas().reduction)
+    '1/C_out + 1/K²'
+    """
+    from costmodel.symbols import relax
+
+    plain, wide, small = _exact_costs()
+    quantities = (
+        {column: c.params for column, c in plain.items()},
+        {column: c.macs for column, c in plain.items()},
+        {column: c.macs for column, c in wide.items()},
+        {column: c.macs for column, c in small.items()},
+    )
+    table = {
+        row: {column: relax(cell) for column, cell in cells.items()}
+        for row, cells in zip(ROWS, quantities, strict=True)
+    }
+
+    def reduction(row: str) -> Any:
+        return relax(table[row]["depthwise separable"] / table[row]["standard"])
+
+    return Formulas(table, reduction(ROWS[1]), reduction(ROWS[2]))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of Howard et al. 2017, Table 3: a layer and what it costs, exactly."""
+
+    name: str
+    macs: int
+    params: int
+
+
+def steps(  # noqa: PLR0913 - the six symbols of the formulas
+    *, kernel: int, c_in: int, c_out: int, size: tuple[int, ...], alpha: Any = 1, rho: Any = 1
+) -> tuple[Step, ...]:
+    """The formulas at given values, one change after the other; `size` is the output's H, W.
+
+    >>> [step.macs for step in steps(kernel=3, c_in=512, c_out=512, size=(14, 14))][:2]
+    [462422016, 52283392]
+
+    Raises CostModelError for values that are not positive.
+    """
+    from sympy import Rational
+
+    from costmodel import symbols
+
+    if len(size) != 2:  # noqa: PLR2004 - the H and W of the formulas
+        message = f"size must be a side or HxW, got {'x'.join(map(str, size))}"
+        raise CostModelError(message)
+    width, resolution = width_multiplier(alpha), resolution_multiplier(rho)
+    if round_size(min(size), resolution) < 1:
+        message = f"rho must leave a map of at least 1×1, got {rho} for size {min(size)}"
+        raise CostModelError(message)
+    values = {
+        symbols.K: kernel,
+        symbols.C_in: c_in,
+        symbols.C_out: c_out,
+        symbols.H: size[0],
+        symbols.W: size[1],
+        symbols.alpha: Rational(width),
+        symbols.rho: Rational(resolution),
+    }
+    plain, wide, small = _exact_costs()
+    named = (
+        ("standard convolution", plain["standard"]),
+        ("depthwise separable", plain["depthwise separable"]),
+        (f"+ α = {alpha}", wide["depthwise separable"]),
+        (f"+ ρ = {rho}", small["depthwise separable"]),
+    )
+    return tuple(
+        Step(name, int(total.macs.subs(values)), int(total.params.subs(values)))
+        for name, total in named
+    )
+
+
+#: The field's usual values (Howard et al. 2017, Tables 1, 6 and 7).
+TYPICAL_IN = (32, 64, 128, 256, 512)
+TYPICAL_OUT = (64, 128, 256, 512, 1024)
+TYPICAL_ALPHA = tuple(Fraction(n, 4) for n in (4, 3, 2, 1))
+TYPICAL_RHO = tuple(Fraction(n, 224) for n in (224, 192, 160, 128))
+
+
+@dataclass(frozen=True)
+class Typical:
+    """A 3×3 layer at typical values, and its cost as one convolution and as a pair."""
+
+    c_in: int
+    c_out: int
+    alpha: Fraction
+    rho: Fraction
+    standard: int
+    separable: int
+
+    @property
+    def reduction(self) -> Fraction:
+        """separable / standard, at the same α and ρ."""
+        return Fraction(self.separable, self.standard)
+
+
+def typical(size: int = 14) -> tuple[Typical, ...]:
+    """Exact MACs over every combination of typical values, for an output of size × size.
+
+    >>> typical()[0].standard == 9*32*64 * 14*14
+    True
+    """
+    found = []
+    for c_in, c_out in product(TYPICAL_IN, TYPICAL_OUT):
+        layer = _middle_layer(3, 1, c_in, c_out, (size, size))
+        for alpha, rho in product(TYPICAL_ALPHA, TYPICAL_RHO):
+            costs = _columns(resize(widen(layer, alpha), rho))
+            standard, separable = costs["standard"].macs, costs["depthwise separable"].macs
+            found.append(Typical(c_in, c_out, alpha, rho, standard, separable))
+    return tuple(found)

@@ -1,0 +1,175 @@
+"""A network as rows: a layer that counts a row, with its normalisation folded in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from costmodel.arithmetic import Dim, is_symbolic
+from costmodel.lower import Lowered, lower
+from costmodel.network import Activation, BatchNorm, Conv
+from costmodel.rewrite import join, separable_pairs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from costmodel.network import Network
+
+Axes = tuple[Dim, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A layer's hyper-parameters and cost; `params` include the batch norm that follows it.
+
+    `reduction` is, for both layers of a depthwise separable pair, what the pair costs over what
+    the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
+    """
+
+    name: str
+    kind: str
+    kernel: Axes
+    stride: Axes
+    in_channels: Dim
+    out_channels: Dim
+    out_size: Axes
+    params: Dim
+    macs: Dim
+    reduction: Dim | None = None
+
+
+def rows(network: Network) -> tuple[Row, ...]:
+    """A row for every layer that multiplies, has parameters of its own, or is unknown.
+
+    >>> from costmodel import mobilenet_v1
+    >>> rows(mobilenet_v1())[2].reduction == Fraction(1, 64) + Fraction(1, 9)
+    True
+    """
+    lowered = lower(network)
+    reductions = _reductions(network, lowered)
+    found: dict[str, Row] = {}
+    owner: dict[str, str] = {}  # the row whose output, normalised and activated, a layer holds
+    for part in lowered:
+        layer = part.layer
+        params = sum(parameter.count for parameter in part.parameters)
+        follows = isinstance(layer, (BatchNorm, Activation)) and layer.inputs[0] in owner
+        if follows:
+            owner[layer.name] = home = owner[layer.inputs[0]]
+            found[home] = replace(found[home], params=found[home].params + params)
+        elif part.nests or params or part.bodies is None:
+            owner[layer.name] = layer.name
+            found[layer.name] = _row(part, params, reductions.get(layer.name))
+    return tuple(found.values())
+
+
+def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
+    layer, size = part.layer, part.output[2:]
+    channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
+    if not part.nests:
+        kind = "unknown" if part.bodies is None else part.elementwise[0].operation
+        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, params, 0)
+    nest = part.nests[0]
+    stride = layer.stride if isinstance(layer, Conv) else 1
+    rank = len(nest.positions)
+    return Row(
+        layer.name,
+        nest.kind,
+        nest.kernel,
+        stride if isinstance(stride, tuple) else (stride,) * rank,
+        nest.g * nest.c,
+        nest.g * nest.k,
+        nest.positions,
+        params,
+        sum(nest.macs for nest in part.nests),
+        reduction,
+    )
+
+
+def _reductions(network: Network, lowered: tuple[Lowered, ...]) -> dict[str, Dim]:
+    macs = {part.layer.name: sum(nest.macs for nest in part.nests) for part in lowered}
+    pairs = separable_pairs(network)
+    standard = {part.layer.name: part for part in lower(join(network))} if pairs else {}
+    reductions = {}
+    for pair in pairs:
+        whole = standard[pair.joined].nests[0].macs
+        part = macs[pair.depthwise] + macs[pair.pointwise]
+        ratio = part / whole if is_symbolic(whole) else Fraction(part, whole)
+        reductions[pair.depthwise] = reductions[pair.pointwise] = ratio
+    return reductions
+
+
+def record(row: Row) -> dict[str, Any]:
+    """A row as plain values: square kernels as one number, the reduction as a float.
+
+    >>> from costmodel import mobilenet_v1
+    >>> record(rows(mobilenet_v1())[0])["out_height"]
+    112
+    """
+    height, width = (1, 1, *row.out_size)[-2:]
+    reduction = float(row.reduction) if isinstance(row.reduction, Fraction) else row.reduction
+    return {
+        "name": row.name,
+        "kind": row.kind,
+        "kernel": _plain(row.kernel),
+        "stride": _plain(row.stride),
+        "in_channels": row.in_channels,
+        "out_channels": row.out_channels,
+        "out_height": height,
+        "out_width": width,
+        "params": row.params,
+        "macs": row.macs,
+        "reduction": reduction,
+    }
+
+
+def _plain(axes: Axes) -> Any:
+    if not axes:
+        return 1
+    return axes[0] if axes.count(axes[0]) == len(axes) else list(axes)
+
+
+def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim]]:
+    """MACs and params summed by kind, most MACs first (Howard et al. 2017, Table 2).
+
+    >>> from costmodel import mobilenet_v1
+    >>> by_kind(rows(mobilenet_v1()))["linear"]
+    {'macs': 1024000, 'params': 1025000}
+    """
+    macs: Counter[str] = Counter()
+    params: Counter[str] = Counter()
+    for row in table:
+        macs[row.kind] += row.macs
+        params[row.kind] += row.params
+    return {kind: {"macs": count, "params": params[kind]} for kind, count in macs.most_common()}
+
+
+def params_by_part(network: Network) -> Mapping[str, Dim]:
+    """Parameters of the convolutions, of normalisation, and of linear layers (the classifier).
+
+    >>> from costmodel import mobilenet_v1
+    >>> params_by_part(mobilenet_v1())
+    {'convolutions': 3185088, 'batch norm': 21888, 'classifier': 1025000}
+    """
+    parts: dict[str, Dim] = {"convolutions": 0, "batch norm": 0, "classifier": 0}
+    for layer in lower(network):
+        for parameter in layer.parameters:
+            linear = layer.nests and layer.nests[0].kind == "linear"
+            part = "classifier" if linear else "convolutions"
+            parts["batch norm" if parameter.role == "norm" else part] += parameter.count
+    return parts
+
+
+def table(network: Network) -> pd.DataFrame:
+    """The network as a DataFrame, a row per layer; counts are exact Python integers.
+
+    >>> from costmodel import mobilenet_v1
+    >>> int(table(mobilenet_v1()).macs.sum())
+    568740352
+    """
+    import pandas as pd
+
+    return pd.DataFrame([record(row) for row in rows(network)]).set_index("name")

@@ -1,0 +1,342 @@
+"""The report for a terminal, as CSV and as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from costmodel.crosscheck import CrossCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
+
+    from costmodel.report import Report
+    from costmodel.show.frame import Row
+
+PIPE_WIDTH = 100
+BAR_WIDTH = 5
+
+
+def console(file: Any = None) -> Console:
+    """A console that is PIPE_WIDTH wide where there is no terminal to ask."""
+    plain = Console(file=file, highlight=False)
+    if not plain.is_terminal and "COLUMNS" not in plain._environ:  # noqa: SLF001
+        plain.width = PIPE_WIDTH
+    return plain
+
+
+def printable(text: str) -> str:
+    r"""A name from a model on one line, its control characters visible and inert.
+
+    >>> printable("a\\x1b[31m\\n")
+    'a\\\\x1b[31m\\\\n'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def render(report: Report, *, waiting: bool = False) -> RenderableType:
+    """The whole report; `waiting` leaves fvcore's column open and says that it is coming."""
+    verdict = (
+        Spinner("dots", Text("loading torch to count a real model …", style="dim"))
+        if waiting
+        else _verdict(report)
+    )
+    return Group(
+        _headline(report),
+        verdict,
+        Text(),
+        _Fitted(_columns(report, waiting=waiting)),
+        Text(),
+        *_totals(report),
+        *_closed_form(report),
+        *_standard(report),
+    )
+
+
+def _headline(report: Report) -> Text:
+    alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
+    facts = [f"α = {alpha}", f"{rho}{_times(report.resolution)} px"]
+    facts += [f"{report.classes} classes"] * (report.classes is not None)
+    facts += [f"rounding {report.rounding}"]
+    bound = "≥ " if report.total.unknown else ""
+    text = Text()
+    text.append(printable(report.network.name), style="bold")
+    text.append("  " + " · ".join(facts) + "\n")
+    figures = (
+        (report.total.macs, "MACs"),
+        (report.total.params, "params"),
+        (report.total.flops, "FLOPs"),
+        (report.total.activations, "activations"),
+    )
+    for i, (value, unit) in enumerate(figures):
+        text.append("   " if i else "")
+        text.append(f"{bound}{value:,}", style="bold cyan" if i < 2 else "")  # noqa: PLR2004
+        text.append(f" {unit}")
+    return text
+
+
+def _ratio(value: Fraction) -> str:
+    """A multiplier as a short decimal, or as the ratio it is.
+
+    >>> _ratio(Fraction("0.857")), _ratio(Fraction(6, 7))
+    ('0.857', '6/7')
+    """
+    decimal = f"{float(value):.10g}"
+    return decimal if Fraction(decimal) == value else str(value)
+
+
+def _times(sides: Iterable[Any]) -> str:
+    return "×".join(map(str, sides))
+
+
+def _verdict(report: Report) -> Text:
+    check = report.check
+    if not isinstance(check, CrossCheck):
+        return Text(f"not checked: {check.reason}", style="yellow")
+    tools = ", ".join(f"{tool} {version}" for tool, version in check.tools.items())
+    count = len(check.comparisons)
+    if not check.mismatches:
+        text = Text("✓ ", style="bold green")
+        text.append(f"all {count} figures equal a real torch model's: {tools}")
+        text.stylize("green")
+        return text
+    text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")
+    lines = [f"  {printable(str(mismatch))}" for mismatch in check.mismatches[:10]]
+    more = len(check.mismatches) - len(lines)
+    text.append("\n".join(lines + [f"  … and {more} more"] * (more > 0)), style="red")
+    return text
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the layers' table: its cells, and the total below them."""
+
+    key: str
+    title: str
+    right: bool
+    footer: Text
+    cells: tuple[Text, ...]
+
+    @property
+    def width(self) -> int:
+        return max(cell.cell_len for cell in (Text(self.title), self.footer, *self.cells))
+
+
+#: The columns that go, one after the other, where a terminal is narrow.
+_OPTIONAL = ("bar", "reduction", "kind", "share", "window", "channels", "output")
+
+
+class _Fitted:
+    """A table that gives up its least important columns until it fits the width."""
+
+    def __init__(self, columns: list[_Column]) -> None:
+        self.columns = columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = self.columns
+        for key in _OPTIONAL:
+            if sum(column.width + 1 for column in columns) - 1 <= options.max_width:
+                break
+            columns = [column for column in columns if column.key != key]
+        table = plain_table(gap=1, show_footer=True)
+        for column in columns:
+            justify: JustifyMethod = "right" if column.right else "left"
+            table.add_column(column.title, column.footer, justify=justify, no_wrap=True)
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*cells)
+        yield table
+
+
+def plain_table(*, gap: int = 2, show_footer: bool = False) -> Table:
+    """A table without lines but the one below its head."""
+    return Table(
+        box=box.SIMPLE_HEAD,
+        padding=(0, gap - 1, 0, 0),
+        pad_edge=False,
+        show_edge=False,
+        show_footer=show_footer,
+    )
+
+
+def _columns(report: Report, *, waiting: bool) -> list[_Column]:
+    """Every column there is to show of a report."""
+    rows, total = report.rows, report.total
+    whole, most = total.macs or 1, max((row.macs for row in rows), default=0) or 1
+
+    def column(
+        key: str,
+        title: str,
+        cell: Callable[[Row], str | Text],
+        total: str = "",
+        *,
+        right: bool = True,
+    ) -> _Column:
+        cells = (cell(row) for row in rows)
+        texts = tuple(Text(c) if isinstance(c, str) else c for c in cells)
+        return _Column(key, title, right, Text(total, style="bold"), texts)
+
+    columns = [
+        column("name", "layer", lambda row: printable(row.name), "total", right=False),
+        column("kind", "kind", _kind, right=False),
+        column("window", "K/s", _window, right=False),
+        column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
+        column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
+        column("params", "params", lambda row: f"{row.params:,}", f"{total.params:,}"),
+        column("macs", "MACs", lambda row: f"{row.macs:,}", f"{total.macs:,}"),
+        column("share", "share", lambda row: f"{100 * row.macs / whole:.1f}%"),
+        column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
+        column("reduction", "vs std", _reduction),
+    ]
+    if waiting or isinstance(report.check, CrossCheck):
+        cells = tuple(
+            _reference(report.reference_macs(row.name), row.macs, waiting) for row in rows
+        )
+        footer = _reference(_measured_total(report), total.macs, waiting)
+        columns.append(_Column("fvcore", "fvcore", right=True, footer=footer, cells=cells))
+    return columns
+
+
+def _bar(share: float) -> str:
+    """A bar of eighths of a character.
+
+    >>> _bar(0.5)
+    '██▌'
+    """
+    whole, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+
+
+def _kind(row: Row) -> Text:
+    return Text(row.kind, style=_KIND_STYLE.get(row.kind, ""))
+
+
+def _reduction(row: Row) -> str:
+    """On the pair's second layer, which completes it."""
+    if row.reduction is None or row.kind != "pointwise":
+        return ""
+    return f"{float(row.reduction):.4f}"
+
+
+_KIND_STYLE = {"depthwise": "magenta", "pointwise": "blue", "standard": "yellow"}
+
+
+def _measured_total(report: Report) -> int | None:
+    counts = [report.reference_macs(row.name) for row in report.rows if row.macs]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _reference(measured: int | None, macs: int, waiting: bool) -> Text:  # noqa: FBT001
+    if waiting or (measured is None and not macs):
+        return Text("…" if waiting else "", style="dim")
+    if measured == macs:
+        return Text(f"{measured:,} ✓", style="green")
+    return Text(f"{'none' if measured is None else f'{measured:,}'} ✗", style="bold red")
+
+
+def _window(row: Row) -> str:
+    if not row.kernel:
+        return ""
+    stride = "" if set(row.stride) == {1} else f"/{_times(dict.fromkeys(row.stride))}"
+    return _times(row.kernel) + stride
+
+
+def _totals(report: Report) -> Iterable[RenderableType]:
+    """By kind, as Howard et al. 2017, Table 2; and where the parameters are."""
+    table = plain_table()
+    for title in ("by kind", "MACs", "", "params", ""):
+        table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
+    whole = report.total
+    for kind, counts in report.by_kind.items():
+        table.add_row(
+            Text(kind, style=_KIND_STYLE.get(kind, "")),
+            f"{counts['macs']:,}",
+            f"{100 * counts['macs'] / (whole.macs or 1):.2f}%",
+            f"{counts['params']:,}",
+            f"{100 * counts['params'] / (whole.params or 1):.2f}%",
+        )
+    yield table
+    parts = report.params_by_part.items()
+    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts if count))
+    if whole.unknown:
+        names = ", ".join(map(printable, whole.unknown))
+        yield Text(f"lower bound: no rule for {names}", style="yellow")
+
+
+def _closed_form(report: Report) -> Iterable[RenderableType]:
+    if report.closed_form is None:
+        return
+    yield Text()
+    for line in str(report.closed_form).splitlines():
+        name, _, formula = line.partition(" = ")
+        yield Text.assemble((name, "bold"), " = ", formula)
+
+
+def _standard(report: Report) -> Iterable[RenderableType]:
+    standard, total = report.standard, report.total
+    if standard is None:
+        return
+    yield Text.assemble(
+        f"as standard convolutions: {standard.macs:,} MACs (",
+        (f"{standard.macs / total.macs:.2f}×", "bold"),
+        f"), {standard.params:,} params (",
+        (f"{standard.params / total.params:.2f}×", "bold"),
+        ")",
+    )
+
+
+def to_text(report: Report) -> str:
+    """What a terminal would show, without colour and trailing blanks."""
+    return plain(render(report))
+
+
+def plain(renderable: RenderableType) -> str:
+    """A renderable as text for a pipe or a file."""
+    text = io.StringIO()
+    console(text).print(renderable)
+    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
+
+
+def to_csv(report: Report) -> str:
+    """The layers as CSV; a name that a spreadsheet would run as a formula is quoted for it."""
+    text = io.StringIO()
+    records = report.records()
+    writer = csv.DictWriter(text, list(records[0]) if records else ["name"], lineterminator="\n")
+    writer.writeheader()
+    for record in records:
+        name = record["name"]
+        inert = f"'{name}" if name[:1] in "=+-@\t\r" else name
+        writer.writerow(record | {"name": inert})
+    return text.getvalue()
+
+
+def to_markdown(report: Report) -> str:
+    """The report as GitHub Markdown."""
+    headline = _headline(report).plain.splitlines()
+    columns = [c for c in _columns(report, waiting=False) if c.key != "bar"]
+    cells = [(c.title, "---:" if c.right else "---", *c.cells, c.footer) for c in columns]
+    lines = [f"# {_escape(report.network.name)}", "", *map(_escape, headline), ""]
+    for i, line in enumerate(zip(*cells, strict=True)):
+        texts = line if i == 1 else (_escape(str(cell)) for cell in line)
+        lines.append(f"| {' | '.join(texts)} |")
+    lines.append("")
+    rest = (*_closed_form(report), *_standard(report), Text(), _verdict(report))
+    return "\n".join([*lines, *(_escape(str(part)) for part in rest)]) + "\n"
+
+
+def _escape(text: str) -> str:
+    """Text of a model inside Markdown: no markup, no HTML, no new cell."""
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign in "\\`*_[]|":
+        text = text.replace(sign, "\\" + sign)
+    return text
