@@ -45,8 +45,8 @@ _LAZY = {
     "table": "show.frame",
     "formulas": "show.formula",
     "closed_form": "show.formula",
-    "report": "report",
-    "crosscheck": "crosscheck",
+    "report": "show.report",
+    "crosscheck": "check",
 }
 
 __all__ = [
@@ -101,7 +101,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is lazy; a submodule of the same name does not stand in its way."""
+    """Import what is lazy, when it is asked for."""
     if name in _LAZY:
         value = getattr(import_module(f"costmodel.{_LAZY[name]}"), name)
         globals()[name] = value

@@ -56,7 +56,10 @@ def positive_integer(value: Any, name: str) -> int:
     >>> positive_integer("192", "resolution")
     192
     """
-    number = rational(value, name)
+    try:
+        number = rational(value, name)
+    except CostModelError:
+        number = Fraction(0)
     if number.denominator != 1 or number < 1:
         message = f"{name} must be an integer of at least 1, got {value}"
         raise CostModelError(message)
@@ -189,9 +192,9 @@ def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1)
 
 def _whole(scaled: Fraction, groups: int) -> int:
     if scaled.denominator != 1 or scaled.numerator % groups:
+        rule = "a whole number" if groups == 1 else f"a multiple of its {groups} groups"
         message = (
-            f"exact rounding gives {scaled} channels, and a network has a whole multiple of "
-            f"{groups}; choose floor or divisible(8)"
+            f"exact rounding gives {scaled} channels, not {rule}; choose floor or divisible(8)"
         )
         raise CostModelError(message)
     return scaled.numerator

@@ -11,10 +11,10 @@ import typer
 from costmodel import __version__
 from costmodel.arithmetic import positive_integer
 from costmodel.errors import CostModelError
-from costmodel.files import check_target, write_atomically
-from costmodel.report import Report, parse_size
-from costmodel.report import report as make_report
+from costmodel.files import check_target, make_directory, write_atomically
 from costmodel.show import table as show
+from costmodel.show.report import Report, parse_size
+from costmodel.show.report import report as make_report
 from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -38,7 +37,7 @@ app = typer.Typer(
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
     try:
-        code = app(standalone_mode=False)
+        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
     except CostModelError as error:
         code = _complain(str(error))
     except BrokenPipeError:  # the reader, `head` say, has seen enough
@@ -117,6 +116,8 @@ def report(  # noqa: PLR0913 - a parameter is an option
     form = _one_of(json=as_json, csv=as_csv, markdown=as_markdown)
     if output is not None:
         check_target(output)
+    if plots is not None:
+        make_directory(plots)
     made = make_report(
         network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
     )
@@ -125,9 +126,9 @@ def report(  # noqa: PLR0913 - a parameter is an option
     if not live:
         _write(made, form, output)
     if plots is not None:
-        from costmodel.plot import save_report_plots
+        from costmodel.plot import report_figures, save_figures
 
-        for path in save_report_plots(made, plots):
+        for path in save_figures(report_figures(made), plots):
             sys.stderr.write(f"wrote {path}\n")
     if made.failed:
         raise typer.Exit(1)

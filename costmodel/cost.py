@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from html import escape
 from typing import TYPE_CHECKING
 
 from costmodel.arithmetic import Dim, is_symbolic
@@ -75,6 +74,8 @@ class Cost:
 
     def _repr_html_(self) -> str | None:
         """A table of the numbers, for Jupyter."""
+        from html import escape
+
         if any(map(is_symbolic, self._quantities().values())):
             return None
         bound = "≥ " if self.unknown else ""

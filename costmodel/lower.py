@@ -28,7 +28,7 @@ from costmodel.network import (
     Rules,
     Shape,
 )
-from costmodel.shapes import axes, count, infer
+from costmodel.shapes import axes, count, walk
 
 Rule = tuple[tuple[Body, ...], tuple[Parameter, ...]]
 #: Rules (layer, input shapes, output shape) → (bodies, parameters).
@@ -69,9 +69,9 @@ def lower(network: Network) -> tuple[Lowered, ...]:
     >>> lower(mobilenet_v1())[1].nests[0].macs == 3*3 * 3*32 * 112*112
     True
     """
-    lowered = []
+    lowered: list[Lowered] = []
     owned: dict[tuple[str, str], Dim] = {}
-    for layer, inputs, output in infer(network):
+    for layer, inputs, output in walk(network):
         rule = lower_rule[type(layer)]
         bodies, parameters = rule(layer, inputs, output) if rule else (None, ())
         for owner, role, size in parameters:
@@ -121,20 +121,20 @@ def _linear(layer: Linear, inputs: tuple[Shape, ...], output: Shape) -> Rule:
 
 @lower_rule(BatchNorm)
 def _batch_norm(layer: BatchNorm, _inputs: tuple[Shape, ...], output: Shape) -> Rule:
-    body = Elementwise("batch_norm", prod(output))
+    body = Elementwise("batch_norm", output)
     owner = layer.shares or layer.name
     return (body,), ((Parameter(owner, "norm", 2 * output[1]),) if layer.affine else ())
 
 
 @lower_rule(Activation)
 def _activation(layer: Activation, _inputs: tuple[Shape, ...], output: Shape) -> Rule:
-    return (Elementwise(layer.function, prod(output)),), ()
+    return (Elementwise(layer.function, output),), ()
 
 
 @lower_rule(Pool)
 def _pool(layer: Pool, _inputs: tuple[Shape, ...], output: Shape) -> Rule:
     window = prod(axes(layer.kernel, layer, len(output) - 2))
-    return (Elementwise(f"{layer.kind}_pool", prod(output), window),), ()
+    return (Elementwise(f"{layer.kind}_pool", output, window),), ()
 
 
 @lower_rule(AdaptivePool)
@@ -143,7 +143,7 @@ def _adaptive(layer: AdaptivePool, inputs: tuple[Shape, ...], output: Shape) -> 
     taps = prod(
         _adaptive_taps(size, out) for size, out in zip(inputs[0][2:], output[2:], strict=True)
     )
-    return (Elementwise(f"adaptive_{layer.kind}_pool", prod(output), taps),), ()
+    return (Elementwise(f"adaptive_{layer.kind}_pool", output, taps),), ()
 
 
 def _adaptive_taps(size: Dim, out: int) -> Dim:
@@ -154,13 +154,13 @@ def _adaptive_taps(size: Dim, out: int) -> Dim:
 
 @lower_rule(Add)
 def _add(_layer: Add, inputs: tuple[Shape, ...], output: Shape) -> Rule:
-    return (Elementwise("add", prod(output), len(inputs)),), ()
+    return (Elementwise("add", output, len(inputs)),), ()
 
 
 @lower_rule(Concat)
 @lower_rule(Flatten)
 def _move(layer: Layer, _inputs: tuple[Shape, ...], output: Shape) -> Rule:
-    return (Elementwise(type(layer).__name__.lower(), prod(output)),), ()
+    return (Elementwise(type(layer).__name__.lower(), output),), ()
 
 
 @lower_rule(Input)

@@ -61,11 +61,16 @@ class LoopNest(NamedTuple):
 
 
 class Elementwise(NamedTuple):
-    """A body without multiply–accumulates: each of `outputs` elements reads `taps` values."""
+    """A body without multiply–accumulates: each element of `output` reads `taps` values."""
 
     operation: str
-    outputs: Dim
+    output: tuple[Dim, ...]
     taps: Dim = 1
+
+    @property
+    def outputs(self) -> Dim:
+        """How many elements it writes."""
+        return prod(self.output)
 
     @property
     def macs(self) -> int:

@@ -6,10 +6,8 @@ inferred (`costmodel.shapes`). Widths are relations where the architecture has r
 
 from __future__ import annotations
 
-import json
 import reprlib
 from dataclasses import dataclass, field, fields, replace
-from html import escape
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from costmodel.arithmetic import Dim, is_symbolic
@@ -331,6 +329,8 @@ class Network:
 
     def to_json(self) -> str:
         """The network as JSON text, a layer a line; `from_json` reads it back equal."""
+        import json
+
         lines = ",\n".join(
             "  " + json.dumps(_layer_dict(layer), default=_encode, ensure_ascii=False)
             for layer in self.layers
@@ -340,6 +340,8 @@ class Network:
     @classmethod
     def from_json(cls, text: str) -> Network:
         """The network a JSON text describes; an error names the layer and the field."""
+        import json
+
         try:
             data = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -353,6 +355,8 @@ class Network:
 
     def _repr_html_(self) -> str:
         """A table of the layers, for Jupyter."""
+        from html import escape
+
         rows = "".join(
             f"<tr><td>{escape(layer.name)}</td><td>{type(layer).__name__}</td>"
             f"<td>{escape(_settings(layer))}</td><td>{escape(', '.join(layer.inputs))}</td></tr>"

@@ -6,9 +6,9 @@ colours are Okabe and Ito's; markers, line styles and hatches say the same witho
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from contextlib import contextmanager
+from io import BytesIO
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,18 +16,27 @@ import numpy as np
 from matplotlib import style
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator, PercentFormatter
+from matplotlib.ticker import (
+    FuncFormatter,
+    LogLocator,
+    MaxNLocator,
+    MultipleLocator,
+    NullLocator,
+    PercentFormatter,
+)
 
 from costmodel.arithmetic import is_symbolic, width_multiplier
+from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
+from costmodel.files import make_directory, write_atomically
 from costmodel.lower import lower
 from costmodel.polynomial import ALPHA, RHO
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.format import si
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from fractions import Fraction
     from pathlib import Path
@@ -38,20 +47,23 @@ if TYPE_CHECKING:
     from costmodel.lower import Lowered
     from costmodel.network import Network
     from costmodel.polynomial import Polynomial
+    from costmodel.show.report import Report
 
     Floats = NDArray[np.float64]
-    Model = tuple[float, int]  # α and D
+    Model = tuple[float, float]  # α and D
 
 WIDTH = 3.5  # inches: a column of a two-column paper
 DPI = 200
+TALLEST = 300  # inches: the most that is drawn is 2¹⁶ pixels
 METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}  # no date: same bytes
 SMALL = 5.5  # points: labels beside what they name
 BLACK, DIM, GREY, LIGHT = "#000000", "#555555", "#8C8C8C", "#CCCCCC"
-BLUE, VERMILLION, GREEN = "#0072B2", "#D55E00", "#009E73"  # Okabe and Ito's
+# Okabe and Ito's; orange and blue differ in grey too.
+BLUE, ORANGE, VERMILLION, GREEN = "#0072B2", "#E69F00", "#D55E00", "#009E73"
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so every machine draws the same
-    "mathtext.default": "regular",
+    "text.parse_math": False,  # a name may have dollar signs, and plain text can be searched
     "font.size": 7,
     "axes.titlesize": 7.5,
     "axes.titleweight": "bold",
@@ -78,18 +90,20 @@ STYLE = {
 }
 
 CENTRED: dict[str, Any] = {"ha": "center", "va": "center"}
-LONGEST = 24  # characters of a name that came with a model
+BOX = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # parts the lines behind a text
+LONGEST = 20  # characters of a name that came with a model
 
-CURVES = {3: (BLUE, "-"), 5: (VERMILLION, "--"), 7: (GREEN, "-.")}
+# By K: colour, line style, and on which side of the limit its label lies, in points.
+CURVES = {3: (BLUE, "-", -2), 5: (VERMILLION, "--", 5), 7: (GREEN, "-.", -2)}
 KERNELS = (1, 3, 5, 7, 9, 11)
 CHANNELS = (16, 32, 64, 128, 256, 512, 1024, 2048)
-DARK = 0.5  # of a colour map: below it, text is white
+DARK = 0.7  # of the colour map: beyond it, text is white
 
 SHIFT = 0.21  # of a row: how far the two bars of a block lie from its middle
 SERIES: dict[str, dict[str, Any]] = {
     "standard": {"facecolor": "white", "edgecolor": BLACK, "hatch": "//////", "linewidth": 0.5},
-    "depthwise": {"facecolor": VERMILLION, "edgecolor": VERMILLION, "linewidth": 0.5},
-    "pointwise": {"facecolor": BLUE, "edgecolor": BLUE, "linewidth": 0.5},
+    "depthwise": {"facecolor": ORANGE},
+    "pointwise": {"facecolor": BLUE},
     "in no separable block": {"facecolor": LIGHT, "edgecolor": GREY, "linewidth": 0.5},
 }
 
@@ -99,7 +113,8 @@ RESOLUTIONS = (224, 192, 160, 128)
 ALPHA_ENDS = (0.1, 1.4)
 RESOLUTION_ENDS = (96, 256)
 LEVELS = tuple(m * 10**e for e in range(16) for m in (1, 2, 5))
-GAPS = np.array((0.125, 0.375, 0.625, 0.875, 1.2))  # between the models: room for a label
+GAPS = np.array((180, 148, 212, 116, 244))  # D between the models and their labels, best first
+WIDE, HIGH = 0.16, 16  # what a label takes, in α and in D
 
 
 def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None = None) -> Figure:
@@ -125,10 +140,11 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
     with _figure(2.7) as figure:
         axes = figure.add_subplot()
         _draw_curves(axes, np.geomspace(min(ends), max(ends), 200))
-        _draw_points(axes, points, _source(network.name, len(blocks), bool(measured)))
-        axes.set_title("Depthwise separable against standard convolution")
-        axes.set_xlabel("output channels $C_{out}$")
-        axes.set_ylabel("MACs, $1/C_{out} + 1/K^2$ (% of standard)")
+        _draw_points(axes, points, network.name, measured=bool(measured))
+        axes.set_ylim(bottom=0)
+        axes.set_title("MACs of a depthwise separable block")
+        axes.set_xlabel("output channels Cₒᵤₜ")
+        axes.set_ylabel("1/Cₒᵤₜ + 1/K² (% of standard)")
         figure.legend(loc="outside lower center")
     return figure
 
@@ -160,46 +176,58 @@ def _share(channels: Any, taps: Any) -> Any:
 
 
 def _draw_curves(axes: Axes, channels: Floats) -> None:
-    for kernel, (colour, line) in CURVES.items():
+    for kernel, (colour, line, side) in CURVES.items():
         limit = _share(np.inf, kernel**2)
         axes.plot(channels, _share(channels, kernel**2), line, color=colour)
         axes.axhline(limit, color=colour, linestyle=":", linewidth=0.8)
-        text = f"$K$ = {kernel}, limit 1/{kernel**2} = {limit:.1%}"
-        place: dict[str, Any] = {"ha": "right", "va": "top", "textcoords": "offset points"}
-        axes.annotate(text, (channels[-1], limit), (0, -2), color=colour, **place)
+        text = f"K = {kernel}, limit 1/{kernel**2} = {100 * limit:.1f} %"
+        axes.annotate(
+            text,
+            (channels[-1], limit),
+            (0, side),
+            textcoords="offset points",
+            ha="right",
+            va="top" if side < 0 else "bottom",
+            color=colour,
+        )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(LogLocator(2, numticks=len(channels)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_major_formatter(PercentFormatter(1, symbol=""))
-    axes.set_ylim(bottom=0)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
 
 
-def _draw_points(axes: Axes, points: Counter[tuple[int, float]], label: str) -> None:
-    marker = "o" if points else ""
-    x, y = [x for x, _ in points], [y for _, y in points]
-    axes.plot(x, y, color=BLACK, marker=marker, linestyle="", label=label, zorder=3)
+def _draw_points(
+    axes: Axes, points: Counter[tuple[int, float]], name: str, *, measured: bool
+) -> None:
+    """Blocks of one C_out and K coincide: a label counts them. Hollow is not measured."""
+    source = "measured by fvcore" if measured else "from the formula, not measured"
+    label = f"blocks of {_cut(name)} ({points.total()}), {source}"
+    axes.plot(
+        [channels for channels, _ in points],
+        [share for _, share in points],
+        color=BLACK,
+        marker="o" if points else "",
+        markerfacecolor=BLACK if measured else "white",
+        linestyle="",
+        label=label if points else f"{_cut(name)} has no depthwise separable blocks",
+        zorder=3,
+    )
     for point, alike in points.items():
         if alike > 1:
             _label(axes, f"×{alike}", point)
 
 
-def _label(axes: Axes, text: str, point: tuple[float, float]) -> None:
+def _label(axes: Axes, text: str, point: tuple[float, float], **look: Any) -> None:
     """A small text just above a marker."""
     place: dict[str, Any] = {"ha": "center", "va": "bottom", "textcoords": "offset points"}
-    axes.annotate(text, point, (0, 3), fontsize=SMALL, **place)
+    axes.annotate(text, point, (0, 4), fontsize=SMALL, **place, **look)
 
 
-def _source(name: str, blocks: int, measured: bool) -> str:  # noqa: FBT001 - private, one call
-    if not blocks:
-        return f"{_plain(name)} has no depthwise separable blocks"
-    source = "measured by fvcore" if measured else "from the formula, not measured"
-    return f"the {blocks} blocks of {_plain(name)}, {source}"
-
-
-def _plain(name: str) -> str:
-    """A name that came with a model: bounded, and no formula even if it has dollar signs."""
-    return name.replace("$", r"\$") if len(name) <= LONGEST else _plain(name[: LONGEST - 1] + "…")
+def _cut(name: str) -> str:
+    """A name that came with a model, of bounded length."""
+    return name if len(name) <= LONGEST else name[: LONGEST - 1] + "…"
 
 
 def reduction_map_figure() -> Figure:
@@ -211,17 +239,18 @@ def reduction_map_figure() -> Figure:
     norm = LogNorm(shares.min(), shares.max())
     with _figure(2.2) as figure:
         axes = figure.add_subplot()
-        axes.pcolormesh(shares, norm=norm, cmap="cividis", edgecolor="white", linewidth=0.8)
+        axes.pcolormesh(shares, norm=norm, cmap="Blues", edgecolor="white", linewidth=0.8)
         for (row, column), share in np.ndenumerate(shares):
-            colour = "white" if norm(share) < DARK else BLACK
-            axes.text(column + 0.5, row + 0.5, f"{100 * share:.3g}", color=colour, **CENTRED)
+            text = f"{100 * share:#.3g}".removesuffix(".")
+            colour = "white" if norm(share) > DARK else BLACK
+            axes.text(column + 0.5, row + 0.5, text, color=colour, **CENTRED)
         axes.set_xticks(np.arange(len(CHANNELS)) + 0.5, [str(c) for c in CHANNELS])
         axes.set_yticks(np.arange(len(KERNELS)) + 0.5, [str(k) for k in KERNELS])
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
-        axes.set_title("MACs, $1/C_{out} + 1/K^2$ (% of standard convolution)")
-        axes.set_xlabel("output channels $C_{out}$")
-        axes.set_ylabel("kernel size $K$")
+        axes.set_title("1/Cₒᵤₜ + 1/K² (% of standard convolution's MACs)")
+        axes.set_xlabel("output channels Cₒᵤₜ")
+        axes.set_ylabel("kernel size K")
     return figure
 
 
@@ -246,15 +275,16 @@ def layers_figure(network: Network) -> Figure:
     _check_numbers(network)
     rows = [lowered for lowered in lower(join(network)) if lowered.state != "free"]
     bars = list(_bars(network, rows))
-    with _figure(0.8 + 0.24 * len(rows)) as figure:
+    places = max(1, len(rows))
+    with _figure(min(1 + 0.24 * places, TALLEST)) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, quantity in zip(panels, ("macs", "params"), strict=True):
             _draw_bars(axes, bars, quantity)
-        panels[0].set_yticks(range(len(rows)), [_plain(row.layer.name) for row in rows])
-        panels[0].invert_yaxis()
+        panels[0].set_yticks(range(len(rows)), [_cut(row.layer.name) for row in rows])
+        panels[0].set_ylim(places - 0.5, -0.5)
         panels[0].set_xlabel("MACs")
         panels[1].set_xlabel("params")
-        figure.suptitle(f"Layers of {_plain(network.name)}")
+        figure.suptitle(f"Layers of {_cut(network.name)}", x=0.02, ha="left")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
 
@@ -273,19 +303,30 @@ def _bars(network: Network, rows: Sequence[Lowered]) -> Iterator[_Bar]:
 
 
 def _draw_bars(axes: Axes, bars: Sequence[_Bar], quantity: str) -> None:
-    def values(costs: Iterable[Cost]) -> list[int]:
-        return [getattr(cost, quantity) for cost in costs]
+    def value(cost: Cost) -> int:
+        return int(getattr(cost, quantity))
 
-    for series, look in SERIES.items():
+    def text(bar: _Bar) -> str:
+        """A block's total, with its depthwise part in words: as a bar it is too thin to see."""
+        total = bar.start + bar.cost
+        part = 100 * value(bar.start) / value(total) if value(bar.start) else 0
+        share = f", {part:.1f} % depthwise" if part else ""
+        return "unknown" if total.unknown else si(value(total)) + share
+
+    for series in sorted({bar.series for bar in bars}, key=[*SERIES].index):
         chosen = [bar for bar in bars if bar.series == series]
-        places = [bar.place for bar in chosen]
-        starts, lengths = values(bar.start for bar in chosen), values(bar.cost for bar in chosen)
-        drawn = axes.barh(places, lengths, 1.7 * SHIFT, starts, label=series, **look)
+        drawn = axes.barh(
+            [bar.place for bar in chosen],
+            [value(bar.cost) for bar in chosen],
+            height=1.7 * SHIFT,
+            left=[value(bar.start) for bar in chosen],
+            label=series,
+            **SERIES[series],
+        )
         if series != "depthwise":  # where the pointwise part ends, the block does
-            ends = [bar.start + bar.cost for bar in chosen]
-            texts = ["unknown" if end.unknown else si(getattr(end, quantity)) for end in ends]
-            axes.bar_label(drawn, texts, padding=2, fontsize=SMALL)
-    axes.margins(x=0.3, y=0.01)
+            axes.bar_label(drawn, [text(bar) for bar in chosen], padding=2, fontsize=SMALL)
+    axes.margins(x=0.35)
+    axes.set_xlim(left=0)
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(3))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value)))
@@ -306,19 +347,18 @@ def multipliers_figure(
     sides = {side for layer in base.inputs for side in layer.shape[2:]}
     with _figure(3.4) as figure:
         if len(sides) != 1:
-            text = f"{_plain(base.name)} has no square input,\nso no one resolution to vary"
+            text = f"{_cut(base.name)} has no square input,\nso no one resolution to vary"
             figure.text(0.5, 0.5, text, **CENTRED)
             return figure
         (side,) = sides
         axes = figure.add_subplot()
-        models = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
-        _draw_models(axes, base, rounding, models)
-        if chosen:
-            models.append(_draw_chosen(axes, base, rounding, chosen, side))
-        _draw_contours(axes, base, side, models)
+        _draw_models(axes, base, rounding)
+        rings = [_draw_chosen(axes, base, rounding, chosen)] if chosen else []
+        _draw_contours(axes, base, side, rings)
         _draw_resolutions(axes, side)
-        axes.set_title(f"MACs of {_plain(base.name)}")
+        axes.set_title(f"MACs of {_cut(base.name)}")
         axes.set_xlabel("width multiplier α")
+        axes.xaxis.set_major_locator(MultipleLocator(0.25))
         figure.legend(loc="outside lower center")
     return figure
 
@@ -329,56 +369,65 @@ def _macs(base: Network, alpha: Any, resolution: int, rounding: str) -> str:
     return ("≥ " if total.unknown else "") + si(total.macs)
 
 
-def _draw_models(axes: Axes, base: Network, rounding: str, models: Sequence[Model]) -> None:
-    label = f"exact MACs of {len(models)} models, widths rounded by {rounding}"
-    alphas, resolutions = zip(*models, strict=True)
-    axes.plot(alphas, resolutions, color=BLACK, marker="o", linestyle="", label=label, zorder=3)
+def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
+    models = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
+    axes.plot(
+        [alpha for alpha, _ in models],
+        [resolution for _, resolution in models],
+        color=BLACK,
+        marker="o",
+        linestyle="",
+        label=f"exact MACs of {len(models)} models, widths rounded by {rounding}",
+    )
     for alpha, resolution in models:
-        _label(axes, _macs(base, alpha, resolution, rounding), (alpha, resolution))
+        _label(axes, _macs(base, alpha, resolution, rounding), (alpha, resolution), bbox=BOX)
 
 
-def _draw_chosen(
-    axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int], side: int
-) -> Model:
-    """A ring, which hides no label beneath it; the legend says what it costs."""
+def _draw_chosen(axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int]) -> Model:
+    """A ring, which hides nothing beneath it; the legend says what it costs."""
     alpha, resolution = float(width_multiplier(chosen[0])), chosen[1]
-    label = f"α = {alpha:.3g}, $D$ = {resolution}, ρ = {resolution / side:.3g}: "
-    ring: dict[str, Any] = {"marker": "o", "markersize": 9, "fillstyle": "none", "clip_on": False}
     axes.plot(
         [alpha],
         [resolution],
         color=VERMILLION,
-        markeredgewidth=1.6,
+        marker="o",
+        markersize=7.5,
+        markeredgewidth=1.4,
+        fillstyle="none",
         linestyle="",
-        label=label + _macs(base, *chosen, rounding),
-        **ring,
+        clip_on=False,
+        label=f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen, rounding)}",
+        zorder=3,
     )
     return alpha, resolution
 
 
-def _draw_contours(axes: Axes, base: Network, side: int, models: Sequence[Model]) -> None:
-    """Lines of equal MACs wherever there is room to label them, between the models."""
-    alphas = _span(*ALPHA_ENDS, *(alpha for alpha, _ in models))
-    sides = _span(*RESOLUTION_ENDS, *(resolution for _, resolution in models))
+def _draw_contours(axes: Axes, base: Network, side: int, chosen: Sequence[Model]) -> None:
+    """Lines of equal MACs, those that have room for a label."""
+    alphas = _span(*ALPHA_ENDS, *(alpha for alpha, _ in chosen))
+    sides = _span(*RESOLUTION_ENDS, *(resolution for _, resolution in chosen))
     relaxed = cost(widen(resize(base, RHO), ALPHA)).macs
-    rhos = sides[:, np.newaxis] / side
-    in_gaps = _evaluate(relaxed, GAPS, rhos).T
-    labels = {}
-    for level in LEVELS:
-        crossings = [
-            (alpha, float(np.interp(level, macs, sides)))
-            for alpha, macs in zip(GAPS, in_gaps, strict=True)
-            if macs[0] < level < macs[-1]
-        ]
-        if crossings:
-            labels[level] = min(crossings, key=lambda point: abs(point[1] - np.mean(sides)))
-    if labels:
-        macs = _evaluate(relaxed, alphas, rhos)
-        axes.contour(alphas, sides, macs, list(labels), colors=GREY, linewidths=0.7)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}
-    for level, point in labels.items():
-        axes.text(*point, si(level), color=DIM, fontsize=SMALL, bbox=box, **CENTRED)
+    places = _label_places(alphas, _evaluate(relaxed, alphas, GAPS[:, np.newaxis] / side), chosen)
+    if places:
+        macs = _evaluate(relaxed, alphas, sides[:, np.newaxis] / side)
+        axes.contour(alphas, sides, macs, list(places), colors=GREY, linewidths=0.7)
+    for level, place in places.items():
+        axes.text(*place, si(level), color=DIM, fontsize=SMALL, bbox=BOX, **CENTRED)
     axes.plot([], [], color=GREY, linewidth=0.7, label="equal MACs by the relaxed closed form")
+
+
+def _label_places(alphas: Floats, in_gaps: Floats, chosen: Sequence[Model]) -> dict[int, Model]:
+    """For each level the first gap where its label meets no other, no edge and not the ring."""
+    places: dict[int, Model] = {}
+    for level in LEVELS:
+        for gap, macs in zip(GAPS, in_gaps, strict=True):
+            alpha = float(np.interp(level, macs, alphas))
+            inside = alphas[0] + WIDE / 2 < alpha < alphas[-1] - WIDE / 2
+            taken = (*chosen, *places.values())
+            if inside and all(abs(alpha - a) > WIDE or abs(gap - d) > HIGH for a, d in taken):
+                places[level] = (alpha, float(gap))
+                break
+    return places
 
 
 def _span(*ends: float) -> Floats:
@@ -386,7 +435,7 @@ def _span(*ends: float) -> Floats:
 
 
 def _evaluate(polynomial: Polynomial, alpha: Floats, rho: Floats) -> Floats:
-    """A relaxed closed form on a grid, in float64."""
+    """A relaxed closed form on a grid, in float64; a plain 0 where nothing is counted."""
     values = {"alpha": alpha, "rho": rho, "max(1, alpha)": np.maximum(1, alpha)}
     total = np.zeros(np.broadcast(alpha, rho).shape)
     for powers, coefficient in (polynomial + 0 * ALPHA).terms.items():
@@ -401,11 +450,24 @@ def _draw_resolutions(axes: Axes, side: int) -> None:
     for axis in (axes.yaxis, right.yaxis):
         axis.set_major_locator(MaxNLocator(8, steps=[1, 1.6, 3.2, 6.4, 10]))  # multiples of 32
     right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / side:.3g}"))
-    axes.set_ylabel("input resolution $D$ (pixels)")
-    right.set_ylabel(f"resolution multiplier ρ = $D$/{side}")
+    axes.set_ylabel("input resolution D (pixels)")
+    right.set_ylabel(f"resolution multiplier ρ = D/{side}")
 
 
-def save_figures(figures: Mapping[str, Figure], directory: Path) -> tuple[Path, ...]:
+def report_figures(report: Report) -> dict[str, Figure]:
+    """The four figures of a report, the blocks as fvcore measured them where it did."""
+    measured = report.check.reductions if isinstance(report.check, CrossCheck) else None
+    sides = set(report.resolution)
+    chosen = (report.alpha, sides.pop()) if len(sides) == 1 else None
+    return {
+        "reduction": reduction_figure(report.network, measured),
+        "reduction_map": reduction_map_figure(),
+        "layers": layers_figure(report.network),
+        "multipliers": multipliers_figure(report.base, report.rounding, chosen),
+    }
+
+
+def save_figures(figures: Mapping[str, Figure], directory: str | Path) -> tuple[Path, ...]:
     """Write NAME.png (200 dpi) and NAME.svg of each figure; returns the paths.
 
     The directory is made if need be. Each file is replaced whole: what interrupts the writing
@@ -413,30 +475,16 @@ def save_figures(figures: Mapping[str, Figure], directory: Path) -> tuple[Path, 
 
     Raises CostModelError where the directory is a file or cannot be written to.
     """
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        return tuple(
-            _replace(directory / f"{name}.{kind}", figure, kind)
-            for name, figure in figures.items()
-            for kind in METADATA
-        )
-    except OSError as error:
-        message = (
-            f"figures need a directory that can be written to, got {directory} "
-            f"({error.strerror}); choose another"
-        )
-        raise CostModelError(message) from None
-
-
-def _replace(path: Path, figure: Figure, kind: str) -> Path:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with _style():
-            figure.savefig(temporary, format=kind, dpi=DPI, metadata=METADATA[kind])
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path
+    folder = make_directory(directory)
+    paths = []
+    for name, figure in figures.items():
+        for kind, metadata in METADATA.items():
+            image = BytesIO()
+            with _style():
+                figure.savefig(image, format=kind, dpi=DPI, metadata=metadata)
+            paths.append(folder / f"{name}.{kind}")
+            write_atomically(paths[-1], image.getvalue())
+    return tuple(paths)
 
 
 def _style() -> AbstractContextManager[None]:

@@ -89,16 +89,13 @@ class Polynomial:
 
     def __str__(self) -> str:
         """Python's and sympy's syntax, highest powers first."""
-        return (
-            " + ".join(
-                "*".join(
-                    [str(c)] * (c != 1 or not powers)
-                    + [symbol if e == 1 else f"{symbol}**{e}" for symbol, e in powers]
-                )
-                for powers, c in sorted(self.terms.items(), key=_degree)
-            )
-            or "0"
-        )
+        terms = sorted(self.terms.items(), key=_degree)
+        return " + ".join(_term(*term) for term in terms).replace("+ -", "- ") or "0"
+
+
+def _term(powers: Powers, coefficient: Fraction) -> str:
+    factors = [symbol if e == 1 else f"{symbol}**{e}" for symbol, e in powers]
+    return "*".join([str(coefficient)] * (coefficient != 1 or not powers) + factors)
 
 
 def _degree(term: tuple[Powers, Fraction]) -> tuple[int, Powers]:

@@ -71,9 +71,14 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
         scaled = scale_channels(width, alpha, divisor, multiples.get(layer.name, 1))
         return layer.evolve(**{layer.width: scaled})
 
-    return network.with_layers(
-        tuple([widened(layer) if layer.width else layer for layer in network.layers])
-    )
+    layers = []
+    for layer in network.layers:
+        try:
+            layers.append(widened(layer) if layer.width else layer)
+        except CostModelError as error:  # `exact` rounding of a count that does not divide
+            message = f"{layer.name}: {error}"
+            raise CostModelError(message) from None
+    return network.with_layers(tuple(layers))
 
 
 def _multiples(network: Network) -> dict[str, int]:

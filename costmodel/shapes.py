@@ -27,7 +27,7 @@ from costmodel.network import (
 from costmodel.network import Add as _Add
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Rules (layer, input shapes, shapes by layer name) → output shape. A layer type without one
 #: keeps the shape of its first input.
@@ -55,15 +55,17 @@ def infer(network: Network) -> tuple[Placed, ...]:
 
     Raises CostModelError, naming the layer, where shapes do not fit.
     """
+    return tuple(Placed(*place) for place in walk(network))
+
+
+def walk(network: Network) -> Iterator[tuple[Layer, tuple[Shape, ...], Shape]]:
+    """What `infer` returns, one plain tuple after the other."""
     shapes: dict[str, Shape] = {}
-    placed = []
     for layer in network.layers:
         inputs = tuple([shapes[name] for name in layer.inputs])
         rule = shape_rule[type(layer)]
-        output = rule(layer, inputs, shapes) if rule else inputs[0]
-        shapes[layer.name] = output
-        placed.append(Placed(layer, inputs, output))
-    return tuple(placed)
+        shapes[layer.name] = output = rule(layer, inputs, shapes) if rule else inputs[0]
+        yield layer, inputs, output
 
 
 def count(width: Width, shape: Shape, axis: int, shapes: Mapping[str, Shape]) -> Dim:

@@ -58,7 +58,8 @@ def unicode(expression: Dim) -> str:
     >>> unicode(3 * ALPHA * ALPHA * RHO + ALPHA), unicode(2 / ALPHA)
     ('3·α²ρ + α', '2/α')
     """
-    return " + ".join(_unicode_term(*term) for term in _terms(expression)) or "0"
+    terms = " + ".join(_unicode_term(*term) for term in _terms(expression))
+    return terms.replace("+ -", "− ") or "0"
 
 
 def _unicode_term(coefficient: Fraction, factors: Factors) -> str:
@@ -91,7 +92,8 @@ def latex(expression: Dim) -> str:
     >>> print(latex(3 * ALPHA * ALPHA + 1))
     3 \alpha^{2} + 1
     """
-    return " + ".join(_latex_term(*term) for term in _terms(expression)) or "0"
+    terms = " + ".join(_latex_term(*term) for term in _terms(expression))
+    return terms.replace("+ -", "- ") or "0"
 
 
 def _latex_term(coefficient: Fraction, factors: Factors) -> str:

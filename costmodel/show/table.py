@@ -14,15 +14,15 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from costmodel.crosscheck import CrossCheck
+from costmodel.check import CrossCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
-    from costmodel.report import Report
     from costmodel.show.frame import Row
+    from costmodel.show.report import Report
 
 PIPE_WIDTH = 100
 BAR_WIDTH = 5

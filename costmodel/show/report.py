@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.arithmetic import positive_integer, rational, resolution_multiplier, width_multiplier
+from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
-from costmodel.crosscheck import INSTALL, CrossCheck, crosscheck, torch_is_installed
 from costmodel.errors import CostModelError
 from costmodel.network import Network
 from costmodel.rewrite import join, resize, separable_pairs, widen

@@ -23,6 +23,7 @@ from costmodel.rewrite import join, separable_pairs
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    import torch
     from torch import nn
 
     from costmodel.network import Network
@@ -122,23 +123,18 @@ class _Measured:
 
 
 def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measured:
-    import torch
-    from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
-    from torch.utils.flop_counter import FlopCounterMode
+    with _evaluating(module):
+        import torch
+        from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
+        from torch.utils.flop_counter import FlopCounterMode
 
-    with _evaluating(module), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        try:
-            images = tuple(torch.zeros(shape) for shape in shapes)
-            module(*images)
-        except (RuntimeError, TypeError, ValueError, MemoryError) as error:
-            text = str(error).splitlines()[0] if str(error) else type(error).__name__
-            message = f"the torch model's forward pass on {shapes} failed: {text}"
-            raise CostModelError(message) from None
-    with _evaluating(module), torch.no_grad():
-        counts = _silent(FlopCountAnalysis(module, images))
-        by_module = counts.by_module_and_operator()
-        operators = counts.by_operator()
-        activations = _silent(ActivationCountAnalysis(module, images)).total()
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            images = _forward(module, shapes)
+        with torch.no_grad():
+            counts = _silent(FlopCountAnalysis(module, images))
+            by_module = counts.by_module_and_operator()
+            operators = counts.by_operator()
+            activations = _silent(ActivationCountAnalysis(module, images)).total()
     root = type(module).__name__
     return _Measured(
         {name: by["conv"] + by["linear"] for name, by in by_module.items()},
@@ -150,6 +146,20 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
         },
         activations,
     )
+
+
+def _forward(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> tuple[torch.Tensor, ...]:
+    """The images a forward pass succeeded on."""
+    import torch
+
+    try:
+        images = tuple(torch.zeros(shape) for shape in shapes)
+        module(*images)
+    except (RuntimeError, TypeError, ValueError, MemoryError) as error:
+        text = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = f"the torch model's forward pass on {shapes} failed: {text}"
+        raise CostModelError(message) from None
+    return images
 
 
 @contextmanager

@@ -1,0 +1,166 @@
+"""Costs are a monoid, and a network's is the sum of its layers'."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from strategies import networks
+
+from costmodel import (
+    Conv,
+    Cost,
+    CostModelError,
+    Input,
+    Layer,
+    Linear,
+    LoopNest,
+    Network,
+    cost,
+    layer_cost,
+    lower,
+    mobilenet_v1,
+    widen,
+)
+from costmodel.symbols import alpha
+
+QUICK = settings(derandomize=True, deadline=None, database=None)
+numbers = st.integers(0, 2**80)
+costs = st.builds(
+    Cost, numbers, numbers, numbers, st.lists(st.text(max_size=3), max_size=2).map(tuple)
+)
+
+
+@dataclass(frozen=True)
+class Unheard(Layer):
+    """A layer type no rule knows."""
+
+
+@QUICK
+@given(costs, costs, costs)
+def test_monoid_laws(a: Cost, b: Cost, c: Cost) -> None:
+    """Adding costs associates, and nothing is neutral on both sides."""
+    assert (a + b) + c == a + (b + c)
+    assert a + Cost() == a == Cost() + a
+
+
+@QUICK
+@given(costs, costs)
+def test_quantities_add(a: Cost, b: Cost) -> None:
+    """Each quantity of a sum is the sum of the quantities; what is unknown stays so."""
+    total = a + b
+    assert (total.params, total.macs) == (a.params + b.params, a.macs + b.macs)
+    assert total.activations == a.activations + b.activations
+    assert total.unknown == (*a.unknown, *b.unknown)
+    assert total.flops == total.macs + total.macs
+
+
+@settings(QUICK, max_examples=100)
+@given(networks())
+def test_a_networks_cost_is_the_sum_of_its_layers(network: Network) -> None:
+    """cost(net) = Σ layer_cost, in any grouping."""
+    parts = [layer_cost(lowered) for lowered in lower(network)]
+    assert cost(network) == reduce(Cost.__add__, parts, Cost())
+    assert cost(network) == sum(reversed(parts), Cost())
+
+
+@settings(QUICK, max_examples=60)
+@given(networks())
+def test_activations_are_conv_and_linear_outputs(network: Network) -> None:
+    """Activations are the elements that convolutions and linear layers write, and no others'."""
+    written = 0
+    for lowered in lower(network):
+        if isinstance(lowered.layer, (Conv, Linear)):
+            written += torch.empty(lowered.output, device="meta").numel()
+    assert cost(network).activations == written
+
+
+@pytest.mark.parametrize(
+    ("name", "mutant"),
+    [("macs", lambda nest: nest.weights), ("activations", lambda nest: nest.weights)],
+)
+def test_naive_sums_notice_a_wrong_nest(
+    name: str, mutant: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A nest that counts one quantity for another changes MobileNetV1's known cost."""
+    monkeypatch.setattr(LoopNest, name, property(mutant))
+    first, last = 9 * 3 * 32 * 112 * 112, 1024 * 1000
+    lowered = lower(mobilenet_v1())
+    macs = [layer_cost(lowered[1]).macs, layer_cost(lowered[-1]).macs]
+    outputs = [layer_cost(lowered[1]).activations, layer_cost(lowered[-1]).activations]
+    assert (macs, outputs) != ([first, last], [32 * 112 * 112, 1000])
+
+
+def test_shared_parameters_are_their_owners() -> None:
+    """The layer that shares a weight costs MACs and no parameters."""
+    layers = (Conv("a", 3, 3, padding=1), Conv("b", 3, 3, padding=1, shares="a"))
+    _, owner, other = map(layer_cost, lower(Network("n", (Input("i", (1, 3, 5, 5)), *layers))))
+    assert (owner.params, other.params) == (9 * 3 * 3, 0)
+    assert owner.macs == other.macs == 9 * 3 * 3 * 5 * 5
+
+
+@pytest.mark.parametrize("power", [32, 40, 64, 100])
+def test_extents_beyond_machine_words_are_exact(power: int) -> None:
+    """Nothing wraps at 2³¹, 2⁵³ or 2⁶³: sizes multiply as integers do."""
+    side = 2**power
+    network = Network("n", (Input("i", (1, side, side, side)), Conv("c", side, 1)))
+    total = cost(network)
+    assert total.macs == 2 ** (4 * power)
+    assert total.params == 2 ** (2 * power)
+    assert total.activations == 2 ** (3 * power)
+    assert total.flops == 2 ** (4 * power + 1)
+
+
+UNKNOWN = Network("n", (Input("i", (1, 3, 4, 4)), Conv("c", 2, 1), Unheard("<b>what</b>")))
+
+
+def test_a_lower_bound_is_shown_as_one() -> None:
+    """≥ stands before every figure of a cost with an unknown layer, and before no other."""
+    text = repr(cost(UNKNOWN))
+    assert f"params=≥{3 * 2}, macs=≥{3 * 2 * 4 * 4}, activations=≥{2 * 4 * 4}" in text
+    assert "<b>what</b>" in text
+    assert "≥" not in repr(Cost(1, 2, 3))
+    assert repr(Cost(1, 2, 3)) == "Cost(params=1, macs=2, activations=3)"
+
+
+def test_strict_costs_refuse_the_unknown() -> None:
+    """strict turns a lower bound into an error that names the layer."""
+    with pytest.raises(CostModelError, match="no rule for <b>what</b>"):
+        cost(UNKNOWN, strict=True)
+    assert cost(mobilenet_v1(), strict=True) == cost(mobilenet_v1())
+
+
+def test_a_lower_bound_stays_one_in_a_sum() -> None:
+    """A sum of something unknown is a lower bound too."""
+    assert (cost(mobilenet_v1()) + cost(UNKNOWN)).unknown == ("<b>what</b>",)
+
+
+def test_html_of_numbers() -> None:
+    """A notebook shows a table with separated thousands, ≥, and the unknown layers escaped."""
+    html = cost(UNKNOWN)._repr_html_()
+    assert "≥ 96" in html
+    assert "&lt;b&gt;what" in html
+    assert "<b>" not in html
+    assert "568,740,352" in cost(mobilenet_v1())._repr_html_()
+
+
+def test_html_or_latex() -> None:
+    """A cost is a table where it is numbers, and formulas where it is symbols."""
+    numeric, symbolic = cost(mobilenet_v1()), cost(widen(mobilenet_v1(), alpha))
+    assert numeric._repr_latex_() is None
+    assert symbolic._repr_html_() is None
+    assert r"\text{macs} &= " in symbolic._repr_latex_()
+
+
+def test_map_reaches_every_quantity() -> None:
+    """map applies a function to the three quantities and keeps what is unknown."""
+    assert Cost(1, 2, 3, ("x",)).map(lambda n: 10 * n) == Cost(10, 20, 30, ("x",))
+
+
+def test_costs_are_values() -> None:
+    """Equal costs are one key of a dict."""
+    assert len({Cost(1, 2, 3), Cost(1, 2, 3), Cost(1, 2, 4)}) == 2
