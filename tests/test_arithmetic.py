@@ -144,7 +144,7 @@ def test_exact_rounding_refuses_a_fraction_of_a_channel() -> None:
     assert scale_channels(32, Fraction(3, 4), None) == 24
     with pytest.raises(CostModelError, match=r"gives 21/2 channels.*choose floor"):
         scale_channels(14, Fraction(3, 4), None)
-    with pytest.raises(CostModelError, match="24 channels.* 5"):
+    with pytest.raises(CostModelError, match=r"24 channels.* 5"):
         scale_channels(32, Fraction(3, 4), None, 5)
 
 

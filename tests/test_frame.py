@@ -121,6 +121,14 @@ def test_table_is_a_data_frame() -> None:
     assert int(frame.params.sum()) == 3_504_872
 
 
+def test_a_data_frame_does_not_wrap() -> None:
+    """Counts past 2⁶³ stay exact in the DataFrame, and so does their sum."""
+    side = 10**11
+    frame = table(mobilenet_v1(resolution=side))
+    assert frame.macs["conv1"] == 27 * 32 * (side // 2) ** 2
+    assert frame.macs.sum() == cost(mobilenet_v1(resolution=side)).macs
+
+
 def test_rows_of_a_symbolic_network() -> None:
     """Symbols pass through: the first convolution is linear in α, relaxed."""
     from costmodel import alpha, relax, rho

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 EXAMPLES = 4_000
+torch.set_num_threads(1)  # the tensors are tiny: threads only wait for one another
 QUICK = settings(derandomize=True, deadline=None, database=None)
 
 

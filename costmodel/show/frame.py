@@ -164,7 +164,7 @@ def params_by_part(network: Network) -> Mapping[str, Dim]:
 
 
 def table(network: Network) -> pd.DataFrame:
-    """The network as a DataFrame, a row per layer; counts are exact Python integers.
+    """The network as a DataFrame, a row per layer; counts past 2⁶³ are Python's integers.
 
     >>> from costmodel import mobilenet_v1
     >>> int(table(mobilenet_v1()).macs.sum())
