@@ -106,8 +106,7 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(f"costmodel.{_LAZY[name]}"), name)
         globals()[name] = value
         return value
-    message = f"module 'costmodel' has no attribute {name!r}"
-    raise AttributeError(message)
+    raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

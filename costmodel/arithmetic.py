@@ -3,12 +3,14 @@
 Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
 left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
 functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size` and `at_least_one`:
-`costmodel.symbols` keeps them exact, `costmodel.polynomial` relaxes them away.
+`costmodel.symbols` keeps them exact, `costmodel.show.polynomial` relaxes them away.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from contextlib import suppress
 from fractions import Fraction
 from importlib import import_module
 from typing import Any
@@ -27,9 +29,12 @@ def is_symbolic(value: Dim) -> bool:
     return hasattr(value, "free_symbols")
 
 
-def _algebra(value: Dim) -> Any:
-    """The algebra of a symbolic `value`; imported only now, since sympy is slow to load."""
-    return import_module(getattr(value, "algebra", "costmodel.symbols"))
+def _algebra(*values: Dim) -> Any:
+    """The algebra of the first symbol, imported only now (sympy is slow to load), or None."""
+    for value in values:
+        if hasattr(value, "free_symbols"):
+            return import_module(getattr(value, "algebra", "costmodel.symbols"))
+    return None
 
 
 def rational(value: Any, name: str) -> Fraction:
@@ -38,16 +43,15 @@ def rational(value: Any, name: str) -> Fraction:
     >>> rational(0.1, "alpha"), rational("192/224", "rho")
     (Fraction(1, 10), Fraction(6, 7))
     """
+    if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
+        return Fraction(value)
     text = str(value).strip().lower()
-    message = f"{name} must be a number or a ratio such as 6/7, got {value!r}"
     try:
-        exponent = abs(int(text.partition("e")[2] or 0))
-        number = Fraction(text) if exponent <= _MAX_EXPONENT else None
+        if abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
+            return Fraction(text)
     except (ValueError, ZeroDivisionError):
-        number = None
-    if number is None or isinstance(value, bool):
-        raise CostModelError(message)
-    return number
+        pass
+    raise CostModelError(f"{name} must be a number or a ratio such as 6/7, got {value!r}")
 
 
 def positive_integer(value: Any, name: str) -> int:
@@ -56,44 +60,25 @@ def positive_integer(value: Any, name: str) -> int:
     >>> positive_integer("192", "resolution")
     192
     """
-    try:
+    number = Fraction(0)
+    with suppress(CostModelError):
         number = rational(value, name)
-    except CostModelError:
-        number = Fraction(0)
     if number.denominator != 1 or number < 1:
-        message = f"{name} must be an integer of at least 1, got {value}"
-        raise CostModelError(message)
+        raise CostModelError(f"{name} must be an integer of at least 1, got {value}")
     return number.numerator
 
 
-def width_multiplier(alpha: Any) -> Dim:
-    """α as a Fraction in (0, 4], or the symbol it is.
+def multiplier(value: Any, name: str, most: int | None = None) -> Dim:
+    """α or ρ as a positive Fraction of at most `most`, or the symbol it is.
 
-    >>> width_multiplier(0.75)
-    Fraction(3, 4)
+    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho")
+    (Fraction(3, 4), Fraction(6, 7))
     """
-    if is_symbolic(alpha):
-        return alpha
-    value = rational(alpha, "alpha")
-    if not 0 < value <= MAX_ALPHA:
-        message = f"alpha must be in (0, {MAX_ALPHA}], got {alpha}"
-        raise CostModelError(message)
-    return value
-
-
-def resolution_multiplier(rho: Any) -> Dim:
-    """ρ as a positive Fraction, or the symbol it is.
-
-    >>> resolution_multiplier("6/7")
-    Fraction(6, 7)
-    """
-    if is_symbolic(rho):
-        return rho
-    value = rational(rho, "rho")
-    if value <= 0:
-        message = f"rho must be greater than 0, got {rho}"
-        raise CostModelError(message)
-    return value
+    number = value if is_symbolic(value) else rational(value, name)
+    if not is_symbolic(number) and not 0 < number <= (most or number):
+        rule = f"in (0, {most}]" if most else "greater than 0"
+        raise CostModelError(f"{name} must be {rule}, got {value}")
+    return number
 
 
 def ceil_div(size: Dim, stride: int) -> Dim:
@@ -116,9 +101,8 @@ def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
     >>> ceil_mode_size(112 - 3, 112, 2)
     56
     """
-    for size in (span, padded):
-        if is_symbolic(size):
-            return _algebra(size).ceil_mode_size(span, padded, stride)
+    if algebra := _algebra(span, padded):
+        return algebra.ceil_mode_size(span, padded, stride)
     return min(-(-span // stride) + 1, -(-padded // stride))
 
 
@@ -128,7 +112,7 @@ def exact_div(whole: Dim, parts: Dim) -> Dim | None:
     >>> exact_div(32, 4), exact_div(30, 4)
     (8, None)
     """
-    if is_symbolic(whole) or is_symbolic(parts):
+    if hasattr(whole, "free_symbols") or hasattr(parts, "free_symbols"):
         return whole / parts
     quotient, remainder = divmod(whole, parts)
     return None if remainder else quotient
@@ -136,7 +120,8 @@ def exact_div(whole: Dim, parts: Dim) -> Dim | None:
 
 def at_least_one(alpha: Dim) -> Dim:
     """max(1, α), for a width that grows with α but never shrinks."""
-    return _algebra(alpha).at_least_one(alpha) if is_symbolic(alpha) else max(Fraction(1), alpha)
+    algebra = _algebra(alpha)
+    return algebra.at_least_one(alpha) if algebra else max(Fraction(1), alpha)
 
 
 def round_size(size: Dim, rho: Dim) -> Dim:
@@ -145,9 +130,8 @@ def round_size(size: Dim, rho: Dim) -> Dim:
     >>> round_size(224, Fraction("0.857")), round_size(224, Fraction("0.571"))
     (192, 128)
     """
-    for value in (rho, size):
-        if is_symbolic(value):
-            return _algebra(value).round_size(size, rho)
+    if algebra := _algebra(rho, size):
+        return algebra.round_size(size, rho)
     return round(size * rho)
 
 
@@ -157,14 +141,11 @@ def rounding_divisor(rounding: str) -> int | None:
     >>> rounding_divisor("divisible(8)")
     8
     """
-    if rounding in {"exact", "floor"}:
+    if rounding in ("exact", "floor"):
         return 1 if rounding == "floor" else None
-    kind, _, rest = rounding.partition("(")
-    digits = rest.removesuffix(")")
-    if kind == "divisible" and rest.endswith(")") and digits.isdecimal() and int(digits) > 0:
-        return int(digits)
-    message = f"rounding must be floor, exact or divisible(N), got {rounding!r}"
-    raise CostModelError(message)
+    if found := re.fullmatch(r"divisible\(([1-9][0-9]*)\)", str(rounding)):
+        return int(found[1])
+    raise CostModelError(f"rounding must be floor, exact or divisible(N), got {rounding!r}")
 
 
 def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:
@@ -180,9 +161,8 @@ def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1)
     >>> scale_channels(32, Fraction(35, 100), 1), scale_channels(32, Fraction(35, 100), 8)
     (11, 16)
     """
-    for value in (alpha, count):
-        if is_symbolic(value):
-            return _algebra(value).scale_channels(count, alpha, divisor, groups)
+    if algebra := _algebra(alpha, count):
+        return algebra.scale_channels(count, alpha, divisor, groups)
     if divisor is None:
         return _whole(count * alpha, groups)
     if divisor == 1:
@@ -193,10 +173,9 @@ def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1)
 def _whole(scaled: Fraction, groups: int) -> int:
     if scaled.denominator != 1 or scaled.numerator % groups:
         rule = "a whole number" if groups == 1 else f"a multiple of its {groups} groups"
-        message = (
+        raise CostModelError(
             f"exact rounding gives {scaled} channels, not {rule}; choose floor or divisible(8)"
         )
-        raise CostModelError(message)
     return scaled.numerator
 
 

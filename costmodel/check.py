@@ -96,8 +96,9 @@ def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = Non
     from importlib.metadata import version
 
     if not torch_is_installed():
-        message = f"the cross-check needs torch and fvcore, which are not installed; {INSTALL}"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"the cross-check needs torch and fvcore, which are not installed; {INSTALL}"
+        )
     shapes = tuple(layer.shape for layer in network.inputs)
     measured = _measure(module, shapes)
     comparisons = [*_by_layer(network, measured, module), *_totals(network, measured, module)]
@@ -157,8 +158,7 @@ def _forward(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> tuple[to
         module(*images)
     except (RuntimeError, TypeError, ValueError, MemoryError) as error:
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        message = f"the torch model's forward pass on {shapes} failed: {text}"
-        raise CostModelError(message) from None
+        raise CostModelError(f"the torch model's forward pass on {shapes} failed: {text}") from None
     return images
 
 

@@ -10,7 +10,7 @@ import typer
 
 from costmodel import __version__
 from costmodel.arithmetic import positive_integer
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, make_directory, write_atomically
 from costmodel.show import table as show
 from costmodel.show.report import Report, parse_size
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _complain(message: str) -> int:
-    sys.stderr.write(f"costmodel: {show.printable(message)}\n")
+    sys.stderr.write(f"costmodel: {printable(message)}\n")
     return 2
 
 
@@ -122,7 +122,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
         network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
-    made = _show_live(made) if live else made if no_check else made.checked()
+    made = show.check_live(made) if live else made if no_check else made.checked()
     if not live:
         _write(made, form, output)
     if plots is not None:
@@ -134,22 +134,10 @@ def report(  # noqa: PLR0913 - a parameter is an option
         raise typer.Exit(1)
 
 
-def _show_live(made: Report) -> Report:
-    """The analytic figures at once; fvcore's column when torch has been loaded and has counted."""
-    from rich.live import Live
-
-    screen = show.console()
-    with Live(show.render(made, waiting=True), console=screen, refresh_per_second=12) as live:
-        made = made.checked()
-        live.update(show.render(made))
-    return made
-
-
 def _one_of(**flags: bool) -> str | None:
     chosen = [name for name, flag in flags.items() if flag]
     if len(chosen) > 1:
-        message = f"--{' and --'.join(chosen)} are different formats; choose one"
-        raise CostModelError(message)
+        raise CostModelError(f"--{' and --'.join(chosen)} are different formats; choose one")
     return chosen[0] if chosen else None
 
 
@@ -211,15 +199,13 @@ def _sheet(*texts: str | None, typical: bool) -> Sheet:
     sides = None if size is None else parse_size(size, "size")
     if typical:
         if isinstance(sides, tuple):
-            message = f"--typical has square outputs, got --size {size}; give one side"
-            raise CostModelError(message)
+            raise CostModelError(f"--typical has square outputs, got --size {size}; give one side")
         return typical_sheet(sides or TYPICAL_SIZE)
     if all(text is None for text in (kernel, c_in, c_out, size)) and alpha == rho == "1":
         return formula_sheet()
     given = {"--kernel": kernel, "--in": c_in, "--out": c_out, "--size": size}
     missing = [name for name, text in given.items() if text is None]
     if missing:
-        message = f"values need {', '.join(given)}; {' and '.join(missing)} missing"
-        raise CostModelError(message)
+        raise CostModelError(f"values need {', '.join(given)}; {' and '.join(missing)} missing")
     k, i, o = (positive_integer(text, name) for name, text in list(given.items())[:3])
     return value_sheet(kernel=k, c_in=i, c_out=o, size=sides or 1, alpha=alpha, rho=rho)

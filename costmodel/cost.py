@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from costmodel.arithmetic import Dim, is_symbolic
@@ -38,6 +38,8 @@ class Cost:
         return 2 * self.macs
 
     def __add__(self, other: Cost) -> Cost:
+        if not isinstance(other, Cost):
+            return NotImplemented
         return Cost(
             self.params + other.params,
             self.macs + other.macs,
@@ -45,14 +47,14 @@ class Cost:
             self.unknown + other.unknown,
         )
 
+    def __radd__(self, other: int) -> Cost:
+        """So that `sum` adds costs up."""
+        return self if other == 0 else NotImplemented
+
     def map(self, function: Callable[[Dim], Dim]) -> Cost:
         """The cost with a function applied to each quantity, as `relax`."""
-        return replace(
-            self,
-            params=function(self.params),
-            macs=function(self.macs),
-            activations=function(self.activations),
-        )
+        mapped = {name: function(value) for name, value in self._quantities().items()}
+        return Cost(**mapped, unknown=self.unknown)
 
     def _quantities(self) -> dict[str, Dim]:
         return {"params": self.params, "macs": self.macs, "activations": self.activations}
@@ -67,24 +69,10 @@ class Cost:
         """The formulas, where there are any, for Jupyter."""
         if not any(map(is_symbolic, self._quantities().values())):
             return None
-        import sympy
+        from costmodel.symbols import latex  # sympy only where there is a symbol
 
-        lines = [rf"\text{{{n}}} &= {sympy.latex(v)}" for n, v in self._quantities().items()]
+        lines = [rf"\text{{{name}}} &= {latex(v)}" for name, v in self._quantities().items()]
         return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
-
-    def _repr_html_(self) -> str | None:
-        """A table of the numbers, for Jupyter."""
-        from html import escape
-
-        if any(map(is_symbolic, self._quantities().values())):
-            return None
-        bound = "≥ " if self.unknown else ""
-        cells = "".join(
-            f"<tr><th>{name}</th><td>{bound}{value:,}</td></tr>"
-            for name, value in self._quantities().items()
-        )
-        unknown = f"<p>unknown: {escape(', '.join(self.unknown))}</p>" if self.unknown else ""
-        return f"<table>{cells}</table>{unknown}"
 
 
 def layer_cost(lowered: Lowered) -> Cost:
@@ -114,12 +102,13 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     >>> from costmodel import mobilenet_v1, resize, widen
     >>> cost(widen(resize(mobilenet_v1(), rho=0.857), alpha=0.75))
-    Cost(params=2585560, macs=239273472, activations=2783464)
+    Cost(params=2585560, macs=239273472, activations=2779624)
 
     With `strict`, a layer no rule knows raises CostModelError.
     """
     total = _total(lower(network))
     if strict and total.unknown:
-        message = f"no rule for {', '.join(total.unknown)}; register one or leave strict off"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"no rule for {', '.join(total.unknown)}; register one or leave strict off"
+        )
     return total

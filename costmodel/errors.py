@@ -1,5 +1,18 @@
 """The one error a user of this library meets."""
 
 
+def printable(text: str) -> str:
+    r"""Text on one line, its control characters visible and inert.
+
+    >>> printable("a" + chr(27) + "[31m" + chr(10))
+    'a\\x1b[31m\\n'
+    """
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 class CostModelError(ValueError):
-    """A wrong input: the message names the thing, its value, the rule and the remedy."""
+    """A wrong input: one line that names the thing, its value, the rule and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        """Keep the message on one line, whatever a layer is called."""
+        super().__init__(printable(message))

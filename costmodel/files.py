@@ -16,14 +16,13 @@ def check_target(path: str | Path) -> None:
     """
     target = Path(path)
     if target.is_dir():
-        message = f"cannot write {path}: it is a directory; name a file"
-        raise CostModelError(message)
+        raise CostModelError(f"cannot write {path}: it is a directory; name a file")
     if not target.parent.is_dir():
-        message = f"cannot write {path}: there is no directory {target.parent}; make it first"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"cannot write {path}: there is no directory {target.parent}; make it first"
+        )
     if not os.access(target if target.exists() else target.parent, os.W_OK):
-        message = f"cannot write {path}: permission denied; choose another place"
-        raise CostModelError(message)
+        raise CostModelError(f"cannot write {path}: permission denied; choose another place")
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:
@@ -43,8 +42,9 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
                 shutil.copymode(target, temporary)
             temporary.replace(target)
     except OSError as error:
-        message = f"cannot write {path}: {error.strerror}; the old file, if any, is as it was"
-        raise CostModelError(message) from None
+        raise CostModelError(
+            f"cannot write {path}: {error.strerror}; the old file, if any, is as it was"
+        ) from None
     finally:
         if not direct:
             temporary.unlink(missing_ok=True)
@@ -60,6 +60,5 @@ def make_directory(path: str | Path) -> Path:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         why = "it is a file" if directory.is_file() else error.strerror
-        message = f"cannot make the directory {path}: {why}; name another"
-        raise CostModelError(message) from None
+        raise CostModelError(f"cannot make the directory {path}: {why}; name another") from None
     return directory

@@ -68,11 +68,6 @@ class Elementwise(NamedTuple):
     taps: Dim = 1
 
     @property
-    def outputs(self) -> Dim:
-        """How many elements it writes."""
-        return prod(self.output)
-
-    @property
     def macs(self) -> int:
         """None, by definition."""
         return 0

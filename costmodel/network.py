@@ -6,15 +6,17 @@ inferred (`costmodel.shapes`). Widths are relations where the architecture has r
 
 from __future__ import annotations
 
+import operator
 import reprlib
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from costmodel.arithmetic import Dim, is_symbolic
+from costmodel.arithmetic import Dim
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
 
 #: (batch, channels, *spatial sizes) or (batch, *, features), as torch has them.
 Shape = tuple[Dim, ...]
@@ -57,34 +59,40 @@ class Layer:
     name: str
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
 
-    #: The field that α scales, if there is one.
+    #: The field that α scales, if there is one, and the axis of the output that it sets.
     width: ClassVar[str] = ""
+    axis: ClassVar[int] = 1
     #: How many inputs the layer takes; None is any number from one on.
     arity: ClassVar[int | None] = 1
+    #: Every type of layer there is, by name.
+    types: ClassVar[dict[str, type[Layer]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        """Make the type known to `Network.from_json`."""
+        Layer.types[cls.__name__] = cls
 
     def __post_init__(self) -> None:
-        """Check every field, so that a wrong value is named where it is written."""
-        if type(self.name) is not str or not self.name:
-            message = f"a layer's name must be a text that is not empty, got {self.name!r}"
-            raise CostModelError(message)
-        if isinstance(self.inputs, str):
-            object.__setattr__(self, "inputs", (self.inputs,))
+        """Check and normalise every field, so that a wrong value is named where it is written."""
         for attribute, value in self.__dict__.items():
-            object.__setattr__(self, attribute, self._checked(attribute, value))
+            rule, canonical = _RULES.get(attribute, _ANY)
+            try:
+                object.__setattr__(self, attribute, canonical(value))
+            except (AttributeError, TypeError, ValueError):
+                raise CostModelError(
+                    f"{self.name}: {attribute} must be {rule}, got {value!r}"
+                ) from None
+
+    @property
+    def width_of(self) -> str:
+        """The layer that the width relates to, where it names one."""
+        relation = getattr(self, self.width, None)
+        return relation.of if isinstance(relation, Times) else ""
 
     def evolve(self, **changes: Any) -> Self:
         """A copy with other values, unchecked: for rewrites, in a planner's inner loop."""
         layer = object.__new__(type(self))
         layer.__dict__.update(self.__dict__, **changes)
         return layer
-
-    def _checked(self, attribute: str, value: Any) -> Any:
-        rule, canonical = _RULES.get(attribute, _ANY)
-        try:
-            return canonical(value)
-        except (TypeError, ValueError):
-            message = f"{self.name}: {attribute} must be {rule}, got {value!r}"
-            raise CostModelError(message) from None
 
 
 @dataclass(frozen=True)
@@ -123,6 +131,7 @@ class Linear(Layer):
     bias: bool = True
     shares: str = ""
     width: ClassVar[str] = "out_features"
+    axis: ClassVar[int] = -1
 
 
 @dataclass(frozen=True)
@@ -178,81 +187,67 @@ class Flatten(Layer):
     """Everything but the batch as one axis."""
 
 
-def _number(least: int) -> Callable[[Any], Dim]:
-    def check(value: Any) -> Dim:
-        if type(value) is int and value >= least:
-            return value
-        if is_symbolic(value):
-            return value
-        if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < least:
-            raise ValueError
-        return int(value)  # numpy's integers, which would overflow in silence
-
-    return check
+def _number(value: Any, least: int = 1) -> Dim:
+    if getattr(value, "free_symbols", None):
+        return value
+    number = operator.index(value)  # numpy's integers too, which would overflow in silence
+    return _valid(number, number >= least and not isinstance(value, bool))
 
 
-def _axes(least: int) -> Callable[[Any], Any]:
-    number = _number(least)
+def _valid(value: Any, rule: object) -> Any:
+    if not rule:
+        raise ValueError
+    return value
 
-    def check(value: Any) -> Any:
-        if not isinstance(value, (tuple, list)):
-            return number(value)
-        values = tuple(map(number, value))
-        return values[0] if values.count(values[0]) == len(values) else values
 
-    return check
+def _axes(value: Any, least: int = 1) -> Any:
+    if not isinstance(value, (tuple, list)):
+        return _number(value, least)
+    numbers = tuple(_number(part, least) for part in _valid(value, value))
+    return numbers[0] if numbers.count(numbers[0]) == len(numbers) else numbers
 
 
 def _width(value: Any) -> Width:
     if isinstance(value, Times):
-        _number(1)(value.factor)
-    elif isinstance(value, (AtLeast, Fixed)):
-        _number(1)(value.count)
-    else:
-        return _number(1)(value)
-    return value
-
-
-def _of_type(kind: type) -> Callable[[Any], Any]:
-    def check(value: Any) -> Any:
-        if type(value) is not kind:
-            raise TypeError
+        _valid(_number(value.factor), type(value.of) is str)
         return value
+    if isinstance(value, (AtLeast, Fixed)):
+        return type(value)(_number(value.count))
+    return _number(value)
 
-    return check
+
+def _groups(value: Any) -> Any:
+    related = isinstance(value, (Times, AtLeast, Fixed))
+    return _width(_valid(value, not related or value == Times(value.factor)))
+
+
+def _sequence(value: Any, least: int = 0) -> tuple[Any, ...]:
+    return tuple(_valid(value, isinstance(value, (tuple, list)) and len(value) >= least))
 
 
 def _names(value: Any) -> tuple[str, ...]:
-    return tuple(map(_of_type(str), value))
+    return (value,) if isinstance(value, str) else tuple(map(_is(str), _sequence(value)))
 
 
-def _kind(value: Any) -> str:
-    if value not in {"average", "max"}:
-        raise ValueError
-    return str(value)
+def _is(kind: type) -> Callable[[Any], Any]:
+    return lambda value: _valid(value, type(value) is kind)
 
 
-_POSITIVE = ("a positive integer (or one for each axis)", _axes(1))
-_FLAG = ("true or false", _of_type(bool))
 _ANY: tuple[str, Callable[[Any], Any]] = ("", lambda value: value)
+_POSITIVE = ("a positive integer (or one for each axis)", _axes)
 #: What each hyper-parameter must be, and the function that checks and normalises it.
 _RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "name": ("a text that is not empty", lambda value: _valid(value, _is(str)(value))),
     "inputs": ("names of layers", _names),
-    "shape": ("positive integers", lambda shape: tuple(map(_number(1), shape))),
-    "out_channels": ("a positive count or a relation", _width),
-    "out_features": ("a positive count or a relation", _width),
-    "groups": ("a positive integer or Times(n)", _width),
-    "kernel": _POSITIVE,
-    "stride": _POSITIVE,
-    "dilation": _POSITIVE,
-    "output_size": _POSITIVE,
-    "padding": ("an integer of at least 0 (or one for each axis)", _axes(0)),
-    "bias": _FLAG,
-    "affine": _FLAG,
-    "ceil_mode": _FLAG,
-    "kind": ("'average' or 'max'", _kind),
-    "function": ("a text", _of_type(str)),
-    "shares": ("the name of a layer", _of_type(str)),
+    "shape": ("two or more positive integers", lambda v: tuple(map(_number, _sequence(v, 2)))),
+    "padding": ("an integer of at least 0 (or one for each axis)", lambda value: _axes(value, 0)),
+    "groups": ("a positive integer or Times(n)", _groups),
+    "kind": ("'average' or 'max'", lambda value: _valid(value, value in {"average", "max"})),
+    "function": ("a text", _is(str)),
+    "shares": ("the name of a layer", _is(str)),
+    **dict.fromkeys(("kernel", "stride", "dilation", "output_size"), _POSITIVE),
+    **dict.fromkeys(("out_channels", "out_features"), ("a positive count or a relation", _width)),
+    **dict.fromkeys(("bias", "affine", "ceil_mode"), ("true or false", _is(bool))),
 }
 
 
@@ -271,8 +266,7 @@ class Rules(dict[type, Any]):
 
         def register(rule: Any) -> Any:
             if kind in self.registered:
-                message = f"{kind.__name__} has a rule already; register a subclass instead"
-                raise CostModelError(message)
+                raise CostModelError(f"{kind.__name__} has a rule already; register a subclass")
             self.registered[kind] = rule
             self.clear()
             return rule
@@ -310,32 +304,28 @@ class Network:
 
     def __getitem__(self, name: str) -> Layer:
         """The layer of that name."""
-        for layer in self.layers:
-            if layer.name == name:
-                return layer
-        message = f"no layer {name!r} in {self.name}"
-        raise CostModelError(message)
+        if found := [layer for layer in self.layers if layer.name == name]:
+            return found[0]
+        raise CostModelError(f"no layer {name!r} in {self.name}")
 
     @property
     def inputs(self) -> tuple[Input, ...]:
         """The network's inputs."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
-    def with_layers(self, layers: tuple[Layer, ...]) -> Network:
+    def with_layers(self, layers: Iterable[Layer]) -> Network:
         """The same graph with other layers at its nodes: names and inputs must be unchanged."""
         network = object.__new__(Network)
-        network.__dict__.update(name=self.name, layers=layers)
+        network.__dict__.update(name=self.name, layers=tuple(layers))
         return network
 
     def to_json(self) -> str:
         """The network as JSON text, a layer a line; `from_json` reads it back equal."""
         import json
 
-        lines = ",\n".join(
-            "  " + json.dumps(_layer_dict(layer), default=_encode, ensure_ascii=False)
-            for layer in self.layers
-        )
-        return f'{{"name": {json.dumps(self.name)}, "layers": [\n{lines}\n]}}\n'
+        write = json.JSONEncoder(default=_encode, ensure_ascii=False).encode
+        lines = (write(_layer_dict(layer)) for layer in self.layers)
+        return f'{{"name": {json.dumps(self.name)}, "layers": [\n' + ",\n".join(lines) + "\n]}\n"
 
     @classmethod
     def from_json(cls, text: str) -> Network:
@@ -344,151 +334,92 @@ class Network:
 
         try:
             data = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            message = f"a network must be JSON text: {error}"
-            raise CostModelError(message) from None
+        except (TypeError, ValueError, RecursionError) as error:
+            raise CostModelError(f"a network must be JSON text: {error}") from None
         match data:
             case {"name": str(name), "layers": list(layers)} if len(data) == 2:  # noqa: PLR2004
                 return cls(name, tuple(map(_layer_from, layers)))
-        message = f'a network is {{"name": a text, "layers": a list}}, got {reprlib.repr(data)}'
-        raise CostModelError(message)
-
-    def _repr_html_(self) -> str:
-        """A table of the layers, for Jupyter."""
-        from html import escape
-
-        rows = "".join(
-            f"<tr><td>{escape(layer.name)}</td><td>{type(layer).__name__}</td>"
-            f"<td>{escape(_settings(layer))}</td><td>{escape(', '.join(layer.inputs))}</td></tr>"
-            for layer in self.layers
-        )
-        head = "<tr><th>layer</th><th>type</th><th>hyper-parameters</th><th>reads</th></tr>"
-        return f"<table><caption>{escape(repr(self))}</caption>{head}{rows}</table>"
+        raise CostModelError(f'a network is {{"name": …, "layers": […]}}, got {reprlib.repr(data)}')
 
 
 def _chained(layers: tuple[Layer, ...]) -> Iterator[Layer]:
     previous = ""
     for layer in layers:
         if not isinstance(layer, Layer):
-            message = f"a network's layers must be layers, got {reprlib.repr(layer)}"
-            raise CostModelError(message)
+            raise CostModelError(f"a network's layers must be layers, got {reprlib.repr(layer)}")
         chained = not layer.inputs and layer.arity != 0 and previous
         yield replace(layer, inputs=(previous,)) if chained else layer
         previous = layer.name
 
 
 def _check_graph(layers: tuple[Layer, ...]) -> None:
+    names = {layer.name: layer for layer in layers}
     seen: set[str] = set()
-    names = {layer.name for layer in layers}
     for layer in layers:
-        for name in (*layer.inputs, *_mentioned(layer)):
+        of = layer.width_of
+        for name in filter(None, (*layer.inputs, of, getattr(layer, "shares", ""))):
+            if name not in names:
+                raise CostModelError(f"{layer.name}: reads {name!r}, and there is no such layer")
             if name not in seen:
-                raise CostModelError(_misplaced(layer.name, name, names))
+                why = f"reads {name!r}, which does not come before it: a cycle, or out of order"
+                raise CostModelError(f"{layer.name}: {why}; list each layer after what it reads")
+        if of and not names[of].width:
+            raise CostModelError(f"{layer.name}: takes its width from {of!r}, which sets none")
         if len(layer.inputs) != layer.arity and (layer.arity is not None or not layer.inputs):
-            message = (
-                f"{layer.name}: a {type(layer).__name__} reads "
-                f"{'at least one layer' if layer.arity is None else layer.arity}, "
-                f"got {len(layer.inputs)}; list its inputs"
+            wanted = f"a {type(layer).__name__} reads {layer.arity or 'at least 1'}"
+            raise CostModelError(
+                f"{layer.name}: {wanted}, got {len(layer.inputs)}; list its inputs"
             )
-            raise CostModelError(message)
         if layer.name in seen:
-            message = f"two layers are named {layer.name!r}; rename one"
-            raise CostModelError(message)
+            raise CostModelError(f"two layers are named {layer.name!r}; rename one")
         seen.add(layer.name)
     if not layers or not isinstance(layers[0], Input):
-        message = "a network must begin with an Input"
-        raise CostModelError(message)
-
-
-def _misplaced(name: str, source: str, names: set[str]) -> str:
-    if source not in names:
-        return f"{name}: reads {source!r}, and there is no such layer; check the name"
-    return (
-        f"{name}: reads {source!r}, which does not come before it: a cycle, or layers out of "
-        "order; list each layer after the layers it reads"
-    )
-
-
-def _mentioned(layer: Layer) -> tuple[str, ...]:
-    """Layers that relations and shared parameters refer to."""
-    relation = getattr(layer, layer.width, None) if layer.width else None
-    of = relation.of if isinstance(relation, Times) else ""
-    return tuple(filter(None, (of, getattr(layer, "shares", ""))))
-
-
-def _settings(layer: Layer) -> str:
-    own = {key: value for key, value in _layer_dict(layer).items() if key not in _COMMON}
-    return ", ".join(f"{key}={value}" for key, value in own.items())
-
-
-_COMMON = ("type", "name", "inputs")
+        raise CostModelError("a network must begin with an Input")
 
 
 def _layer_dict(layer: Layer) -> dict[str, Any]:
-    settings = {
-        f.name: getattr(layer, f.name)
-        for f in fields(layer)
-        if f.name != "name" and getattr(layer, f.name) != f.default
-    }
-    return {"type": type(layer).__name__, "name": layer.name} | settings
+    values = ((f, getattr(layer, f.name)) for f in fields(layer) if f.name != "name")
+    free = {f.name: value for f, value in values if value != f.default}
+    return {"type": type(layer).__name__, "name": layer.name} | free
 
 
 def _encode(value: Any) -> Any:
-    match value:
-        case Times(factor, of):
-            return {"times": factor} | ({"of": of} if of else {})
-        case AtLeast(count):
-            return {"atleast": count}
-        case Fixed(count):
-            return {"fixed": count}
+    if isinstance(value, Times):
+        return {"times": value.factor} | ({"of": value.of} if value.of else {})
+    if isinstance(value, (AtLeast, Fixed)):
+        return {type(value).__name__.lower(): value.count}
     return str(value)  # a symbolic size
 
 
-def _layer_types(kind: type[Layer] = Layer) -> Iterator[type[Layer]]:
-    for sub in kind.__subclasses__():
-        yield sub
-        yield from _layer_types(sub)
-
-
-def _layer_from(data: Mapping[str, Any]) -> Layer:
-    types = {kind.__name__: kind for kind in _layer_types()}
+def _layer_from(data: Any) -> Layer:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
-        message = f'a layer must be an object with a "name", got {reprlib.repr(data)}'
-        raise CostModelError(message)
-    name = data["name"]
-    kind = types.get(data["type"]) if isinstance(data.get("type"), str) else None
+        raise CostModelError(f'a layer is an object with a "name", got {reprlib.repr(data)}')
+    name, kind = data["name"], Layer.types.get(str(data.get("type")))
     if kind is None:
-        message = (
-            f"{name}: type must be one of {', '.join(sorted(types))}, got {data.get('type')!r}"
-        )
-        raise CostModelError(message)
-    known = {f.name for f in fields(kind)}
-    for key in data:
-        if key not in known | {"type"}:
-            message = f"{name}: a {kind.__name__} has no field {key!r}; it has {sorted(known)}"
-            raise CostModelError(message)
+        wanted = f"type must be one of {', '.join(sorted(Layer.types))}"
+        raise CostModelError(f"{name}: {wanted}, got {data.get('type')!r}")
+    known = [f.name for f in fields(kind)]
+    for key in data.keys() - {"type", *known}:
+        has = f"a {kind.__name__} has no field {key!r}; it has {', '.join(known)}"
+        raise CostModelError(f"{name}: {has}")
     try:
         return kind(**{key: _decode(key, data[key]) for key in data if key != "type"})
     except TypeError as error:  # a required field is missing
-        message = f"{name}: {str(error).partition(' ')[2]}"
-        raise CostModelError(message) from None
-
-
-_TEXTS = {"name", "kind", "function", "shares", "inputs"}
+        raise CostModelError(f"{name}: {str(error).partition(' ')[2]}") from None
 
 
 def _decode(key: str, value: Any) -> Any:
+    """What `_encode` wrote; anything else as it is, for the layer to refuse by name."""
     match value:
         case list():
             return tuple(_decode(key, part) for part in value)
-        case {"times": int(factor), **rest} if set(rest) <= {"of"}:
-            return Times(factor, str(rest.get("of", "")))
-        case {"atleast": count} if len(value) == 1:
-            return AtLeast(_decode(key, count))
-        case {"fixed": count} if len(value) == 1:
-            return Fixed(_decode(key, count))
-        case str() if key not in _TEXTS:
+        case {"times": factor, **rest} if rest.keys() <= {"of"}:
+            return Times(factor, rest.get("of", ""))  # type: ignore[arg-type]
+        case {"atleast": count} | {"fixed": count} if len(value) == 1:
+            return (AtLeast if "atleast" in value else Fixed)(_decode(key, count))
+        case str() if key not in {"name", "kind", "function", "shares", "inputs"}:
             from costmodel.symbols import parse  # sympy only where there is a symbol
 
-            return parse(value)
+            with suppress(CostModelError):
+                return parse(value)
     return value

@@ -25,15 +25,15 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from costmodel.arithmetic import is_symbolic, width_multiplier
+from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier
 from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.files import make_directory, write_atomically
 from costmodel.lower import lower
-from costmodel.polynomial import ALPHA, RHO
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.format import si
+from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from costmodel.lower import Lowered
     from costmodel.network import Network
-    from costmodel.polynomial import Polynomial
+    from costmodel.show.polynomial import Polynomial
     from costmodel.show.report import Report
 
     Floats = NDArray[np.float64]
@@ -129,11 +129,10 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
     _check_numbers(network)
     blocks = _blocks(network)
     if measured and measured.keys() != blocks.keys():
-        message = (
+        raise CostModelError(
             f"measured must have the {len(blocks)} separable blocks of {network.name}, got "
             f"{', '.join(measured)}; cross-check that network"
         )
-        raise CostModelError(message)
     shares = measured or {name: _share(*block) for name, block in blocks.items()}
     points = Counter((blocks[name][0], float(share)) for name, share in shares.items())
     ends = [CHANNELS[0], CHANNELS[-1], *(channels for channels, _ in points)]
@@ -152,11 +151,10 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
 def _check_numbers(network: Network) -> None:
     total = cost(network)
     if is_symbolic(total.macs) or is_symbolic(total.params):
-        message = (
+        raise CostModelError(
             f"a plot needs numbers, got symbols in the sizes of {network.name}; build, widen or "
             "resize it with numbers"
         )
-        raise CostModelError(message)
 
 
 def _blocks(network: Network) -> dict[str, tuple[int, int]]:
@@ -385,7 +383,7 @@ def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
 
 def _draw_chosen(axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int]) -> Model:
     """A ring, which hides nothing beneath it; the legend says what it costs."""
-    alpha, resolution = float(width_multiplier(chosen[0])), chosen[1]
+    alpha, resolution = float(multiplier(chosen[0], "alpha", MAX_ALPHA)), chosen[1]
     axes.plot(
         [alpha],
         [resolution],

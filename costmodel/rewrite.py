@@ -8,37 +8,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from math import lcm
+from math import gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from costmodel.arithmetic import (
-    Dim,
-    at_least_one,
-    is_symbolic,
-    resolution_multiplier,
-    round_size,
-    rounding_divisor,
-    scale_channels,
-    width_multiplier,
-)
+from costmodel import arithmetic
+from costmodel import network as ir
 from costmodel.errors import CostModelError
-from costmodel.network import (
-    SAME,
-    Activation,
-    AtLeast,
-    BatchNorm,
-    Conv,
-    Fixed,
-    Input,
-    Layer,
-    Network,
-    Shape,
-    Times,
-)
-from costmodel.shapes import Placed, infer
+from costmodel.network import SAME, Network
+from costmodel.shapes import Placed, count, infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from costmodel.arithmetic import Dim
 
 #: Which layers: a name or glob, several, or a predicate on a layer in its place.
 Select: TypeAlias = "str | Iterable[str] | Callable[[Placed], bool]"
@@ -57,49 +39,52 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
 
     Raises CostModelError for α outside (0, 4] and an unknown rounding.
     """
-    alpha = width_multiplier(alpha)
-    divisor = rounding_divisor(rounding)
+    alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
+    divisor = arithmetic.rounding_divisor(rounding)
     multiples = _multiples(network)
 
-    def widened(layer: Layer) -> Layer:
+    def widened(layer: ir.Layer) -> ir.Layer:
         width = getattr(layer, layer.width)
-        if isinstance(width, (Times, Fixed)):
+        if isinstance(width, (ir.Times, ir.Fixed)):
             return layer
-        if isinstance(width, AtLeast):
-            grown = scale_channels(width.count, at_least_one(alpha), divisor)
-            return layer.evolve(**{layer.width: AtLeast(grown)})
-        scaled = scale_channels(width, alpha, divisor, multiples.get(layer.name, 1))
-        return layer.evolve(**{layer.width: scaled})
-
-    layers = []
-    for layer in network.layers:
+        grows = isinstance(width, ir.AtLeast)
+        plain, factor = (width.count, arithmetic.at_least_one(alpha)) if grows else (width, alpha)
+        multiple = multiples.get(layer.name, 1)
+        if multiple > 1 and not arithmetic.is_symbolic(plain) and plain % multiple:
+            multiple = 1  # as a summand of what groups divide; at α = 1 it has to stay
         try:
-            layers.append(widened(layer) if layer.width else layer)
+            scaled = arithmetic.scale_channels(plain, factor, divisor, multiple)
         except CostModelError as error:  # `exact` rounding of a count that does not divide
-            message = f"{layer.name}: {error}"
-            raise CostModelError(message) from None
-    return network.with_layers(tuple(layers))
+            raise CostModelError(f"{layer.name}: {error}") from None
+        return layer.evolve(**{layer.width: ir.AtLeast(scaled) if grows else scaled})
+
+    return network.with_layers([widened(x) if x.width else x for x in network.layers])
 
 
 def _multiples(network: Network) -> dict[str, int]:
-    """What each layer's channel count must be a multiple of, for the groups that read it."""
+    """What each layer's channel count must be a multiple of, for the groups that divide it."""
+    convs = (x for x in network.layers if isinstance(x, ir.Conv))
+    grouped = [(x, x.groups) for x in convs if isinstance(x.groups, int) and x.groups > 1]
+    if not grouped:
+        return {}
+    # The layers whose count a layer's channels come from, and how many times it.
+    sources: dict[str, frozenset[tuple[str, int]]] = {}
+    for x in network.layers:
+        width = getattr(x, x.width) if x.width else SAME if x.inputs else None
+        if isinstance(width, ir.Times):
+            read = (width.of,) if width.of else x.inputs
+            found = frozenset((s, f * width.factor) for name in read for s, f in sources[name])
+        sources[x.name] = found if isinstance(width, ir.Times) else frozenset({(x.name, 1)})
     multiples: dict[str, int] = {}
-    for layer in network.layers:
-        groups = getattr(layer, "groups", 1)
-        if type(groups) is int and groups > 1:
-            for name in (layer.name, *_sources(network, layer)):
-                multiples[name] = lcm(multiples.get(name, 1), groups)
+    for layer, groups in grouped:
+        for source, factor in sources[layer.name] | sources[layer.inputs[0]]:
+            multiples[source] = lcm(multiples.get(source, 1), groups // gcd(groups, factor))
+    # What is added must stay equal: a multiple of one summand is one of every summand.
+    sums = [x.inputs for x in network.layers if isinstance(x, ir.Add)]
+    for inputs in sums * len(sums):
+        alike = {source for name in inputs for source, _ in sources[name]}
+        multiples |= dict.fromkeys(alike, lcm(*(multiples.get(source, 1) for source in alike)))
     return multiples
-
-
-def _sources(network: Network, layer: Layer) -> Iterator[str]:
-    """The layers whose width a layer's input channels come from."""
-    for name in layer.inputs:
-        source = network[name]
-        if not source.width or isinstance(getattr(source, source.width), Times):
-            yield from _sources(network, source)
-        else:
-            yield name
 
 
 def resize(
@@ -112,40 +97,35 @@ def resize(
 
     >>> from costmodel import mobilenet_v1
     >>> resize(mobilenet_v1(), rho=0.857)
-    Network('mobilenet_v1', 86 layers, input 1×3×192×192)
+    Network('mobilenet_v1', 85 layers, input 1×3×192×192)
 
     Raises CostModelError where both or neither are given and for sizes below 1.
     """
     if (rho is None) == (resolution is None):
-        message = "resize takes either rho or resolution, got " + ("both" if rho else "neither")
-        raise CostModelError(message)
-    factor = None if rho is None else resolution_multiplier(rho)
+        got = "neither" if rho is None else "both"
+        raise CostModelError(f"resize takes either rho or resolution, got {got}")
+    factor = None if rho is None else arithmetic.multiplier(rho, "rho")
 
-    def resized(layer: Input) -> Layer:
-        sides = layer.shape[2:]
-        if factor is not None:
-            sides = tuple(round_size(side, factor) for side in sides)
-        elif isinstance(resolution, tuple):
-            sides = resolution
-        else:
-            sides = (resolution,) * len(sides)
-        return _with_sides(layer, sides, rho)
+    def resized(layer: ir.Input) -> ir.Layer:
+        before = layer.shape[2:]
+        if factor is None:
+            return layer.evolve(shape=layer.shape[:2] + _sides(resolution, len(before)))
+        after = tuple(arithmetic.round_size(side, factor) for side in before)
+        if 0 in after:
+            raise CostModelError(f"resolution must be at least 1, got 0 from rho {rho}; raise rho")
+        return layer.evolve(shape=layer.shape[:2] + after)
 
-    return network.with_layers(
-        tuple([resized(x) if isinstance(x, Input) else x for x in network.layers])
+    return network.with_layers(resized(x) if isinstance(x, ir.Input) else x for x in network.layers)
+
+
+def _sides(resolution: Dim | tuple[Dim, ...] | None, rank: int) -> ir.Shape:
+    sides = tuple(resolution) if isinstance(resolution, (tuple, list)) else (resolution,) * rank
+    if len(sides) != rank:
+        raise CostModelError(f"resolution must have {rank} sides, got {len(sides)}")
+    return tuple(
+        x if arithmetic.is_symbolic(x) else arithmetic.positive_integer(x, "resolution")
+        for x in sides
     )
-
-
-def _with_sides(layer: Input, sides: Shape, rho: Dim | None) -> Layer:
-    if len(sides) != len(layer.shape) - 2:
-        message = f"resolution must have {len(layer.shape) - 2} sides, got {len(sides)}"
-        raise CostModelError(message)
-    for side in sides:
-        if not is_symbolic(side) and (type(side) is not int or side < 1):
-            why = "" if rho is None else f" from rho {rho}; raise rho"
-            message = f"resolution must be an integer of at least 1, got {side!r}{why}"
-            raise CostModelError(message)
-    return layer.evolve(shape=layer.shape[:2] + sides)
 
 
 class Pair(NamedTuple):
@@ -166,47 +146,40 @@ def separable_pairs(network: Network) -> tuple[Pair, ...]:
     """
     readers = _readers(network)
     pairs = []
-    for layer in network.layers:
-        if isinstance(layer, Conv) and layer.groups == layer.out_channels == SAME:
-            between = tuple(_followers(layer, readers))
-            last = between[-1] if between else layer
-            heirs = readers[last.name]
+    for layer, inputs, output in infer(network):
+        if isinstance(layer, ir.Conv) and _is_depthwise(layer, inputs[0][1], output[1]):
+            between = tuple(follower.name for follower in _followers(layer, readers))
+            heirs = readers[between[-1] if between else layer.name]
             if len(heirs) == 1 and _is_pointwise(heirs[0]):
-                names = tuple(follower.name for follower in between)
                 joined = _joined_name(layer.name, heirs[0].name)
-                pairs.append(Pair(layer.name, names, heirs[0].name, joined))
+                pairs.append(Pair(layer.name, between, heirs[0].name, joined))
     return tuple(pairs)
 
 
-def _readers(network: Network) -> dict[str, list[Layer]]:
-    readers: dict[str, list[Layer]] = {layer.name: [] for layer in network.layers}
+def _is_depthwise(layer: ir.Conv, c_in: Dim, c_out: Dim) -> bool:
+    groups = count(layer.groups, c_in, {})
+    return bool(groups == c_in == c_out) and (c_in != 1 or layer.groups == SAME)
+
+
+def _readers(network: Network) -> dict[str, list[ir.Layer]]:
+    readers: dict[str, list[ir.Layer]] = {layer.name: [] for layer in network.layers}
     for layer in network.layers:
         for name in layer.inputs:
             readers[name].append(layer)
     return readers
 
 
-def _followers(layer: Layer, readers: Mapping[str, list[Layer]]) -> Iterator[Layer]:
+def _followers(layer: ir.Layer, readers: Mapping[str, list[ir.Layer]]) -> Iterator[ir.Layer]:
     """The normalisation and activation that alone read a layer, one after the other."""
     while len(readers[layer.name]) == 1:
         (layer,) = readers[layer.name]
-        if not isinstance(layer, (BatchNorm, Activation)):
+        if not isinstance(layer, (ir.BatchNorm, ir.Activation)):
             return
         yield layer
 
 
-def _is_pointwise(layer: Layer) -> bool:
-    return isinstance(layer, Conv) and (
-        layer.kernel,
-        layer.stride,
-        layer.padding,
-        layer.groups,
-    ) == (
-        1,
-        1,
-        0,
-        1,
-    )
+def _is_pointwise(x: ir.Layer) -> bool:
+    return isinstance(x, ir.Conv) and (x.kernel, x.stride, x.padding, x.groups) == (1, 1, 0, 1)
 
 
 def _joined_name(depthwise: str, pointwise: str) -> str:
@@ -232,31 +205,36 @@ def separate(network: Network, select: Select | None = None) -> Network:
     """
     chosen = _chosen(network, select, _is_standard)
     readers = _readers(network)
-    layers: list[Layer] = []
+    layers: list[ir.Layer] = []
     names: dict[str, str] = {}
+    halves: dict[str, str] = {}  # what stands before the pointwise half, by what it copies
+
+    def half(layer: ir.Layer, name: str, **changes: object) -> None:
+        halves[layer.name] = name
+        if shared := getattr(layer, "shares", ""):
+            changes["shares"] = halves.get(shared, shared)
+        layers.append(replace(layer, name=name, **changes))  # type: ignore[arg-type]
+
     for layer in network.layers:
-        if layer.name not in chosen:
+        if layer.name not in chosen or not isinstance(layer, ir.Conv):
             layers.append(replace(layer, name=names.get(layer.name, layer.name)))
             continue
-        assert isinstance(layer, Conv)  # noqa: S101 - for the type checker; _is_standard says so
-        name = layer.name
-        layers.append(replace(layer, name=f"{name}.dw", out_channels=SAME, groups=SAME))
-        names[name] = f"{name}.pw"
+        depthwise, pointwise = f"{layer.name}.dw", f"{layer.name}.pw"
+        half(layer, depthwise, out_channels=SAME, groups=SAME)
         for follower in _followers(layer, readers):
-            copy = _moved(follower.name, name, f"{name}.dw")
-            copy = copy if copy != follower.name else f"{copy}.dw"
-            layers.append(replace(follower, name=copy, inputs=(layers[-1].name,)))
-            names[follower.name] = _moved(follower.name, name, f"{name}.pw")
-        pointwise = Conv(
-            f"{name}.pw", layer.out_channels, 1, bias=layer.bias, inputs=(layers[-1].name,)
-        )
-        layers.append(pointwise)
+            moved = _moved(follower.name, layer.name, depthwise)
+            name = f"{moved}.dw" if moved == follower.name else moved
+            half(follower, name, inputs=(layers[-1].name,))
+            names[follower.name] = _moved(follower.name, layer.name, pointwise)
+        names[layer.name] = pointwise
+        plain = ir.Conv(pointwise, layer.out_channels, 1, bias=layer.bias, shares=layer.shares)
+        layers.append(replace(plain, inputs=(layers[-1].name,)))
     return Network(network.name, tuple(_redirected(layers, names)))
 
 
 def _is_standard(placed: Placed) -> bool:
     layer = placed.layer
-    return isinstance(layer, Conv) and layer.kernel != 1 and layer.groups == 1
+    return isinstance(layer, ir.Conv) and layer.kernel != 1 and layer.groups == 1
 
 
 def join(network: Network, select: Select | None = None) -> Network:
@@ -264,35 +242,30 @@ def join(network: Network, select: Select | None = None) -> Network:
 
     >>> from costmodel import cost, mobilenet_v1
     >>> cost(join(mobilenet_v1())).macs
-    4867026944
+    4867293184
     """
-    depthwise = {pair.depthwise: pair for pair in separable_pairs(network)}
-    chosen = _chosen(network, select, lambda placed: placed.layer.name in depthwise)
-    pairs = [pair for name, pair in depthwise.items() if name in chosen]
-    pointwise = {pair.pointwise: pair for pair in pairs}
-    gone = {name for pair in pairs for name in (pair.depthwise, *pair.between)}
+    pairs = {pair.depthwise: pair for pair in separable_pairs(network)}
+    chosen = _chosen(network, select, lambda placed: placed.layer.name in pairs)
+    pairs = {pair.pointwise: pair for name, pair in pairs.items() if name in chosen}
+    gone = {name for pair in pairs.values() for name in (pair.depthwise, *pair.between)}
+    names = {name: pair.joined for name, pair in pairs.items()}
     readers = _readers(network)
-    layers: list[Layer] = []
-    names: dict[str, str] = {}
+    layers = []
     for layer in network.layers:
-        if layer.name in gone:
-            continue
-        if layer.name in pointwise:
-            pair = pointwise[layer.name]
-            names[layer.name] = pair.joined
+        if layer.name in pairs:
+            joined = names[layer.name]
             for follower in _followers(layer, readers):
-                names[follower.name] = _moved(follower.name, layer.name, pair.joined)
-            layers.append(_joined(network[pair.depthwise], layer, pair.joined))
-        else:
+                names[follower.name] = _moved(follower.name, layer.name, joined)
+            # The pointwise half's width and bias, and the depthwise half's window.
+            window = network[pairs[layer.name].depthwise]
+            plain = replace(layer, name=joined, inputs=window.inputs)
+            layers.append(replace(plain, **{key: getattr(window, key) for key in _WINDOW}))
+        elif layer.name not in gone:
             layers.append(replace(layer, name=names.get(layer.name, layer.name)))
     return Network(network.name, tuple(_redirected(layers, names)))
 
 
-def _joined(depthwise: Layer, pointwise: Layer, name: str) -> Layer:
-    assert isinstance(depthwise, Conv)  # noqa: S101 - for the type checker; a Pair is of two
-    assert isinstance(pointwise, Conv)  # noqa: S101
-    width = pointwise.out_channels
-    return replace(depthwise, name=name, out_channels=width, groups=1, bias=pointwise.bias)
+_WINDOW = ("kernel", "stride", "padding", "dilation")
 
 
 def drop(network: Network, select: Select) -> Network:
@@ -303,33 +276,44 @@ def drop(network: Network, select: Select) -> Network:
     >>> from costmodel import cost, mobilenet_v1
     >>> shallow = drop(mobilenet_v1(), [f"block{i}.*" for i in range(7, 12)])
     >>> cost(shallow).macs
-    306859008
+    307323392
 
     Raises CostModelError where nothing is selected, and for a layer that merges inputs which
     stay different.
     """
     chosen = _chosen(network, select, lambda placed: placed.layer.arity != 0)
     names: dict[str, str] = {}
+    heirs: dict[str, str] = {}  # the first that shares a dropped layer's parameters owns them
+    kept: list[ir.Layer] = []
     for layer in network.layers:
-        if layer.name in chosen:
-            sources = {names.get(name, name) for name in layer.inputs}
-            if len(sources) != 1:
-                message = f"{layer.name}: merges {sorted(sources)} and cannot be dropped alone"
-                raise CostModelError(message)
+        sources = {names.get(name, name) for name in layer.inputs}
+        if layer.name not in chosen:
+            kept.append(layer)
+            if (shared := getattr(layer, "shares", "")) in chosen:
+                heirs.setdefault(shared, layer.name)
+            if (of := layer.width_of) in chosen:
+                raise CostModelError(f"{layer.name}: its width is {of}'s, so it needs {of}")
+        elif len(sources) == 1:
             names[layer.name] = sources.pop()
-    kept = [layer for layer in network.layers if layer.name not in chosen]
-    return Network(network.name, tuple(_redirected(kept, names)))
+        else:
+            raise CostModelError(
+                f"{layer.name}: merges {sorted(sources)}; drop it with what it reads"
+            )
+    return Network(network.name, tuple(_redirected(kept, names, heirs)))
 
 
-def _redirected(layers: Iterable[Layer], names: Mapping[str, str]) -> Iterator[Layer]:
+def _redirected(
+    layers: Iterable[ir.Layer], names: Mapping[str, str], owners: Mapping[str, str] | None = None
+) -> Iterator[ir.Layer]:
     """The layers with every reference to an old name turned into the new one."""
     for layer in layers:
         changes: dict[str, object] = {"inputs": tuple(names.get(n, n) for n in layer.inputs)}
-        if getattr(layer, "shares", ""):
-            changes["shares"] = names.get(layer.shares, layer.shares)  # type: ignore[attr-defined]
-        relation = getattr(layer, layer.width) if layer.width else None
-        if isinstance(relation, Times) and relation.of:
-            changes[layer.width] = replace(relation, of=names.get(relation.of, relation.of))
+        if shared := getattr(layer, "shares", ""):
+            owner = (names if owners is None else owners).get(shared, shared)
+            changes["shares"] = "" if owner == layer.name else owner
+        if of := layer.width_of:
+            relation = getattr(layer, layer.width)
+            changes[layer.width] = replace(relation, of=names.get(of, of))
         yield replace(layer, **changes)  # type: ignore[arg-type]
 
 
@@ -341,16 +325,14 @@ def _chosen(
     if select is None:
         return {placed.layer.name for placed in candidates}
     globs = [select] if isinstance(select, str) else select
-    chosen = {
-        placed.layer.name
-        for placed in candidates
-        if (globs(placed) if callable(globs) else _matches(placed.layer.name, globs))
-    }
-    if not chosen:
-        message = f"{select!r} selects no layer of {network.name} that this rewrite applies to"
-        raise CostModelError(message)
-    return chosen
 
+    def picked(placed: Placed) -> bool:
+        return (
+            globs(placed)
+            if callable(globs)
+            else any(fnmatchcase(placed.layer.name, g) for g in globs)
+        )
 
-def _matches(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, glob) for glob in globs)
+    if chosen := {placed.layer.name for placed in candidates if picked(placed)}:
+        return chosen
+    raise CostModelError(f"{select!r} selects no layer of {network.name} that this applies to")

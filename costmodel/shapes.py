@@ -5,35 +5,19 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel import network as ir
 from costmodel.arithmetic import Dim, ceil_div, ceil_mode_size
 from costmodel.errors import CostModelError
-from costmodel.network import (
-    AdaptivePool,
-    AtLeast,
-    Concat,
-    Conv,
-    Fixed,
-    Flatten,
-    Input,
-    Layer,
-    Linear,
-    Network,
-    Pool,
-    Rules,
-    Shape,
-    Times,
-    Width,
-)
-from costmodel.network import Add as _Add
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-#: Rules (layer, input shapes, shapes by layer name) → output shape. A layer type without one
+    Inputs = tuple[ir.Shape, ...]
+    Widths = Mapping[str, Dim]
+
+#: Rules (layer, input shapes, widths by layer name) → output shape. A layer type without one
 #: keeps the shape of its first input.
-shape_rule = Rules()
-
-
+shape_rule = ir.Rules()
 #: A window's hyper-parameters: kernel, stride, padding and, of a convolution, dilation.
 Window = tuple[Any, ...]
 
@@ -41,12 +25,12 @@ Window = tuple[Any, ...]
 class Placed(NamedTuple):
     """A layer in its place: what it reads and what it makes."""
 
-    layer: Layer
-    inputs: tuple[Shape, ...]
-    output: Shape
+    layer: ir.Layer
+    inputs: tuple[ir.Shape, ...]
+    output: ir.Shape
 
 
-def infer(network: Network) -> tuple[Placed, ...]:
+def infer(network: ir.Network) -> tuple[Placed, ...]:
     """Every layer with its shapes, in the network's order.
 
     >>> from costmodel import mobilenet_v1
@@ -58,65 +42,59 @@ def infer(network: Network) -> tuple[Placed, ...]:
     return tuple(Placed(*place) for place in walk(network))
 
 
-def walk(network: Network) -> Iterator[tuple[Layer, tuple[Shape, ...], Shape]]:
+def walk(network: ir.Network) -> Iterator[tuple[ir.Layer, Inputs, ir.Shape]]:
     """What `infer` returns, one plain tuple after the other."""
-    shapes: dict[str, Shape] = {}
+    shapes: dict[str, ir.Shape] = {}
+    widths: dict[str, Dim] = {}
     for layer in network.layers:
-        inputs = tuple([shapes[name] for name in layer.inputs])
+        inputs = tuple(map(shapes.__getitem__, layer.inputs))
         rule = shape_rule[type(layer)]
-        shapes[layer.name] = output = rule(layer, inputs, shapes) if rule else inputs[0]
+        shapes[layer.name] = output = rule(layer, inputs, widths) if rule else inputs[0]
+        if layer.width:
+            widths[layer.name] = output[layer.axis]
         yield layer, inputs, output
 
 
-def count(width: Width, shape: Shape, axis: int, shapes: Mapping[str, Shape]) -> Dim:
-    """The number of channels a width stands for, given the shape it may relate to."""
-    if isinstance(width, Times):
-        return (shapes[width.of] if width.of else shape)[axis] * width.factor
-    if isinstance(width, (AtLeast, Fixed)):
-        return width.count
-    return width
+def count(width: ir.Width, own: Dim, widths: Widths) -> Dim:
+    """The channels a width stands for, given those of its own input and of other layers."""
+    if isinstance(width, ir.Times):
+        return (widths[width.of] if width.of else own) * width.factor
+    return width.count if isinstance(width, (ir.AtLeast, ir.Fixed)) else width
 
 
-def axes(value: Any, layer: Layer, rank: int) -> tuple[Any, ...]:
+def axes(value: Any, layer: ir.Layer, rank: int) -> tuple[Any, ...]:
     """A hyper-parameter's value on each of `rank` spatial axes."""
     if not isinstance(value, tuple):
         return (value,) * rank
     if len(value) != rank:
-        message = f"{layer.name}: {value} has {len(value)} values for {rank} spatial axes"
-        raise CostModelError(message)
+        raise CostModelError(f"{layer.name}: {value} must have {rank} values, one for each axis")
     return value
 
 
-def _spatial(layer: Layer, shape: Shape) -> Shape:
+def _spatial(layer: ir.Layer, shape: ir.Shape) -> ir.Shape:
     if len(shape) < 3:  # noqa: PLR2004 - batch, channels and at least one more
-        message = f"{layer.name}: needs an input with spatial axes, got {_text(shape)}"
-        raise CostModelError(message)
+        raise CostModelError(f"{layer.name}: needs spatial axes, and its input is {_text(shape)}")
     return shape[2:]
 
 
-def _text(shape: Shape) -> str:
+def _text(shape: ir.Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def _span(layer: Layer, size: Dim, kernel: Dim, padding: Dim, dilation: Dim) -> Dim:
+def _span(layer: ir.Layer, size: Dim, kernel: Dim, padding: Dim, dilation: Dim) -> Dim:
     """D + 2p − d(k − 1): the positions a window has at stride 1; an error where none."""
     span = size + 2 * padding - dilation * (kernel - 1)
     if type(span) is int and span < 1:
-        message = (
-            f"{layer.name}: kernel {kernel} (dilation {dilation}) is larger than its input of "
-            f"{size} with padding {padding}; raise the resolution or the padding"
-        )
-        raise CostModelError(message)
+        what = f"kernel {kernel} (dilation {dilation}) is larger than its input of {size}"
+        raise CostModelError(f"{layer.name}: {what} with padding {padding}; raise the resolution")
     return span
 
 
-@shape_rule(Input)
-def _input(layer: Input, _inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
-    return layer.shape
-
-
-def _per_axis(layer: Layer, sizes: Shape, window: Window, side: Callable[..., Dim]) -> Shape:
+def _per_axis(
+    layer: ir.Layer, shape: ir.Shape, window: Window, side: Callable[..., Dim]
+) -> ir.Shape:
     """`side(layer, size, window)` on each axis; once for all where every axis is alike."""
+    sizes = _spatial(layer, shape)
     rank = len(sizes)
     if tuple not in map(type, window) and sizes.count(sizes[0]) == rank:
         return (side(layer, sizes[0], window),) * rank
@@ -124,75 +102,79 @@ def _per_axis(layer: Layer, sizes: Shape, window: Window, side: Callable[..., Di
     return tuple([side(layer, *axis) for axis in zip(sizes, windows, strict=True)])
 
 
-def _conv_side(layer: Layer, size: Dim, window: Window) -> Dim:
+def _conv_side(layer: ir.Layer, size: Dim, window: Window) -> Dim:
     # ceil((D + 2p - d(k - 1)) / s), which is torch's floor formula.
     kernel, stride, padding, dilation = window
     return ceil_div(_span(layer, size, kernel, padding, dilation), stride)
 
 
-@shape_rule(Conv)
-def _conv(layer: Conv, inputs: tuple[Shape, ...], shapes: Mapping[str, Shape]) -> Shape:
-    (shape,) = inputs
-    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
-    sides = _per_axis(layer, _spatial(layer, shape), window, _conv_side)
-    return shape[0], count(layer.out_channels, shape, 1, shapes), *sides
-
-
-@shape_rule(Linear)
-def _linear(layer: Linear, inputs: tuple[Shape, ...], shapes: Mapping[str, Shape]) -> Shape:
-    (shape,) = inputs
-    return *shape[:-1], count(layer.out_features, shape, -1, shapes)
-
-
-def _pool_side(layer: Pool, size: Dim, window: Window) -> Dim:
+def _pool_side(layer: ir.Pool, size: Dim, window: Window) -> Dim:
     kernel, stride, padding = window
     if 2 * padding > kernel:
-        message = f"{layer.name}: padding {padding} must be at most half of the kernel {kernel}"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"{layer.name}: padding {padding} must be at most half of kernel {kernel}"
+        )
     span = _span(layer, size, kernel, padding, 1)
     if layer.ceil_mode:
         return ceil_mode_size(span - 1, size + padding, stride)
     return ceil_div(span, stride)
 
 
-@shape_rule(Pool)
-def _pool(layer: Pool, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
+@shape_rule(ir.Input)
+def _input(layer: ir.Input, _inputs: Inputs, _widths: Widths) -> ir.Shape:
+    return layer.shape
+
+
+@shape_rule(ir.Conv)
+def _conv(layer: ir.Conv, inputs: Inputs, widths: Widths) -> ir.Shape:
+    (shape,) = inputs
+    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+    sides = _per_axis(layer, shape, window, _conv_side)
+    return shape[0], count(layer.out_channels, shape[1], widths), *sides
+
+
+@shape_rule(ir.Linear)
+def _linear(layer: ir.Linear, inputs: Inputs, widths: Widths) -> ir.Shape:
+    (shape,) = inputs
+    return *shape[:-1], count(layer.out_features, shape[-1], widths)
+
+
+@shape_rule(ir.Pool)
+def _pool(layer: ir.Pool, inputs: Inputs, _widths: Widths) -> ir.Shape:
     (shape,) = inputs
     window = (layer.kernel, layer.stride, layer.padding)
-    return shape[:2] + _per_axis(layer, _spatial(layer, shape), window, _pool_side)
+    return shape[:2] + _per_axis(layer, shape, window, _pool_side)
 
 
-@shape_rule(AdaptivePool)
-def _adaptive(
-    layer: AdaptivePool, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]
-) -> Shape:
+@shape_rule(ir.AdaptivePool)
+def _adaptive(layer: ir.AdaptivePool, inputs: Inputs, _widths: Widths) -> ir.Shape:
     (shape,) = inputs
     return shape[:2] + axes(layer.output_size, layer, len(_spatial(layer, shape)))
 
 
-@shape_rule(_Add)
-def _add(layer: Layer, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
-    for shape in inputs[1:]:
-        if shape != inputs[0]:
-            message = f"{layer.name}: adds {_text(inputs[0])} and {_text(shape)}; make them equal"
-            raise CostModelError(message)
-    return inputs[0]
+@shape_rule(ir.Add)
+def _add(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
+    return _alike(layer, inputs, inputs)
 
 
-@shape_rule(Concat)
-def _concat(layer: Layer, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
-    first = inputs[0]
-    for shape in inputs[1:]:
-        if len(shape) != len(first) or shape[:1] + shape[2:] != first[:1] + first[2:]:
-            message = (
-                f"{layer.name}: joins {_text(first)} and {_text(shape)}; all but the channels "
-                "must be equal"
-            )
-            raise CostModelError(message)
+@shape_rule(ir.Concat)
+def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
+    # All but the channels have to be equal.
+    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in inputs))
     return first[0], sum(shape[1] for shape in inputs), *first[2:]
 
 
-@shape_rule(Flatten)
-def _flatten(_layer: Layer, inputs: tuple[Shape, ...], _shapes: Mapping[str, Shape]) -> Shape:
+def _alike(layer: ir.Layer, inputs: Inputs, parts: Inputs) -> ir.Shape:
+    """The first input, if the parts that must be equal are."""
+    for shape, part in zip(inputs, parts, strict=True):
+        if part != parts[0]:
+            verb = "adds" if isinstance(layer, ir.Add) else "joins"
+            what = f"{verb} {_text(inputs[0])} and {_text(shape)}"
+            raise CostModelError(f"{layer.name}: {what}; make them equal")
+    return inputs[0]
+
+
+@shape_rule(ir.Flatten)
+def _flatten(_layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
     (shape,) = inputs
     return shape[0], prod(shape[1:])

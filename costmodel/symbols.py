@@ -8,8 +8,8 @@ all are numbers, and disappear under `relax`, which leaves the papers' polynomia
 from __future__ import annotations
 
 import ast
-import operator
 from fractions import Fraction
+from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import sympy
@@ -41,11 +41,16 @@ class _Exact(sympy.Function):  # type: ignore[misc]
             return sympy.Integer(cls.value(*(Fraction(str(arg)) for arg in args)))
         return None
 
+    def _latex(self, printer: Any, exp: str | None = None) -> str:
+        text = self.tex(*(printer.doprint(part) for part in (self.relaxed(), *self.args)))
+        return rf"{{{text}}}^{{{exp}}}" if exp else text
+
 
 class CeilDiv(_Exact):
     """⌈x / s⌉; nested ones merge: ⌈⌈x / a⌉ / b⌉ = ⌈x / ab⌉."""
 
     value = staticmethod(arithmetic.ceil_div)
+    tex = staticmethod(lambda relaxed, *_: rf"\left\lceil {relaxed} \right\rceil")
 
     @classmethod
     def eval(cls, size: Any, stride: Any) -> Any:
@@ -60,67 +65,48 @@ class CeilDiv(_Exact):
         """x / s."""
         return self.args[0] / self.args[1]
 
-    def _latex(self, printer: Any) -> str:
-        return rf"\left\lceil {printer._print(self.relaxed())} \right\rceil"  # noqa: SLF001
-
 
 class CeilModeSize(_Exact):
     """min(⌈x / s⌉ + 1, ⌈y / s⌉): positions of a pooling window in ceil_mode."""
 
     value = staticmethod(arithmetic.ceil_mode_size)
+    tex = staticmethod(
+        lambda _, x, y, s: (
+            rf"\min\left(\left\lceil \frac{{{x}}}{{{s}}} \right\rceil + 1, "
+            rf"\left\lceil \frac{{{y}}}{{{s}}} \right\rceil\right)"
+        )
+    )
 
     def relaxed(self) -> Any:
         """x / s + 1."""
         return self.args[0] / self.args[2] + 1
-
-    def _latex(self, printer: Any) -> str:
-        span, padded, stride = (printer._print(arg) for arg in self.args)  # noqa: SLF001
-        ceilings = (
-            rf"\left\lceil \frac{{{x}}}{{{stride}}} \right\rceil{plus}"
-            for x, plus in ((span, " + 1"), (padded, ""))
-        )
-        return rf"\min\left({', '.join(ceilings)}\right)"
 
 
 class RoundSize(_Exact):
     """D·ρ to the nearest integer."""
 
     value = staticmethod(arithmetic.round_size)
+    tex = staticmethod(lambda relaxed, *_: rf"\left\lfloor {relaxed} \right\rceil")
 
     def relaxed(self) -> Any:
         """D·ρ."""
         return self.args[0] * self.args[1]
 
-    def _latex(self, printer: Any) -> str:
-        return rf"\left\lfloor {printer._print(self.relaxed())} \right\rceil"  # noqa: SLF001
-
 
 class ScaledChannels(_Exact):
     """α·C as a whole number of channels; its arguments are C, α, the divisor and the groups."""
 
-    value = staticmethod(
-        lambda count, factor, divisor, groups: arithmetic.scale_channels(
-            int(count), factor, int(divisor), int(groups)
-        )
+    value = staticmethod(lambda c, a, *n: arithmetic.scale_channels(int(c), a, *map(int, n)))
+    tex = staticmethod(
+        lambda scaled, *args: rf"\left[ {scaled} \right]_{{{lcm(*map(int, args[2:]))}}}"
     )
-
-    def relaxed(self) -> Any:
-        """α·C."""
-        return self.args[0] * self.args[1]
-
-    def _latex(self, printer: Any) -> str:
-        divisor = printer._print(sympy.ilcm(*self.args[2:]))  # noqa: SLF001
-        return rf"\left[ {printer._print(self.relaxed())} \right]_{{{divisor}}}"  # noqa: SLF001
+    relaxed = RoundSize.relaxed
 
 
-def ceil_div(size: Dim, stride: int) -> Dim:
-    """⌈size / stride⌉ as an expression."""
-    return CeilDiv(size, stride)
-
-
-def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
-    """The ceil_mode size of a pooling layer as an expression."""
-    return CeilModeSize(span, padded, stride)
+# As an algebra (`costmodel.arithmetic`): what stays unevaluated.
+ceil_div = CeilDiv
+ceil_mode_size = CeilModeSize
+round_size = RoundSize
 
 
 def at_least_one(factor: Dim) -> Dim:
@@ -128,16 +114,9 @@ def at_least_one(factor: Dim) -> Dim:
     return sympy.Max(1, factor)
 
 
-def round_size(size: Dim, factor: Dim) -> Dim:
-    """The rounded resolution as an expression."""
-    return RoundSize(size, sympy.sympify(factor))
-
-
 def scale_channels(count: Dim, factor: Dim, divisor: int | None, groups: int = 1) -> Dim:
     """The scaled channel count as an expression; `exact` is a plain product."""
-    if divisor is None:
-        return count * sympy.sympify(factor)
-    return ScaledChannels(count, sympy.sympify(factor), divisor, groups)
+    return count * factor if divisor is None else ScaledChannels(count, factor, divisor, groups)
 
 
 def relax(expression: Dim) -> Dim:
@@ -154,16 +133,13 @@ def relax(expression: Dim) -> Dim:
     return sympy.expand(expression)
 
 
-_OPERATORS = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Pow: operator.pow,
-}
-_FUNCTIONS = {
-    kind.__name__: kind for kind in (CeilDiv, CeilModeSize, RoundSize, ScaledChannels, sympy.Max)
-}
+def latex(expression: Dim) -> str:
+    """The expression in LaTeX, sympy's order of symbols."""
+    return str(sympy.latex(expression))
+
+
+_FUNCTIONS = {f.__name__: f for f in (CeilDiv, CeilModeSize, RoundSize, ScaledChannels, sympy.Max)}
+_MAX_EXPONENT = 64  # of a size that someone else wrote
 
 
 def parse(text: str) -> Dim:
@@ -171,24 +147,46 @@ def parse(text: str) -> Dim:
 
     >>> parse("CeilDiv(H, 2)*alpha")
     alpha*CeilDiv(H, 2)
+
+    Raises CostModelError for anything that is no finite expression in the declared symbols.
     """
     try:
-        return _parse(ast.parse(text, mode="eval").body)
-    except (SyntaxError, KeyError, TypeError, ValueError, RecursionError):
-        message = f"not a size: {text!r}; use an integer or an expression in {', '.join(SYMBOLS)}"
-        raise CostModelError(message) from None
+        expression = _parse(ast.parse(text, mode="eval").body)
+        if not expression.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
+            return expression
+    except (SyntaxError, LookupError, ArithmeticError, TypeError, ValueError):
+        pass
+    except (RecursionError, MemoryError):
+        pass
+    raise CostModelError(f"not a size: {text[:40]!r}; use integers and {', '.join(SYMBOLS)}")
 
 
-def _parse(node: ast.expr) -> Any:
+def _parse(node: ast.expr) -> Any:  # noqa: PLR0911 - a return for each kind of node
     match node:
-        case ast.Constant(value=int(value)):
+        case ast.Constant(value=int(value)) if type(value) is int:
             return sympy.Integer(value)
         case ast.Name(id=name):
             return SYMBOLS[name]
         case ast.UnaryOp(op=ast.USub(), operand=operand):
             return -_parse(operand)
-        case ast.BinOp(left=left, op=op, right=right):
-            return _OPERATORS[type(op)](_parse(left), _parse(right))
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as sign, right=right):
+            term = _parse(right)
+            return _parse(left) + (term if isinstance(sign, ast.Add) else -term)
+        case ast.BinOp(op=ast.Mult() | ast.Div()):
+            return sympy.Mul(*_factors(node))  # at once, or 2·(a + b)·c would be multiplied out
+        case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int(exponent))):
+            base = _parse(left)
+            if base.free_symbols and exponent <= _MAX_EXPONENT:
+                return base**exponent
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]):
             return _FUNCTIONS[name](*map(_parse, args))
     raise ValueError
+
+
+def _factors(node: ast.expr) -> list[Any]:
+    match node:
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _factors(left) + _factors(right)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            return [*_factors(left), 1 / _parse(right)]
+    return [_parse(node)]

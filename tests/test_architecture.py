@@ -23,7 +23,6 @@ BELOW = {
     "errors": set(),
     "arithmetic": {"errors"},
     "symbols": {"arithmetic", "errors"},
-    "polynomial": {"arithmetic", "errors"},
     "nest": {"arithmetic", "errors"},
     "network": {"symbols", "arithmetic", "errors"},
     "shapes": {"network", "arithmetic", "errors"},
@@ -211,7 +210,7 @@ LIGHT = {
     "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), 0.857), '3/4')",
     "JSON": "import costmodel as c; c.Network.from_json(c.mobilenet_v2().to_json())",
     "closed form": (
-        "import costmodel as c; from costmodel.polynomial import ALPHA, RHO; "
+        "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"
     ),
 }

@@ -15,17 +15,17 @@ from strategies import alphas, rhos
 
 from costmodel import CostModelError, arithmetic
 from costmodel.arithmetic import (
+    MAX_ALPHA,
     at_least_one,
     ceil_div,
     ceil_mode_size,
     exact_div,
     is_symbolic,
+    multiplier,
     rational,
-    resolution_multiplier,
     round_size,
     rounding_divisor,
     scale_channels,
-    width_multiplier,
 )
 
 if TYPE_CHECKING:
@@ -161,7 +161,7 @@ PRINTED_RESOLUTIONS = [("0.857", 192), ("0.714", 160), ("0.571", 128), ("6/7", 1
 @pytest.mark.parametrize(("rho", "side"), PRINTED_RESOLUTIONS)
 def test_printed_rho_gives_printed_resolution(rho: str, side: int) -> None:
     """Howard et al. print ρ with three digits beside the resolutions 192, 160 and 128."""
-    assert round_size(224, resolution_multiplier(rho)) == side
+    assert round_size(224, multiplier(rho, "rho")) == side
 
 
 def test_printed_resolutions_notice_truncation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,19 +193,19 @@ def test_a_number_is_what_its_text_says(value: Any, expected: Fraction) -> None:
 def test_a_float_is_not_its_binary_fraction() -> None:
     """29 of 100 channels at α = 0.29, where float multiplication has int(28.999…) = 28."""
     assert int(0.29 * 100) == 28
-    assert scale_channels(100, width_multiplier(0.29), 1) == 29
+    assert scale_channels(100, multiplier(0.29, "alpha", MAX_ALPHA), 1) == 29
 
 
 NO_NUMBERS = ["nan", "inf", "abc", "", "6/0", "1e999999999", "1e-999999999", "1/2/3", "9" * 5000]
 NOT_TEXT = [math.nan, math.inf, True, False, None, [], {}, 1j, np.bool_(1), b"1"]
 
 
-@pytest.mark.parametrize("multiplier", [width_multiplier, resolution_multiplier])
+@pytest.mark.parametrize("name", ["alpha", "rho"])
 @pytest.mark.parametrize("value", [*NO_NUMBERS, *NOT_TEXT], ids=lambda value: str(value)[:12])
-def test_what_is_no_number_is_refused(multiplier: Callable[[Any], Any], value: Any) -> None:
+def test_what_is_no_number_is_refused(name: str, value: Any) -> None:
     """Anything but a number or a ratio is an error of one line that shows it."""
     with pytest.raises(CostModelError, match=r"must be a number or a ratio") as caught:
-        multiplier(value)
+        multiplier(value, name)
     assert len(str(caught.value).splitlines()) == 1
     assert repr(value) in str(caught.value)
 
@@ -214,7 +214,7 @@ def test_what_is_no_number_is_refused(multiplier: Callable[[Any], Any], value: A
 def test_alpha_has_a_range(value: Any) -> None:
     """α is in (0, 4]; the message says so and what it got."""
     with pytest.raises(CostModelError) as caught:
-        width_multiplier(value)
+        multiplier(value, "alpha", MAX_ALPHA)
     assert str(caught.value) == f"alpha must be in (0, 4], got {value}"
 
 
@@ -222,14 +222,14 @@ def test_alpha_has_a_range(value: Any) -> None:
 def test_rho_is_positive(value: Any) -> None:
     """ρ is greater than 0; the message says so and what it got."""
     with pytest.raises(CostModelError) as caught:
-        resolution_multiplier(value)
+        multiplier(value, "rho")
     assert str(caught.value) == f"rho must be greater than 0, got {value}"
 
 
 def test_a_message_is_one_line_whatever_was_typed() -> None:
     """White space around a number that is out of range doesn't break the message."""
     with pytest.raises(CostModelError) as caught:
-        width_multiplier(" 5\n")
+        multiplier(" 5\n", "alpha", MAX_ALPHA)
     assert len(str(caught.value).splitlines()) == 1
 
 

@@ -216,7 +216,7 @@ def test_without_torch_the_report_still_works(
         ),
         (("--alpha", "1e999999999"), "alpha must be"),
         *((("--rho", r), "rho must be") for r in (0, -1, "nan", "inf", "abc")),
-        (("--rho", "0.001"), "resolution must be an integer of at least 1, got 0"),
+        (("--rho", "0.001"), "resolution must be at least 1, got 0"),
         (("--rho", "0.5", "--resolution", "112"), "give one"),
         *((("--resolution", d), "resolution must be") for d in (0, -3, "12.5", "axb", "x")),
         *((("--classes", c), "classes must be") for c in (0, -1, "1.5", "ten")),
@@ -256,7 +256,7 @@ def _network_file(folder: Path, *layers: dict) -> Path:
     ("changes", "words"),
     [
         ({"colour": 1}, "conv: a Conv has no field 'colour'"),
-        ({"kernel": "3.5"}, "not a size: '3.5'"),
+        ({"kernel": "3.5"}, "conv: kernel must be a positive integer"),
         ({"kernel": 3.5}, "conv: kernel must be a positive integer"),
         ({"kernel": 9}, "conv: kernel 9 (dilation 1) is larger than its input of 8"),
         ({"groups": 2}, "conv: in_channels must be divisible by groups, got 3 and 2"),

@@ -43,9 +43,7 @@ def check(alpha: float | Fraction, resolution: int, classes: int = 1000) -> Cros
     """The zoo's MobileNetV1 against the reference, with its twin."""
     network = widen(resize(mobilenet_v1(classes=classes), resolution=resolution), alpha)
     return crosscheck(
-        network,
-        reference.MobileNetV1(alpha, classes),
-        reference.conv_mobilenet(alpha, classes),
+        network, reference.MobileNetV1(alpha, classes), reference.conv_mobilenet(alpha, classes)
     )
 
 

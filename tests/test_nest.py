@@ -111,4 +111,3 @@ def test_elementwise_bodies_multiply_nothing() -> None:
     """An elementwise body has neither MACs nor activations."""
     body = Elementwise("relu", (1, 10, 5, 2))
     assert (body.macs, body.activations, body.taps) == (0, 0, 1)
-    assert body.outputs == 10 * 5 * 2

@@ -251,7 +251,7 @@ def test_bad_input_shapes_are_named(shape: Any) -> None:
     """An input's shape is positive integers."""
     image = {"type": "Input", "name": "photo", "shape": shape}
     assert raised(json.dumps({"name": "n", "layers": [image]})).startswith(
-        "photo: shape must be positive integers"
+        "photo: shape must be two or more positive integers"
     )
 
 
@@ -344,7 +344,7 @@ def test_what_is_not_json_is_refused(text: str) -> None:
 def test_other_documents_are_refused(data: Any) -> None:
     """JSON that is no network is an error that says what one looks like, and is short."""
     message = raised(json.dumps(data))
-    assert message.startswith('a network is {"name": a text, "layers": a list}')
+    assert message.startswith('a network is {"name": …, "layers": […]}')
     assert len(message) < 200
 
 
@@ -360,13 +360,3 @@ def test_a_network_begins_with_an_input() -> None:
 def test_a_name_of_two_lines_makes_a_message_of_one() -> None:
     """Whatever a model calls its layers, an error is one line."""
     assert "kernel" in raised(document(conv(name="two\nlines", kernel=0)))
-
-
-def test_html_is_escaped() -> None:
-    """A name from a model cannot put a script into a notebook."""
-    name = "<script>alert(1)</script>"
-    layers = (Input(name, (1, 1)), Activation("a", name, inputs=(name,)))
-    html = Network(name, layers)._repr_html_()
-    assert "<script>" not in html
-    assert html.count("&lt;script&gt;") == 4  # the caption, the input, the function, what it reads
-    assert html.count("<tr>") == 3

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -38,11 +37,12 @@ from costmodel.plot import (
     reduction_map_figure,
     save_figures,
 )
-from costmodel.polynomial import ALPHA, RHO
 from costmodel.show.format import si
+from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from matplotlib.axes import Axes
 

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import alphas, networks, rhos
 
-from costmodel import ZOO, CostModelError, Network, cost, polynomial, resize, widen
-from costmodel.polynomial import ALPHA, RHO, Polynomial
+from costmodel import ZOO, CostModelError, Network, cost, resize, widen
+from costmodel.show import polynomial
+from costmodel.show.polynomial import ALPHA, RHO, Polynomial
 from costmodel.symbols import alpha, relax, rho
 
 QUICK = settings(derandomize=True, deadline=None, database=None)

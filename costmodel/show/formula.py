@@ -8,13 +8,13 @@ from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import Dim, resolution_multiplier, round_size, width_multiplier
+from costmodel.arithmetic import MAX_ALPHA, Dim, multiplier, round_size
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
-from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.rewrite import resize, separate, widen
+from costmodel.show.polynomial import ALPHA, RHO, Polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -253,12 +253,12 @@ def steps(  # noqa: PLR0913 - the six symbols of the formulas
     from costmodel import symbols
 
     if len(size) != 2:  # noqa: PLR2004 - the H and W of the formulas
-        message = f"size must be a side or HxW, got {'x'.join(map(str, size))}"
-        raise CostModelError(message)
-    width, resolution = width_multiplier(alpha), resolution_multiplier(rho)
+        raise CostModelError(f"size must be a side or HxW, got {'x'.join(map(str, size))}")
+    width, resolution = multiplier(alpha, "alpha", MAX_ALPHA), multiplier(rho, "rho")
     if round_size(min(size), resolution) < 1:
-        message = f"rho must leave a map of at least 1×1, got {rho} for size {min(size)}"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"rho must leave a map of at least 1×1, got {rho} for size {min(size)}"
+        )
     values = {
         symbols.K: kernel,
         symbols.C_in: c_in,

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import positive_integer, rational, resolution_multiplier, width_multiplier
+from costmodel.arithmetic import MAX_ALPHA, multiplier, positive_integer, rational
 from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
@@ -193,15 +193,16 @@ def report(  # noqa: PLR0913 - one for each option of the command
     Raises CostModelError for values outside their range.
     """
     base, default_rounding = _base(network, classes)
-    width = width_multiplier(alpha)
+    width = multiplier(alpha, "alpha", MAX_ALPHA)
     rounding = rounding or default_rounding
     if rho is not None and resolution is not None:
-        message = f"rho {rho} and resolution {resolution} both set the input's size; give one"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"rho {rho} and resolution {resolution} both set the input's size; give one"
+        )
     if resolution is not None:
         resized = resize(base, resolution=parse_size(resolution))
     else:
-        resized = resize(base, 1 if rho is None else resolution_multiplier(rho))
+        resized = resize(base, 1 if rho is None else multiplier(rho, "rho"))
     return Report(
         base,
         widen(resized, width, rounding),
@@ -219,8 +220,9 @@ def _base(network: str | Network, classes: Any) -> tuple[Network, str]:
             return found.build(), found.rounding
         return found.build(classes=positive_integer(classes, "classes")), found.rounding
     if classes is not None:
-        message = f"classes {classes} applies to networks of the zoo; edit the network's own layer"
-        raise CostModelError(message)
+        raise CostModelError(
+            f"classes {classes} applies to networks of the zoo; edit the network's own layer"
+        )
     return (_read(network) if isinstance(network, str) else network), "floor"
 
 
@@ -233,8 +235,9 @@ def _read(path: str) -> Network:
         return Network.from_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        message = f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
-        raise CostModelError(message) from None
+        raise CostModelError(
+            f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
+        ) from None
 
 
 def _classes(base: Network) -> int:

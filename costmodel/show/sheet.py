@@ -31,13 +31,7 @@ from costmodel.show.table import plain_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from rich.console import (
-        Console,
-        ConsoleOptions,
-        JustifyMethod,
-        RenderableType,
-        RenderResult,
-    )
+    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console, Group
+from rich.live import Live
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
 from costmodel.check import CrossCheck
+from costmodel.errors import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,13 +38,13 @@ def console(file: Any = None) -> Console:
     return plain
 
 
-def printable(text: str) -> str:
-    r"""A name from a model on one line, its control characters visible and inert.
-
-    >>> printable("a\\x1b[31m\\n")
-    'a\\\\x1b[31m\\\\n'
-    """
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+def check_live(report: Report) -> Report:
+    """Show the analytic figures at once, and fvcore's column once torch has counted."""
+    screen = console()
+    with Live(render(report, waiting=True), console=screen, refresh_per_second=12) as live:
+        checked = report.checked()
+        live.update(render(checked))
+    return checked
 
 
 def render(report: Report, *, waiting: bool = False) -> RenderableType:

@@ -42,5 +42,4 @@ def architecture(name: str) -> Architecture:
 
     near = get_close_matches(name, ZOO, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(ZOO)}"
-    message = f"unknown network {name!r}; {hint} (a file's name ends in .json)"
-    raise CostModelError(message)
+    raise CostModelError(f"unknown network {name!r}; {hint} (a file's name ends in .json)")

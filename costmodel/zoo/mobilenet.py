@@ -65,12 +65,9 @@ def mobilenet_v1(
 
     >>> from costmodel import cost
     >>> cost(mobilenet_v1())
-    Cost(params=4231976, macs=568740352, activations=5070120)
+    Cost(params=4231976, macs=568740352, activations=5043688)
     """
-    layers = [
-        _image(resolution, in_channels, batch),
-        *_conv("conv1", 32, 3, 2),
-    ]
+    layers = [_image(resolution, in_channels, batch), *_conv("conv1", 32, 3, 2)]
     for i, (stride, channels) in enumerate(V1_BLOCKS, start=1):
         layers += _conv(f"block{i}.dw", SAME, 3, stride)
         layers += _conv(f"block{i}.pw", channels)
@@ -84,7 +81,7 @@ def conv_mobilenet(
 
     >>> from costmodel import cost
     >>> cost(conv_mobilenet()).params
-    29293480
+    29294088
     """
     network = mobilenet_v1(
         classes=classes, resolution=resolution, in_channels=in_channels, batch=batch
@@ -101,12 +98,9 @@ def mobilenet_v2(
 
     >>> from costmodel import cost
     >>> cost(mobilenet_v2())
-    Cost(params=3504872, macs=300774272, activations=6678112)
+    Cost(params=3504872, macs=300774272, activations=6679112)
     """
-    layers = [
-        _image(resolution, in_channels, batch),
-        *_conv("conv1", 32, 3, 2, function="relu6"),
-    ]
+    layers = [_image(resolution, in_channels, batch), *_conv("conv1", 32, 3, 2, function="relu6")]
     number = 0
     for expansion, channels, repeats, stride in V2_BLOCKS:
         for repeat in range(repeats):

@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ROUNDS = 9
-ONE_THREAD = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
-)
 RESULTS = Path(__file__).with_name("RESULTS.md")
 
 

@@ -13,7 +13,6 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import torch
-from conftest import ONE_THREAD
 
 from costmodel import cost, mobilenet_v1, resize, widen
 from costmodel.reference.mobilenet import MobileNetV1
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+ONE_THREAD = dict.fromkeys(
+    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
+)
 REPORT = ("-m", "costmodel", "report", "--no-check")
 TOOLS = ("-c", "import torch, fvcore.nn")
 

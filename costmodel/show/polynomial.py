@@ -55,11 +55,12 @@ class Polynomial:
 
     def __truediv__(self, other: Dim) -> Polynomial:
         divisor = _terms(other)
-        if self.terms == divisor:
+        if divisor and self.terms == divisor:
             return Polynomial({(): Fraction(1)})
         if len(divisor) != 1:
-            message = f"cannot divide {self} by {other}: no polynomial; use sympy's symbols"
-            raise CostModelError(message)
+            raise CostModelError(
+                f"cannot divide {self} by {other}: no polynomial; use sympy's symbols"
+            )
         ((powers, coefficient),) = divisor.items()
         inverse = tuple((symbol, -exponent) for symbol, exponent in powers)
         return self * Polynomial({inverse: 1 / coefficient})
@@ -82,7 +83,9 @@ class Polynomial:
         return self.terms == Polynomial(_terms(other)).terms
 
     def __hash__(self) -> int:
-        return hash(frozenset(self.terms.items()))
+        return hash(
+            self.terms.get((), 0) if not self.free_symbols else frozenset(self.terms.items())
+        )
 
     def __repr__(self) -> str:
         return f"Polynomial({self})"
