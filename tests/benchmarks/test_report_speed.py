@@ -28,16 +28,24 @@ REPORT = ("-m", "costmodel", "report", "--no-check")
 TOOLS = ("-c", "import torch, fvcore.nn")
 
 
-def _python(*arguments: str) -> int:
-    """Run a whole process on one thread; its peak memory in KiB."""
-    environment = os.environ | ONE_THREAD
-    process = subprocess.Popen(
-        [sys.executable, *arguments], env=environment, stdout=subprocess.DEVNULL
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    assert process.returncode == 0
-    return usage.ru_maxrss
+def _python(*arguments: str) -> None:
+    """Run a whole process on one thread."""
+    command = [sys.executable, *arguments]
+    subprocess.run(command, env=os.environ | ONE_THREAD, stdout=subprocess.DEVNULL, check=True)
+
+
+# A small process between: a child's peak would count what it was forked from, this one with torch.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run([sys.executable, *sys.argv[1:]], stdout=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def _peak_memory(*arguments: str) -> int:
+    """A whole process's peak memory in KiB."""
+    command = [sys.executable, "-c", PEAK, *arguments]
+    return int(subprocess.run(command, capture_output=True, check=True).stdout)
 
 
 def _alpha(i: int) -> str:
@@ -115,7 +123,7 @@ def test_one_more_configuration(versus: Callable) -> None:
 
 def test_memory(record: Callable) -> None:
     """The analytic report's peak memory is under a third of the checked one's."""
-    ours = _python(*REPORT)
-    theirs = _python(*REPORT[:-1])
+    ours = _peak_memory(*REPORT)
+    theirs = _peak_memory(*REPORT[:-1])
     what = "peak memory, `report --no-check` : `report`"
     record(what, f"{ours / 1024:.0f} MiB", f"{theirs / 1024:.0f} MiB", ours / theirs, 1 / 3)
