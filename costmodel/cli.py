@@ -13,12 +13,14 @@ from costmodel.arithmetic import positive_integer
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, make_directory, write_atomically
 from costmodel.show import table as show
+from costmodel.show.grid import console, plain
 from costmodel.show.report import Report, parse_size
 from costmodel.show.report import report as make_report
 from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     add_completion=False,
+    suggest_commands=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
@@ -128,8 +131,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
     if plots is not None:
         from costmodel.plot import report_figures, save_figures
 
-        for path in save_figures(report_figures(made), plots):
-            sys.stderr.write(f"wrote {path}\n")
+        _wrote(save_figures(report_figures(made), plots))
     if made.failed:
         raise typer.Exit(1)
 
@@ -158,11 +160,16 @@ def _write(made: Report, form: str | None, output: str | None) -> None:
         _print(show.render(made))
 
 
+def _wrote(paths: Iterable[Path]) -> None:
+    for path in paths:
+        sys.stderr.write(f"wrote {path}\n")
+
+
 def _print(renderable: RenderableType) -> None:
     if sys.stdout.isatty():
-        show.console().print(renderable)
+        console().print(renderable)
     else:
-        sys.stdout.write(show.plain(renderable))
+        sys.stdout.write(plain(renderable))
 
 
 @app.command()
@@ -209,3 +216,81 @@ def _sheet(*texts: str | None, typical: bool) -> Sheet:
         raise CostModelError(f"values need {', '.join(given)}; {' and '.join(missing)} missing")
     k, i, o = (positive_integer(text, name) for name, text in list(given.items())[:3])
     return value_sheet(kernel=k, c_in=i, c_out=o, size=sides or 1, alpha=alpha, rho=rho)
+
+
+@app.command("family")
+def family_command(
+    *,
+    plots: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Write two plots there, PNG and SVG.")
+    ] = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the models as CSV.")] = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """The sixteen MobileNets: what they cost, and their published accuracies.
+
+    Example: [bold]costmodel family --plots figures[/bold]
+    """
+    from costmodel.show import family as shown
+
+    form = _one_of(json=as_json, csv=as_csv, markdown=as_markdown)
+    if form is None:
+        _print(shown.rich())
+    else:
+        writers = {"json": shown.to_json, "csv": shown.to_csv, "markdown": shown.to_markdown}
+        sys.stdout.write(writers[form]())
+    if plots is not None:
+        from costmodel.plot import family_figures, save_figures
+
+        _wrote(save_figures(family_figures(), plots))
+
+
+@app.command("compare")
+def compare_command(
+    variants: Annotated[
+        list[str], typer.Argument(help="NAME[@ALPHA[,RESOLUTION[,CLASSES]]], one or more.")
+    ],
+    *,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """Networks and variants side by side, with ratios to the first.
+
+    Example: [bold]costmodel compare mobilenet_v1@0.5,160 alexnet squeezenet_1_0[/bold]
+    """
+    from costmodel.show import compare as shown
+
+    form = _one_of(json=as_json, markdown=as_markdown)
+    reports = shown.compare(variants)
+    if form == "json":
+        sys.stdout.write(shown.to_json(reports))
+    elif form == "markdown":
+        sys.stdout.write(shown.grid(reports, variants).markdown() + "\n")
+    else:
+        _print(shown.grid(reports, variants))
+
+
+@app.command("audit")
+def audit_command(
+    *,
+    source: Annotated[
+        str | None, typer.Option(help="mobilenet_v1_paper, tf_slim_mobilenet_v1 or a file.csv.")
+    ] = None,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """Hold every printed cost against the exact figure: reproduced, misprinted, or why not.
+
+    Example: [bold]costmodel audit --source tf_slim_mobilenet_v1[/bold]
+    """
+    from costmodel.published.audit import audit
+    from costmodel.show import audit as shown
+
+    form = _one_of(json=as_json, markdown=as_markdown)
+    findings = audit(source)
+    if form is None:
+        _print(shown.rich(findings))
+    else:
+        writers = {"json": shown.to_json, "markdown": shown.to_markdown}
+        sys.stdout.write(writers[form](findings))

@@ -29,6 +29,7 @@ from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier
 from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
+from costmodel.family import family, law
 from costmodel.files import make_directory, write_atomically
 from costmodel.lower import lower
 from costmodel.rewrite import join, resize, separable_pairs, widen
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from costmodel.family import Member
     from costmodel.lower import Lowered
     from costmodel.network import Network
     from costmodel.show.polynomial import Polynomial
@@ -450,6 +452,60 @@ def _draw_resolutions(axes: Axes, side: int) -> None:
     right.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / side:.3g}"))
     axes.set_ylabel("input resolution D (pixels)")
     right.set_ylabel(f"resolution multiplier ρ = D/{side}")
+
+
+def accuracy_figure(quantity: str) -> Figure:
+    """ImageNet top-1 over `macs` or `params` (Howard et al. 2017, Figures 4 and 5).
+
+    Filled markers are printed in the paper, hollow ones estimates by its log-linear law, which
+    is drawn where the axis is MACs; a marker's shape and colour are its resolution.
+    """
+    members = family()
+    with _figure(2.9) as figure:
+        axes = figure.add_subplot()
+        if quantity == "macs":
+            ends = np.array([getattr(m.cost, quantity) for m in members])
+            line = np.geomspace(ends.min(), ends.max(), 50)
+            axes.plot(line, [law()(x) for x in line], ":", color=GREY, linewidth=0.8)
+            middle = (line[20], law()(line[20]))
+            axes.annotate("log-linear law", middle, (6, -8), **POINTS, color=DIM)
+        for resolution in RESOLUTION_LOOK:
+            _draw_members(axes, members, quantity, resolution)
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value)))
+        axes.set_title("The MobileNet family on ImageNet")
+        axes.set_xlabel("MACs" if quantity == "macs" else "params")
+        axes.set_ylabel("top-1 accuracy (%)")
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+POINTS: dict[str, Any] = {"textcoords": "offset points", "fontsize": SMALL}
+RESOLUTION_LOOK = {224: (BLUE, "o"), 192: (VERMILLION, "s"), 160: (GREEN, "^"), 128: (BLACK, "D")}
+
+
+def _draw_members(axes: Axes, members: Sequence[Member], quantity: str, side: int) -> None:
+    """The four widths at one resolution, what the paper printed filled, estimates hollow."""
+    colour, marker = RESOLUTION_LOOK[side]
+    for estimated in (False, True):
+        chosen = [m for m in members if m.resolution == side and m.top1.estimated is estimated]
+        axes.plot(
+            [getattr(member.cost, quantity) for member in chosen],
+            [member.top1.percent for member in chosen],
+            color=colour,
+            marker=marker if chosen else "",
+            markerfacecolor="white" if estimated else colour,
+            linestyle="",
+            label=f"{side} px, {'estimated' if estimated else 'printed'}" if chosen else None,
+            zorder=3,
+        )
+
+
+def family_figures() -> dict[str, Figure]:
+    """The paper's Figures 4 and 5."""
+    return {f"accuracy_{quantity}": accuracy_figure(quantity) for quantity in ("macs", "params")}
 
 
 def report_figures(report: Report) -> dict[str, Figure]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,6 +12,9 @@ from costmodel.cli import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+# torch's threads spin: two test runs side by side would take ten times as long.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 class Ran(NamedTuple):

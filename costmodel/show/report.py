@@ -149,6 +149,12 @@ class Report:
         """`as_dict` as JSON text."""
         return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
 
+    def _repr_markdown_(self) -> str:
+        """The report as a table, for Jupyter."""
+        from costmodel.show.table import to_markdown
+
+        return to_markdown(self)
+
 
 def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
     if not sides:
@@ -192,7 +198,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
 
     Raises CostModelError for values outside their range.
     """
-    base, default_rounding = _base(network, classes)
+    base, default_rounding, classes = _base(network, classes)
     width = multiplier(alpha, "alpha", MAX_ALPHA)
     rounding = rounding or default_rounding
     if rho is not None and resolution is not None:
@@ -208,26 +214,24 @@ def report(  # noqa: PLR0913 - one for each option of the command
         widen(resized, width, rounding),
         width,
         rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
-        _classes(base) if isinstance(network, str) and not _is_file(network) else None,
+        classes,
         rounding,
     )
 
 
-def _base(network: str | Network, classes: Any) -> tuple[Network, str]:
-    if isinstance(network, str) and not _is_file(network):
-        found = architecture(network)
-        if classes is None:
-            return found.build(), found.rounding
-        return found.build(classes=positive_integer(classes, "classes")), found.rounding
+def _base(network: str | Network, classes: Any) -> tuple[Network, str, int | None]:
+    """The network at α = 1 and ρ = 1, its authors' rounding, and its number of classes."""
+    named = isinstance(network, str) and not network.endswith(".json")
+    found = architecture(str(network)) if named else None
+    if found and found.classes:
+        count = found.classes if classes is None else positive_integer(classes, "classes")
+        return found.build(classes=count), found.rounding, count
     if classes is not None:
-        raise CostModelError(
-            f"classes {classes} applies to networks of the zoo; edit the network's own layer"
-        )
-    return (_read(network) if isinstance(network, str) else network), "floor"
-
-
-def _is_file(name: str) -> bool:
-    return name.endswith(".json")
+        what = f"{network} has no classes to set" if named else "edit the network's own layer"
+        raise CostModelError(f"classes {classes} applies to classifiers of the zoo; {what}")
+    if found:
+        return found.build(), found.rounding, None
+    return (_read(network) if isinstance(network, str) else network), "floor", None
 
 
 def _read(path: str) -> Network:
@@ -238,10 +242,6 @@ def _read(path: str) -> Network:
         raise CostModelError(
             f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
         ) from None
-
-
-def _classes(base: Network) -> int:
-    return int(base["classifier"].out_features.count)  # type: ignore[attr-defined]
 
 
 def parse_size(size: Any, name: str = "resolution") -> int | tuple[int, ...]:

@@ -9,8 +9,6 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
-from rich.measure import Measurement
-from rich.text import Text
 
 from costmodel.show.format import si
 from costmodel.show.formula import (
@@ -26,70 +24,12 @@ from costmodel.show.formula import (
     typical,
     unicode,
 )
-from costmodel.show.table import plain_table
+from costmodel.show.grid import Grid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from rich.console import Console, ConsoleOptions, JustifyMethod, RenderableType, RenderResult
-
-
-@dataclass(frozen=True)
-class Grid:
-    """A titled table of text, the first `left` columns aligned left and the others right."""
-
-    title: str
-    head: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    left: int = 1
-    gap: int = 2
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """A table where it fits, else a list."""
-        yield Text(self.title, style="bold")
-        table = plain_table(gap=self.gap)
-        for i, title in enumerate(self.head):
-            justify: JustifyMethod = "left" if i < self.left else "right"
-            table.add_column(Text(title), justify=justify, no_wrap=True)
-        for row in self.rows:
-            table.add_row(*map(Text, row))
-        unbounded = options.update(max_width=10**6)
-        fits = Measurement.get(console, unbounded, table).maximum <= options.max_width
-        yield table if fits else self._list()
-        yield Text()
-
-    def _list(self) -> RenderableType:
-        heads = [" ".join(title.split()) for title in self.head[1:]]
-        listed = plain_table()
-        listed.show_header = False
-        for row in self.rows:
-            listed.add_row(Text(f"{self.head[0]} {row[0]}".strip(), style="bold"), "")
-            for title, cell in zip(heads, row[1:], strict=True):
-                listed.add_row(f"  {title}", " ".join(cell.split()))
-        return listed
-
-    def markdown(self) -> str:
-        """For GitHub."""
-        rule = ("---" if i < self.left else "---:" for i in range(len(self.head)))
-        lines = [self.head, tuple(rule), *self.rows]
-        return f"{self.title}\n\n" + "\n".join(
-            f"| {' | '.join(cell.replace(chr(10), ' ') for cell in line)} |" for line in lines
-        )
-
-    def latex(self) -> str:
-        """A tabular environment."""
-        align = "l" * self.left + "r" * (len(self.head) - self.left)
-        lines = (self.head, *self.rows)
-        head, *body = (" & ".join(map(_latex_text, line)) + r" \\" for line in lines)
-        parts = (rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *body)
-        return "\n".join((f"% {self.title}", *parts, r"\hline", r"\end{tabular}"))
-
-
-def _latex_text(cell: str) -> str:
-    if cell.startswith("$"):
-        return cell
-    cell = cell.replace("\n", " ").replace("×", r"$\times$")
-    return cell.replace("α", r"$\alpha$").replace("ρ", r"$\rho$")
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from rich import box
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 
 from costmodel.check import CrossCheck
 from costmodel.errors import printable
+from costmodel.show.grid import console, plain, plain_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,16 +25,7 @@ if TYPE_CHECKING:
     from costmodel.show.frame import Row
     from costmodel.show.report import Report
 
-PIPE_WIDTH = 100
 BAR_WIDTH = 5
-
-
-def console(file: Any = None) -> Console:
-    """A console that is PIPE_WIDTH wide where there is no terminal to ask."""
-    plain = Console(file=file, highlight=False)
-    if not plain.is_terminal and "COLUMNS" not in plain._environ:  # noqa: SLF001
-        plain.width = PIPE_WIDTH
-    return plain
 
 
 def check_live(report: Report) -> Report:
@@ -158,17 +148,6 @@ class _Fitted:
         for cells in zip(*(column.cells for column in columns), strict=True):
             table.add_row(*cells)
         yield table
-
-
-def plain_table(*, gap: int = 2, show_footer: bool = False) -> Table:
-    """A table without lines but the one below its head."""
-    return Table(
-        box=box.SIMPLE_HEAD,
-        padding=(0, gap - 1, 0, 0),
-        pad_edge=False,
-        show_edge=False,
-        show_footer=show_footer,
-    )
 
 
 def _columns(report: Report, *, waiting: bool) -> list[_Column]:
@@ -300,13 +279,6 @@ def _standard(report: Report) -> Iterable[RenderableType]:
 def to_text(report: Report) -> str:
     """What a terminal would show, without colour and trailing blanks."""
     return plain(render(report))
-
-
-def plain(renderable: RenderableType) -> str:
-    """A renderable as text for a pipe or a file."""
-    text = io.StringIO()
-    console(text).print(renderable)
-    return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
 def to_csv(report: Report) -> str:

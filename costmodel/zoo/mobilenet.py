@@ -20,7 +20,7 @@ from costmodel.network import (
     Network,
     Times,
 )
-from costmodel.rewrite import join
+from costmodel.rewrite import drop, join
 
 if TYPE_CHECKING:
     from costmodel.arithmetic import Dim
@@ -87,6 +87,22 @@ def conv_mobilenet(
         classes=classes, resolution=resolution, in_channels=in_channels, batch=batch
     )
     return Network("conv_mobilenet", join(network).layers)
+
+
+def shallow_mobilenet(
+    *, classes: int = 1000, resolution: Dim = 224, in_channels: int = 3, batch: int = 1
+) -> Network:
+    """MobileNetV1 without its five layers of 14×14×512 (Howard et al. 2017, §4.1, Table 5).
+
+    >>> from costmodel import cost
+    >>> cost(shallow_mobilenet()).macs == 568740352 - 5 * (9 * 512 + 512 * 512) * 14 * 14
+    True
+    """
+    network = mobilenet_v1(
+        classes=classes, resolution=resolution, in_channels=in_channels, batch=batch
+    )
+    shallow = drop(network, [f"block{i}.*" for i in range(7, 12)])
+    return Network("shallow_mobilenet", shallow.layers)
 
 
 def mobilenet_v2(
