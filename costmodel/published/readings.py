@@ -219,7 +219,9 @@ def _table_3() -> Mapping[str, Cost]:
         "rho": resize(thin, "0.714"),
     }
     return {
-        name: sum(layer_cost(x) for x in lower(network) if x.layer.name.startswith("layer"))
+        name: sum(
+            (layer_cost(x) for x in lower(network) if x.layer.name.startswith("layer")), Cost()
+        )
         for name, network in changed.items()
     }
 

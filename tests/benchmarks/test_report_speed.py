@@ -12,6 +12,7 @@ from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING
 
+import pytest
 import torch
 
 from costmodel import cost, mobilenet_v1, resize, widen
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS"), "1"
 )
+pytestmark = pytest.mark.slow
 REPORT = ("-m", "costmodel", "report", "--no-check")
 TOOLS = ("-c", "import torch, fvcore.nn")
 
