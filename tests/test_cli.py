@@ -157,7 +157,10 @@ def test_output_writes_what_would_be_printed(run: Callable, tmp_path: Path, form
 
 @pytest.mark.parametrize(
     ("flags", "label"),
-    [((), "measured by fvcore"), (("--no-check",), "from the formula, not measured")],
+    [
+        pytest.param((), "measured by fvcore", marks=pytest.mark.slow),
+        (("--no-check",), "from the formula, not measured"),
+    ],
 )
 def test_plots(run: Callable, tmp_path: Path, flags: tuple, label: str) -> None:
     """--plots writes four figures, each as PNG and SVG, and says what the points are."""
@@ -411,6 +414,7 @@ def _on_a_terminal(*arguments: str, **environment: str) -> tuple[str, int]:
     return shown.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_figures_before_torch_is_loaded() -> None:
     """On a terminal the analytic figures come first, a sign of life, then fvcore's column."""
     shown, code = _on_a_terminal("report", TERM="xterm-256color", COLUMNS="100", LINES="70")
@@ -419,6 +423,7 @@ def test_a_terminal_sees_figures_before_torch_is_loaded() -> None:
     assert "\x1b[" in shown
 
 
+@pytest.mark.slow
 def test_no_color_is_honoured() -> None:
     """NO_COLOR leaves no colour in what a terminal gets."""
     shown, _ = _on_a_terminal(

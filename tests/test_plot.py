@@ -360,6 +360,7 @@ def test_files_are_png_and_svg_with_text(tmp_path: Path) -> None:
     assert sorted(directory.iterdir()) == [png, svg]
 
 
+@pytest.mark.slow
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     """Another process, which never loads pyplot, writes byte for byte the same files."""
     figures = {"r": reduction_figure(V1), "m": multipliers_figure(V1, "floor", (1, 224))}

@@ -43,7 +43,10 @@ VARIANTS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-@pytest.mark.parametrize("resolution", [64, 97])
+SIDES = [64, pytest.param(97, marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("resolution", SIDES)
 @pytest.mark.parametrize("name", VARIANTS)
 def test_variants_of_mobilenet_v1(name: str, resolution: int) -> None:
     """Each application's network is the reference with that head, figure by figure."""
@@ -51,7 +54,7 @@ def test_variants_of_mobilenet_v1(name: str, resolution: int) -> None:
     assert crosscheck(network, VARIANTS[name]()).mismatches == ()
 
 
-@pytest.mark.parametrize("resolution", [64, 97])
+@pytest.mark.parametrize("resolution", SIDES)
 @pytest.mark.parametrize("alpha", [0.35, 1.0, 1.4])
 def test_mobilenet_v2(alpha: float, resolution: int) -> None:
     """With relations and divisible(8) it is, figure by figure, the real MobileNetV2."""
