@@ -27,7 +27,7 @@ def test_console_blocks(run: Callable, command: str, shown: str) -> None:
     """Each command prints what the README shows; ⋮ stands for lines left out."""
     printed = run(*shlex.split(command)).out
     parts = [part.strip("\n") for part in shown.split("⋮\n")]
-    places = [printed.index(part) for part in parts]
+    places = [printed.index(part) for part in parts if part]
     assert places[0] == 0
     assert all(a < b for a, b in pairwise(places))
     assert printed.rstrip().endswith(parts[-1].rstrip())
@@ -60,10 +60,10 @@ def test_links_and_pictures_exist() -> None:
     assert all((ROOT / link).exists() for link in links if "://" not in link)
 
 
-@pytest.mark.parametrize("name", ["multipliers", "reduction_map", "layers"])
+@pytest.mark.parametrize("name", ["multipliers", "reduction_map", "layers", "accuracy_macs"])
 def test_pictures_are_what_the_program_draws(tmp_path: Path, name: str) -> None:
     """The committed figures are `report --plots` at the README's α and ρ, byte for byte."""
-    figures = plot.report_figures(report(alpha="0.75", rho="0.857"))
+    figures = plot.report_figures(report(alpha="0.75", rho="0.857")) | plot.family_figures()
     _, svg = plot.save_figures({name: figures[name]}, tmp_path)
     committed = ROOT / "notebooks" / "figures" / f"{name}.svg"
     assert svg.read_bytes() == committed.read_bytes()
