@@ -67,10 +67,8 @@ def lower(network: ir.Network) -> tuple[Lowered, ...]:
     return tuple(lowered)
 
 
-def _check_shared(
-    layer: ir.Layer, parameters: tuple[Parameter, ...], lowered: list[Lowered]
-) -> None:
-    owned = {(p.owner, p.role): p.count for part in lowered for p in part.parameters}
+def _check_shared(layer: ir.Layer, parameters: tuple[Parameter, ...], done: list[Lowered]) -> None:
+    owned = {(p.owner, p.role): p.count for part in done for p in part.parameters}
     for owner, role, size in parameters:
         if (has := owned.get((owner, role), 0)) != size:
             shared = f"shares the {role} of {owner}, which has {has} elements"

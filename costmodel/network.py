@@ -275,8 +275,7 @@ class Rules(dict[type, Any]):
 
     def __missing__(self, kind: type) -> Any:
         bases = (base for base in kind.__mro__ if base in self.registered)
-        self[kind] = self.registered.get(next(bases, kind))
-        return self[kind]
+        return self.setdefault(kind, self.registered.get(next(bases, kind)))
 
 
 @dataclass(frozen=True, repr=False)

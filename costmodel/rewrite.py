@@ -41,7 +41,7 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
     divisor = arithmetic.rounding_divisor(rounding)
-    multiples = _multiples(network)
+    multiples = width_multiples(network)
 
     def widened(layer: ir.Layer) -> ir.Layer:
         width = getattr(layer, layer.width)
@@ -61,20 +61,13 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     return network.with_layers([widened(x) if x.width else x for x in network.layers])
 
 
-def _multiples(network: Network) -> dict[str, int]:
+def width_multiples(network: Network) -> dict[str, int]:
     """What each layer's channel count must be a multiple of, for the groups that divide it."""
     convs = (x for x in network.layers if isinstance(x, ir.Conv))
     grouped = [(x, x.groups) for x in convs if isinstance(x.groups, int) and x.groups > 1]
     if not grouped:
         return {}
-    # The layers whose count a layer's channels come from, and how many times it.
-    sources: dict[str, frozenset[tuple[str, int]]] = {}
-    for x in network.layers:
-        width = getattr(x, x.width) if x.width else SAME if x.inputs else None
-        if isinstance(width, ir.Times):
-            read = (width.of,) if width.of else x.inputs
-            found = frozenset((s, f * width.factor) for name in read for s, f in sources[name])
-        sources[x.name] = found if isinstance(width, ir.Times) else frozenset({(x.name, 1)})
+    sources = width_sources(network)
     multiples: dict[str, int] = {}
     for layer, groups in grouped:
         for source, factor in sources[layer.name] | sources[layer.inputs[0]]:
@@ -85,6 +78,18 @@ def _multiples(network: Network) -> dict[str, int]:
         alike = {source for name in inputs for source, _ in sources[name]}
         multiples |= dict.fromkeys(alike, lcm(*(multiples.get(source, 1) for source in alike)))
     return multiples
+
+
+def width_sources(network: Network) -> dict[str, frozenset[tuple[str, int]]]:
+    """For each layer, the layers whose count its channels come from, and how many times it."""
+    sources: dict[str, frozenset[tuple[str, int]]] = {}
+    for x in network.layers:
+        width = getattr(x, x.width) if x.width else SAME if x.inputs else None
+        if isinstance(width, ir.Times):
+            read = (width.of,) if width.of else x.inputs
+            found = frozenset((s, f * width.factor) for name in read for s, f in sources[name])
+        sources[x.name] = found if isinstance(width, ir.Times) else frozenset({(x.name, 1)})
+    return sources
 
 
 def resize(

@@ -140,7 +140,7 @@ def test_widening_the_zoo_by_one_changes_nothing(name: str) -> None:
 
 @settings(QUICK, max_examples=200)
 @given(networks(), alphas, roundings)
-def test_grouped_layers_stay_multiples(network: Network, alpha: Fraction, rounding: str) -> None:
+def test_grouped_layers_staywidth_multiples(network: Network, alpha: Fraction, rounding: str) -> None:
     """At any α and rounding, the channels on both sides of a grouped layer divide."""
     for placed in infer(widen(network, alpha, rounding)):
         groups = getattr(placed.layer, "groups", 1)
@@ -153,7 +153,7 @@ def test_groups_are_noticed_when_forgotten(monkeypatch: pytest.MonkeyPatch) -> N
     """Without the multiples that groups need, a grouped layer does not divide."""
     grouped = net(Conv("a", 12, 1), Conv("b", 12, 3, groups=4))
     assert cost(widen(grouped, "5/6")).params == 3 * 8 + 9 * 8 * 2  # 12·5/6 = 10, of which 8
-    monkeypatch.setattr(rewrite, "_multiples", lambda _: {})
+    monkeypatch.setattr(rewrite, "width_multiples", lambda _: {})
     with pytest.raises(CostModelError, match="divisible by groups"):
         cost(widen(grouped, "5/6"))
 

@@ -1,0 +1,392 @@
+"""Cost functions for planners: a network's cost as straight-line Python, made once, called often.
+
+A fourth algebra beside numbers, symbols and grids: quantities that leave behind the operations
+done on them. A network is rewritten and lowered once with such quantities, and what is left is a
+function without loops, look-ups or objects, each common subexpression computed once.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from costmodel.arithmetic import MAX_ALPHA, Dim, rounding_divisor
+from costmodel.arithmetic import scale_channels as scale_exactly
+from costmodel.cost import Cost
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.network import Add, AtLeast, Fixed, Network, Times
+from costmodel.rewrite import resize, widen, width_multiples, width_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from costmodel.lower import Lowered
+    from costmodel.network import Layer
+
+_NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
+
+
+class _Tape:
+    """The lines of a function; a line that is there already is not written again."""
+
+    def __init__(self, *, relaxed: bool = False) -> None:
+        self.relaxed = relaxed
+        self.lines: list[str] = []
+        self.names: dict[str, str] = {}
+
+    def emit(self, expression: str) -> str:
+        """The name of an expression's value."""
+        if expression not in self.names:
+            self.names[expression] = name = f"t{len(self.names)}"
+            self.lines.append(f"{name} = {expression}")
+        return self.names[expression]
+
+    def require(self, size: str) -> None:
+        """A line that refuses a map that vanishes."""
+        line = f"if {size} < 1: raise Vanished"
+        if line not in self.lines:
+            self.lines.append(line)
+
+
+@dataclass(frozen=True, eq=False)
+class Traced:
+    """A value of the function being written: a name, and an integer to add to it.
+
+    Keeping the integer apart lets D + 2·1 − 2 be D again.
+    """
+
+    tape: _Tape
+    name: str
+    offset: int = 0
+    algebra: ClassVar[str] = __name__
+    free_symbols: ClassVar[frozenset[str]] = frozenset({"traced"})
+
+    @property
+    def text(self) -> str:
+        """The value as an operand."""
+        if not self.offset:
+            return self.name
+        return self.tape.emit(f"{self.name} {'+' if self.offset > 0 else '-'} {abs(self.offset)}")
+
+    def made(self, expression: str) -> Traced:
+        """Another value of the same function."""
+        return Traced(self.tape, self.tape.emit(expression))
+
+    def __add__(self, other: Dim) -> Traced:
+        if isinstance(other, Traced):
+            return self.made(" + ".join(sorted((self.text, other.text))))
+        return Traced(self.tape, self.name, self.offset + other)
+
+    def __sub__(self, other: Dim) -> Traced:
+        if isinstance(other, Traced):
+            return self.made(f"{self.text} - {other.text}")
+        return Traced(self.tape, self.name, self.offset - other)
+
+    def __rsub__(self, other: Dim) -> Traced:
+        return self.made(f"{other} - {self.text}")
+
+    def __mul__(self, other: Dim) -> Dim:
+        if isinstance(other, Traced):
+            return self.made(" * ".join(sorted((self.text, other.text))))
+        return self if other == 1 else self.made(f"{other} * {self.text}") if other else 0
+
+    def __truediv__(self, other: Dim) -> Dim:
+        if self == other:
+            return 1
+        divide = "/" if self.tape.relaxed else "//"
+        return self.made(f"{self.text} {divide} {getattr(other, 'text', other)}")
+
+    def __rtruediv__(self, other: Dim) -> Dim:
+        return self.made(f"{other} {'/' if self.tape.relaxed else '//'} {self.text}")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Traced) and self.text == other.text
+
+    __hash__ = None  # type: ignore[assignment]  # values, not keys
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+# The algebra (`costmodel.arithmetic`) ---------------------------------------------------------
+
+
+def ceil_div(size: Traced, stride: int) -> Traced:
+    """⌈size / stride⌉, or size / stride where the function is relaxed."""
+    if size.tape.relaxed:
+        return size if stride == 1 else size.made(f"{size.text} / {stride}")
+    if size.offset < 0:
+        size.tape.require(size.text)
+    return size if stride == 1 else size.made(f"-(-{size.text} // {stride})")
+
+
+def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
+    """The ceil_mode size of a pooling window."""
+    if span.tape.relaxed:
+        return span.made(f"{span.text} / {stride}") + 1
+    first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
+    return span.made(f"minimum({first}, {second})")
+
+
+def at_least_one(alpha: Traced) -> Traced:
+    """max(1, α), in arithmetic that arrays and tensors have."""
+    return alpha.made(f"(1 + {alpha.text} + abs({alpha.text} - 1)) / 2")
+
+
+def round_size(size: int, rho: Traced) -> Traced:
+    """size·ρ: only relaxed functions have a ρ."""
+    return rho.made(f"{size} * {rho.text}")
+
+
+def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
+    """The rounded channel count, or α·count where the function is relaxed."""
+    if alpha.tape.relaxed:
+        return alpha.made(f"{count} * {alpha.text}")
+    return alpha.made(f"scaled({count}, {alpha.text}, {divisor}, {groups})")
+
+
+# Writing a function ---------------------------------------------------------------------------
+
+
+class _VanishedError(ArithmeticError):
+    """A map of no size."""
+
+
+def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: Any) -> Any:
+    """The function of the parameters that returns params, MACs and activations."""
+    params, macs, activations = [], [], []
+    for layer in lowered:
+        params += [parameter.count for parameter in layer.parameters]
+        macs += [nest.macs for nest in layer.nests]
+        activations += [nest.activations for nest in layer.nests]
+    results = ", ".join(_sum(terms) for terms in (params, macs, activations))
+    source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
+    scope = {"Vanished": _VanishedError, "minimum": min} | names
+    exec(source, scope)  # noqa: S102 - the source is written above, of names and integers alone
+    return scope["cost"]
+
+
+def _sum(terms: Iterable[Dim]) -> str:
+    """A sum with equal terms counted once, and the integers added up."""
+    times: defaultdict[str, int] = defaultdict(int)
+    constant = 0
+    for term in terms:
+        if isinstance(term, Traced):
+            times[term.name] += 1
+            constant += term.offset
+        else:
+            constant += term
+    products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
+    return " + ".join([*products, str(constant)])
+
+
+def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
+    params, macs, activations = totals
+    return Cost(params, macs, activations, unknown)
+
+
+def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
+    """`costmodel.arithmetic.scale_channels` for a float, without the Fraction."""
+    if type(alpha) is not float or divisor != 1 or groups != 1:
+        exact = alpha if isinstance(alpha, Fraction) else Fraction(str(alpha))
+        return int(scale_exactly(count, exact, divisor, groups))
+    wanted = count * alpha
+    whole = round(wanted)
+    if abs(wanted - whole) > _NEAR * wanted:
+        whole = floor(wanted)
+    least = min(8, count)
+    return max(least, whole)
+
+
+def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, int], Cost]:
+    """f(α, D): the exact cost of the network at a width and a square resolution.
+
+    >>> from costmodel import mobilenet_v1
+    >>> f = cost_function(mobilenet_v1())
+    >>> f(0.75, 192)
+    Cost(params=2585560, macs=239273472, activations=2779624)
+
+    Raises CostModelError, when called, for α outside (0, 4], D below 1 and a map that vanishes.
+    """
+    tape = _Tape()
+    alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
+    lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
+    unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
+    function = _written(tape, "alpha, D", lowered, scaled=_scaled)
+
+    def cost_at(alpha: Any, resolution: int) -> Cost:
+        if not 0 < alpha <= MAX_ALPHA:
+            raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {alpha}")
+        if resolution < 1:
+            raise CostModelError(f"resolution must be at least 1, got {resolution}")
+        try:
+            return _cost(function(alpha, resolution), unknown)
+        except _VanishedError:
+            raise CostModelError(f"a map vanishes at resolution {resolution}; raise it") from None
+
+    return cost_at
+
+
+def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
+    """g(α, ρ): the relaxed cost in plain arithmetic, for arrays and for tensors with gradients.
+
+    >>> import torch
+    >>> from costmodel import mobilenet_v1
+    >>> g = relaxed_function(mobilenet_v1())
+    >>> a = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
+    >>> g(a, 1.0).macs.backward()
+    >>> a.grad.item() == 2 * 539492352 + 28224000 + 1024000
+    True
+    """
+    tape = _Tape(relaxed=True)
+    alpha, rho = Traced(tape, "alpha"), Traced(tape, "rho")
+    lowered = lower(widen(resize(network, rho), alpha, "exact"))
+    unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
+    function = _written(tape, "alpha, rho", lowered)
+    return lambda alpha, rho: _cost(function(alpha, rho), unknown)
+
+
+class Column(NamedTuple):
+    """A width of its own: the layer it is first found in, its count, and how it is rounded."""
+
+    layer: str
+    channels: int
+    grows: bool
+    groups: int
+
+
+@dataclass(frozen=True)
+class WidthFunction:
+    """f(widths, D) for widths that differ from layer to layer; `layers` names the columns."""
+
+    columns: tuple[Column, ...]
+    rounding: str
+    function: Callable[..., tuple[Any, Any, Any]]
+    unknown: tuple[str, ...]
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layer that each column is the width of."""
+        return tuple(column.layer for column in self.columns)
+
+    def __call__(self, widths: Any, resolution: int) -> Cost:
+        """The costs of N networks at once, for an array of shape (N, layers), or of one.
+
+        Integers are channel counts; floats are multipliers of the network's own counts, rounded
+        as `widen` rounds. The results are float64 arrays of exact integers, or Python's integers
+        where they could pass 2⁵³.
+
+        Raises CostModelError for another shape, for counts below 1, and for nan.
+        """
+        import numpy as np
+
+        values = np.asarray(widths)
+        if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
+            wanted = (
+                f"(N, {len(self.columns)}), a column for each of {', '.join(self.layers[:3])}, …"
+            )
+            raise CostModelError(f"widths must have shape {wanted}, got {values.shape}")
+        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
+            raise CostModelError(f"widths must be finite numbers, got {values.dtype}")
+        if values.dtype.kind == "f":
+            values = self._rounded(np.atleast_2d(values)).reshape(values.shape)
+        if values.size and values.min() < 1:
+            raise CostModelError(f"widths must be at least 1, got {values.min()}")
+        return self._evaluated(values, resolution)
+
+    def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
+        import numpy as np
+
+        from costmodel.sweep import scaled_channels
+
+        if multipliers.size and not 0 < multipliers.min() <= multipliers.max() <= MAX_ALPHA:
+            raise CostModelError(f"multipliers must be in (0, {MAX_ALPHA}]")
+        divisor = rounding_divisor(self.rounding)
+        rounded = []
+        for column, values in zip(self.columns, multipliers.T, strict=True):
+            factors = np.maximum(values, 1) if column.grows else values
+            rounded.append(scaled_channels(column.channels, factors, divisor, column.groups))
+        return np.stack(rounded, axis=-1)
+
+    def _evaluated(self, counts: NDArray[Any], resolution: int) -> Cost:
+        import numpy as np
+
+        rows = counts.reshape(-1, len(self.columns))
+        most = self.function(*(int(c) for c in rows.max(axis=0, initial=1)), resolution)
+        exact = max(most) < 2**53
+        totals = np.empty((3, len(rows)), dtype=float if exact else object)
+        step = 1 << 13  # what stays in a core's cache
+        for start in range(0, len(rows), step):
+            part = rows[start : start + step].T.astype(totals.dtype)
+            for total, value in zip(totals, self.function(*part, resolution), strict=True):
+                total[start : start + step] = value
+        if counts.ndim == 1:
+            return _cost([int(total[0]) for total in totals], self.unknown)
+        return _cost(totals, self.unknown)
+
+
+def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
+    """f(widths, D): the cost with a width for each layer, as NAS and pruning planners have them.
+
+    A column for each layer whose width is a plain count or `AtLeast`, one for those that are
+    added together; depthwise convolutions, expansions and classes follow or stay as in `widen`.
+
+    >>> from costmodel import mobilenet_v1
+    >>> f = width_function(mobilenet_v1())
+    >>> f([0.5] * len(f.layers), 224).macs
+    149497088
+    >>> import numpy as np
+    >>> f(np.array([[32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]]), 224).macs
+    array([5.68740352e+08])
+    """
+    tape = _Tape()
+    columns = _columns(network)
+    names = list(dict.fromkeys(columns.values()))
+
+    def traced(layer: Layer) -> Layer:
+        if layer.name not in columns:
+            return layer
+        column = names.index(columns[layer.name])
+        return layer.evolve(**{layer.width: Traced(tape, f"w{column}")})
+
+    layers = [traced(layer) for layer in network.layers]
+    resized = resize(network.with_layers(layers), resolution=Traced(tape, "D"))
+    lowered = lower(resized)
+    unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
+    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), "D"])
+    function = _written(tape, parameters, lowered)
+    multiples = width_multiples(network)
+    made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
+    return WidthFunction(made, rounding, function, unknown)
+
+
+def _column(layer: Layer, multiple: int) -> Column:
+    width = getattr(layer, layer.width)
+    grows = isinstance(width, AtLeast)
+    channels = int(width.count if grows else width)
+    return Column(layer.name, channels, grows, 1 if channels % multiple else multiple)
+
+
+def _columns(network: Network) -> dict[str, str]:
+    """The column of each layer that has a width of its own: those that are added share one."""
+    own = [
+        x.name
+        for x in network.layers
+        if x.width and not isinstance(getattr(x, x.width), (Times, Fixed))
+    ]
+    column = {name: name for name in own}
+    sources = width_sources(network)
+    for layer in network.layers:
+        if isinstance(layer, Add):
+            summands = [{column.get(s, s) for s, _ in sources[name]} for name in layer.inputs]
+            alike = set().union(*summands)
+            if all(len(columns) == 1 for columns in summands) and alike <= set(own):
+                column = {
+                    x: min(alike, key=own.index) if c in alike else c for x, c in column.items()
+                }
+    return column

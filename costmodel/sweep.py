@@ -1,0 +1,404 @@
+"""Sweeps: exact costs over a grid of α and D, as matrix products.
+
+A third algebra beside numbers and symbols: a quantity that is a sum of products u(α)·v(D), each
+factor an array along its own axis. A network is rewritten and lowered *once* with such
+quantities for sizes and widths; which extent depends on which multiplier is read off the nests.
+Over the whole grid the cost is then U(α) @ V(D), of inner size the number of distinct v.
+
+Numbers are float64, exact below 2⁵³; what could pass it is computed again in Python's integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from costmodel.arithmetic import MAX_ALPHA, Dim
+from costmodel.errors import CostModelError
+from costmodel.lower import Lowered, lower
+from costmodel.rewrite import resize, widen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    import pandas as pd
+    from numpy.typing import ArrayLike, NDArray
+
+    from costmodel.network import Network
+
+    Array = NDArray[Any]
+
+EXACT = 2**53  # the integers up to it are float64s
+_NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
+QUANTITIES = ("macs", "params", "activations")
+
+
+class _InexactError(ArithmeticError):
+    """A float64 that may be past 2⁵³: try again with Python's integers."""
+
+
+class Outer:
+    """A sum of products u(α)·v(D); a factor that is constant is the number 1.
+
+    >>> alphas = Outer(((np.array([1.0, 2.0]), 1),))
+    >>> sides = Outer(((1, np.array([10.0, 20.0, 30.0])),))
+    >>> (3 * alphas * sides).table((2, 3))
+    array([[ 30.,  60.,  90.],
+           [ 60., 120., 180.]])
+    """
+
+    __slots__ = ("terms",)
+    __array_ufunc__ = None  # numpy's operators leave the work to this class
+    algebra: ClassVar[str] = __name__
+    free_symbols: ClassVar[frozenset[str]] = frozenset({"alpha", "D"})
+
+    def __init__(self, terms: Iterable[tuple[Any, Any]]) -> None:
+        """Add up what depends on α alone, and what depends on D alone."""
+        constant: Any = 0
+        alone: dict[int, Any] = {}
+        mixed = []
+        for u, v in terms:
+            axes = [axis for axis, factor in enumerate((u, v)) if isinstance(factor, np.ndarray)]
+            if len(axes) == 2:  # noqa: PLR2004 - both
+                mixed.append((u, v))
+            elif axes:
+                alone[axes[0]] = alone.get(axes[0], 0) + u * v
+            else:
+                constant += u * v
+        for axis in sorted(alone, reverse=True):  # a constant goes with D, or with α
+            alone[axis], constant = alone[axis] + constant, 0
+        single = [(alone[0], 1)] if 0 in alone else []
+        single += [(1, alone[1])] if 1 in alone else []
+        self.terms = tuple([*single, *mixed] or [(constant, 1)])
+
+    def __add__(self, other: Dim) -> Outer:
+        return Outer(self.terms + _terms(other))
+
+    def __mul__(self, other: Dim) -> Outer:
+        return Outer(
+            (_product(u, x), _product(v, y)) for u, v in self.terms for x, y in _terms(other)
+        )
+
+    def __sub__(self, other: Dim) -> Outer:
+        return Outer(self.terms + tuple((-1 * u, v) for u, v in _terms(other)))
+
+    def __rsub__(self, other: Dim) -> Outer:
+        return Outer(_terms(other)) - self
+
+    def __truediv__(self, other: Dim) -> Dim:
+        """An exact quotient of sums of one term; anything else is an error."""
+        divisor = _terms(other)
+        if self == other:
+            return 1
+        if len(self.terms) == len(divisor) == 1:
+            ((u, v),), ((x, y),) = self.terms, divisor
+            quotients = _quotient(u, x), _quotient(v, y)
+            if None not in [q if not isinstance(q, np.ndarray) else 0 for q in quotients]:
+                return Outer((quotients,))
+        raise CostModelError("channels do not divide by groups over the whole sweep; change groups")
+
+    def __rtruediv__(self, other: Dim) -> Dim:
+        return Outer(((other, 1),)) / self
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Outer, int)):
+            return NotImplemented
+        mine, theirs = self.terms, _terms(other)
+        return len(mine) == len(theirs) and all(
+            np.array_equal(a, b)
+            for term, its in zip(mine, theirs, strict=True)
+            for a, b in zip(term, its, strict=True)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # as arrays have none
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def table(self, shape: tuple[int, int]) -> Array:
+        """The values over the grid."""
+        return np.broadcast_to(
+            sum(np.reshape(u, (-1, 1)) * np.reshape(v, (1, -1)) for u, v in self.terms), shape
+        )
+
+    def along(self, axis: int) -> Any:
+        """The factor on one axis of a quantity that does not depend on the other."""
+        others = [term[1 - axis] for term in self.terms]
+        if len(self.terms) > 1 or any(isinstance(other, np.ndarray) for other in others):
+            raise CostModelError("a size depends on α, or a width on D: not a network to sweep")
+        return self.terms[0][axis] * others[0]
+
+
+def _terms(value: Dim) -> tuple[tuple[Any, Any], ...]:
+    return value.terms if isinstance(value, Outer) else ((value, 1),)
+
+
+def _product(a: Any, b: Any) -> Any:
+    product = a * b
+    if isinstance(product, np.ndarray) and product.dtype != object and product.max() >= EXACT:
+        raise _InexactError
+    return product
+
+
+def _quotient(a: Any, b: Any) -> Any:
+    """a / b where it is whole everywhere, else None."""
+    quotient = a // b
+    return quotient if np.array_equal(quotient * b, a) else None
+
+
+# The algebra (`costmodel.arithmetic`) ---------------------------------------------------------
+
+
+def ceil_div(size: Outer, stride: int) -> Outer:
+    """⌈D / stride⌉ at every D."""
+    sizes = size.along(1)
+    if np.min(sizes) < 1:
+        raise CostModelError("a map vanishes at the smallest resolution; raise it")
+    return Outer(((1, -(-sizes // stride)),))
+
+
+def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
+    """The ceil_mode size at every D."""
+    sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
+    return Outer(((1, sizes),))
+
+
+def at_least_one(alpha: Outer) -> Outer:
+    """max(1, α) at every α."""
+    return _Alphas(np.maximum(alpha.along(0), 1))
+
+
+class _Alphas(Outer):
+    """The multipliers themselves; they occur in nothing but `scale_channels`."""
+
+    __slots__ = ()
+
+    def __init__(self, values: Array) -> None:
+        self.terms = ((values, 1),)
+
+
+def round_size(size: int, rho: Outer) -> Outer:
+    """Not used: a sweep sets resolutions, which need no rounding."""
+    raise NotImplementedError
+
+
+def scale_channels(count: int, alpha: Outer, divisor: int | None, groups: int = 1) -> Outer:
+    """The rounded channel count at every α (`costmodel.arithmetic.scale_channels`)."""
+    return Outer(((scaled_channels(count, alpha.along(0), divisor, groups), 1),))
+
+
+def scaled_channels(count: int, alpha: Array, divisor: int | None, groups: int = 1) -> Array:
+    """α·count as whole channels, for an array of multipliers (floats, or Fractions as objects)."""
+    wanted = _snapped(alpha * count)
+    if divisor == 1:
+        least = -(-min(8, count) // groups) * groups
+        floored: Array = np.maximum(wanted // groups * groups, least)
+        return floored
+    if divisor is None:
+        if not np.array_equal(wanted // groups * groups, wanted):
+            raise CostModelError("exact rounding gives channels that are no whole number")
+        return wanted
+    step = int(np.lcm(divisor, groups))
+    nearest = np.maximum((wanted + step / _two(wanted)) // step * step, step)
+    rounded: Array = np.where(10 * nearest < 9 * wanted, nearest + step, nearest)
+    return rounded
+
+
+def _two(values: Array) -> Any:
+    return Fraction(2) if values.dtype == object else 2
+
+
+def _snapped(values: Array) -> Array:
+    """Products of float multipliers, those very near an integer being it."""
+    if values.dtype == object:
+        return values
+    nearest = np.rint(values)
+    return np.where(np.abs(values - nearest) <= _NEAR * np.abs(values), nearest, values)
+
+
+# The sweep -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Exact costs over a grid: arrays of shape (len(alpha), len(resolution)), or over pairs.
+
+    The arrays are float64 and every value an integer, or Python's integers where it could pass
+    2⁵³. They are evaluated when they are first asked for; `evaluate` fills an array of yours.
+    `unknown` names the layers no rule knows: then every figure is a lower bound.
+    """
+
+    alpha: Array
+    resolution: Array
+    paired: bool
+    unknown: tuple[str, ...]
+    factors: dict[str, tuple[Array, Array]]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the arrays."""
+        return (len(self.alpha),) if self.paired else (len(self.alpha), len(self.resolution))
+
+    def evaluate(self, quantity: str, out: Array | None = None) -> Array:
+        """U @ V for one of `macs`, `params` and `activations`, into `out` if it is given."""
+        u, v = self.factors[quantity]
+        if self.paired:
+            return np.einsum("is,si->i", u, v, out=out)
+        return np.matmul(u, v, out=out)
+
+    @cached_property
+    def macs(self) -> Array:
+        """Multiply–accumulates."""
+        return self.evaluate("macs")
+
+    @cached_property
+    def params(self) -> Array:
+        """Parameters."""
+        return self.evaluate("params")
+
+    @cached_property
+    def activations(self) -> Array:
+        """Elements of convolution and linear outputs."""
+        return self.evaluate("activations")
+
+    def chunks(self, cells: int = 2**22) -> Iterator[Sweep]:
+        """The same sweep in parts of at most about `cells` cells, so that none holds it all."""
+        width = 1 if self.paired else len(self.resolution)
+        rows = max(1, cells // width)
+        for start in range(0, len(self.alpha), rows):
+            part = slice(start, start + rows)
+            yield Sweep(
+                self.alpha[part],
+                self.resolution[part] if self.paired else self.resolution,
+                self.paired,
+                self.unknown,
+                {
+                    name: (u[part], v[:, part] if self.paired else v)
+                    for name, (u, v) in self.factors.items()
+                },
+            )
+
+    def frame(self) -> pd.DataFrame:
+        """A tidy DataFrame: a row for each α and D, integers as int64 or Python's own."""
+        import pandas as pd
+
+        alpha, resolution = self.alpha, self.resolution
+        if not self.paired:
+            alpha = np.repeat(alpha, len(self.resolution))
+            resolution = np.tile(resolution, len(self.alpha))
+        columns = {"alpha": alpha, "resolution": resolution}
+        for name in QUANTITIES:
+            values = self.evaluate(name).reshape(-1)
+            columns[name] = values if values.dtype == object else values.astype(np.int64)
+        return pd.DataFrame(columns)
+
+
+def sweep(
+    network: Network,
+    alpha: ArrayLike,
+    resolution: ArrayLike,
+    *,
+    rounding: str = "floor",
+    paired: bool = False,
+) -> Sweep:
+    """Exact costs of a network at every α and every resolution, or at pairs of them.
+
+    Channel rounding and ceilings included: each cell is the cost of the network built there.
+
+    >>> from costmodel import mobilenet_v1
+    >>> swept = sweep(mobilenet_v1(), alpha=[0.25, 0.5, 0.75, 1.0], resolution=[192, 224])
+    >>> swept.macs[2, 0], swept.params[2, 0]
+    (np.float64(239273472.0), np.float64(2585560.0))
+
+    Raises CostModelError for arrays that are empty, not of numbers, or out of range, and where a
+    map vanishes.
+    """
+    alphas, sides = _alphas(alpha), _sides(resolution)
+    if paired and len(alphas) != len(sides):
+        raise CostModelError(
+            f"pairs need as many α as resolutions, got {len(alphas)}, {len(sides)}"
+        )
+    for dtype in (float, object):
+        try:
+            lowered = _lowered(network, alphas, sides, rounding, dtype)
+            lengths = len(alphas), len(sides)
+            factors = {name: _factors(lowered, name, lengths, dtype) for name in QUANTITIES}
+            for u, v in factors.values():
+                _check_exact(u, v)
+        except _InexactError:
+            continue
+        unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
+        values = np.array([float(a) for a in alphas])
+        return Sweep(values, np.array(sides, dtype=np.int64), paired, unknown, factors)
+    raise AssertionError("Python's integers are never inexact")
+
+
+def _alphas(alpha: ArrayLike) -> list[Fraction]:
+    values: Array = np.asarray(alpha)
+    if values.ndim != 1 or not values.size:
+        raise CostModelError(
+            f"alpha must be a list of numbers, not empty, got shape {values.shape}"
+        )
+    if values.dtype.kind not in "iufO" or any(isinstance(a, str) for a in values.tolist()):
+        raise CostModelError(f"alpha must be numbers, got {values.dtype} {values.tolist()[0]!r}")
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise CostModelError("alpha must be numbers, got nan or inf among them")
+    found = [a if isinstance(a, Fraction) else Fraction(str(a)) for a in values.tolist()]
+    if not 0 < min(found) <= max(found) <= MAX_ALPHA:
+        wrong = next(a for a in found if not 0 < a <= MAX_ALPHA)
+        raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {float(wrong):g}")
+    return found
+
+
+def _sides(resolution: ArrayLike) -> list[int]:
+    values: Array = np.asarray(resolution)
+    whole = values.ndim == 1 and values.size and values.dtype.kind in "iuO"
+    if not whole or not all(isinstance(side, int) for side in values.tolist()):
+        got = f"{values.dtype} of shape {values.shape}"
+        raise CostModelError(f"resolution must be a list of integers, not empty, got {got}")
+    if min(values.tolist()) < 1:
+        raise CostModelError(f"resolution must be at least 1, got {min(values.tolist())}")
+    return list(map(int, values.tolist()))
+
+
+def _lowered(
+    network: Network, alphas: Sequence[Fraction], sides: Sequence[int], rounding: str, dtype: type
+) -> tuple[Lowered, ...]:
+    """The network rewritten by every α and every D at once, and lowered."""
+    values: Array = np.array(alphas if dtype is object else [float(a) for a in alphas], dtype=dtype)
+    resized = resize(network, resolution=Outer(((1, np.array(sides, dtype=dtype)),)))
+    return lower(widen(resized, _Alphas(values), rounding))
+
+
+def _factors(
+    lowered: Iterable[Lowered], quantity: str, lengths: tuple[int, int], dtype: type
+) -> tuple[Array, Array]:
+    """U (α × S) and V (S × D), one s for each distinct v, the terms with one v added up."""
+    grouped: dict[Any, tuple[Any, Any]] = {}
+    for layer in lowered:
+        for value in _values(layer, quantity):
+            for u, v in _terms(value):
+                key = v.tobytes() if dtype is float and isinstance(v, np.ndarray) else str(v)
+                grouped[key] = (v, grouped.get(key, (v, 0))[1] + u)
+    columns = [u for _, u in grouped.values()] or [0]
+    rows = [v for v, _ in grouped.values()] or [0]
+    return _stacked(columns, lengths[0], dtype).T.copy(), _stacked(rows, lengths[1], dtype)
+
+
+def _values(layer: Lowered, quantity: str) -> list[Dim]:
+    if quantity == "params":
+        return [parameter.count for parameter in layer.parameters]
+    return [getattr(nest, quantity) for nest in layer.nests]
+
+
+def _stacked(factors: Sequence[Any], length: int, dtype: type) -> Array:
+    return np.array([np.broadcast_to(np.asarray(f, dtype=dtype), length) for f in factors])
+
+
+def _check_exact(u: Array, v: Array) -> None:
+    """Every cell, and so every partial sum, has to stay below 2⁵³."""
+    if u.dtype != object and float(u.max(axis=0) @ v.max(axis=1)) >= EXACT:
+        raise _InexactError
