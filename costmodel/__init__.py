@@ -46,6 +46,10 @@ _LAZY = {
     "formulas": "show.formula",
     "closed_form": "show.formula",
     "report": "show.report",
+    "sweep": "sweeping",
+    "cost_function": "functions",
+    "relaxed_function": "functions",
+    "width_function": "functions",
     "crosscheck": "check",
 }
 
@@ -78,6 +82,7 @@ __all__ = [
     "closed_form",
     "conv_mobilenet",
     "cost",
+    "cost_function",
     "crosscheck",
     "drop",
     "formulas",
@@ -89,14 +94,17 @@ __all__ = [
     "mobilenet_v1",
     "mobilenet_v2",
     "relax",
+    "relaxed_function",
     "report",
     "resize",
     "rho",
     "separable_pairs",
     "separate",
     "shape_rule",
+    "sweep",
     "table",
     "widen",
+    "width_function",
 ]
 
 

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def check_target(path: str | Path) -> None:
@@ -30,20 +35,30 @@ def write_atomically(path: str | Path, data: str | bytes) -> None:
 
     Raises CostModelError for a directory, a missing folder, or a place that cannot be written.
     """
+    with replacing(path) as temporary:
+        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A name to write to; once the block has ended well, what was written takes `path`'s place.
+
+    Raises CostModelError for what the system says of the writing, and the old file stays.
+    """
     check_target(path)
-    content = data.encode() if isinstance(data, str) else data
     target = Path(path).resolve()  # a link stays a link
     direct = target.exists() and not target.is_file()
     temporary = target if direct else target.with_name(f".{target.name[:200]}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(content)
+        yield temporary
         if not direct:
             if target.exists():
                 shutil.copymode(target, temporary)
             temporary.replace(target)
     except OSError as error:
+        why = error.strerror or str(error)
         raise CostModelError(
-            f"cannot write {path}: {error.strerror}; the old file, if any, is as it was"
+            f"cannot write {path}: {why}; the old file, if any, is as it was"
         ) from None
     finally:
         if not direct:

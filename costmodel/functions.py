@@ -302,7 +302,7 @@ class WidthFunction:
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        from costmodel.sweep import scaled_channels
+        from costmodel.sweeping import scaled_channels
 
         if multipliers.size and not 0 < multipliers.min() <= multipliers.max() <= MAX_ALPHA:
             raise CostModelError(f"multipliers must be in (0, {MAX_ALPHA}]")

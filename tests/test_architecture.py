@@ -36,8 +36,8 @@ OUTER = ("show", "plot", "report", "crosscheck", "check", "cli", "__main__")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
     "sympy": ("symbols", "show"),
-    "numpy": ("sweep", "plan", "plot", "reference"),
-    "pandas": ("show",),
+    "numpy": ("sweeping", "functions", "reductions", "planning", "plot", "reference"),
+    "pandas": ("show", "sweeping"),
     "rich": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),

@@ -140,7 +140,7 @@ def test_widening_the_zoo_by_one_changes_nothing(name: str) -> None:
 
 @settings(QUICK, max_examples=200)
 @given(networks(), alphas, roundings)
-def test_grouped_layers_staywidth_multiples(network: Network, alpha: Fraction, rounding: str) -> None:
+def test_grouped_layers_stay_multiples(network: Network, alpha: Fraction, rounding: str) -> None:
     """At any α and rounding, the channels on both sides of a grouped layer divide."""
     for placed in infer(widen(network, alpha, rounding)):
         groups = getattr(placed.layer, "groups", 1)

@@ -20,6 +20,7 @@ import numpy as np
 from costmodel.arithmetic import MAX_ALPHA, Dim
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower
+from costmodel.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
 from costmodel.rewrite import resize, widen
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
 EXACT = 2**53  # the integers up to it are float64s
 _NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
-QUANTITIES = ("macs", "params", "activations")
+#: What a sweep evaluates; the two of memory follow `costmodel.memory`'s rules.
+QUANTITIES = ("macs", "params", "activations", "weight_bytes", "peak_bytes")
 
 
 class _InexactError(ArithmeticError):
@@ -235,7 +237,8 @@ class Sweep:
     resolution: Array
     paired: bool
     unknown: tuple[str, ...]
-    factors: dict[str, tuple[Array, Array]]
+    #: For each quantity the pairs U (α × S), V (S × D) of which it is the largest U @ V.
+    factors: dict[str, tuple[tuple[Array, Array], ...]]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -243,8 +246,14 @@ class Sweep:
         return (len(self.alpha),) if self.paired else (len(self.alpha), len(self.resolution))
 
     def evaluate(self, quantity: str, out: Array | None = None) -> Array:
-        """U @ V for one of `macs`, `params` and `activations`, into `out` if it is given."""
-        u, v = self.factors[quantity]
+        """One of `QUANTITIES`, into the array `out` if it is given."""
+        (u, v), *others = self.factors[quantity]
+        largest = self._product(u, v, out)
+        for factors in others:  # peak memory is a maximum over the layers
+            np.maximum(largest, self._product(*factors), out=largest)
+        return largest
+
+    def _product(self, u: Array, v: Array, out: Array | None = None) -> Array:
         if self.paired:
             return np.einsum("is,si->i", u, v, out=out)
         return np.matmul(u, v, out=out)
@@ -264,6 +273,16 @@ class Sweep:
         """Elements of convolution and linear outputs."""
         return self.evaluate("activations")
 
+    @cached_property
+    def weight_bytes(self) -> Array:
+        """Bytes of the parameters."""
+        return self.evaluate("weight_bytes")
+
+    @cached_property
+    def peak_bytes(self) -> Array:
+        """The most bytes of activations that live at once."""
+        return self.evaluate("peak_bytes")
+
     def chunks(self, cells: int = 2**22) -> Iterator[Sweep]:
         """The same sweep in parts of at most about `cells` cells, so that none holds it all."""
         width = 1 if self.paired else len(self.resolution)
@@ -276,10 +295,19 @@ class Sweep:
                 self.paired,
                 self.unknown,
                 {
-                    name: (u[part], v[:, part] if self.paired else v)
-                    for name, (u, v) in self.factors.items()
+                    name: tuple((u[part], v[:, part] if self.paired else v) for u, v in pairs)
+                    for name, pairs in self.factors.items()
                 },
             )
+
+    def at(self, row: int, column: int) -> Sweep:
+        """The sweep of one cell, as pairs."""
+        factors = {
+            name: tuple((u[row : row + 1], v[:, column : column + 1]) for u, v in pairs)
+            for name, pairs in self.factors.items()
+        }
+        alpha, resolution = self.alpha[row : row + 1], self.resolution[column : column + 1]
+        return Sweep(alpha, resolution, True, self.unknown, factors)  # noqa: FBT003 - paired
 
     def frame(self) -> pd.DataFrame:
         """A tidy DataFrame: a row for each α and D, integers as int64 or Python's own."""
@@ -290,19 +318,20 @@ class Sweep:
             alpha = np.repeat(alpha, len(self.resolution))
             resolution = np.tile(resolution, len(self.alpha))
         columns = {"alpha": alpha, "resolution": resolution}
-        for name in QUANTITIES:
+        for name in self.factors:
             values = self.evaluate(name).reshape(-1)
             columns[name] = values if values.dtype == object else values.astype(np.int64)
         return pd.DataFrame(columns)
 
 
-def sweep(
+def sweep(  # noqa: PLR0913 - all but the first three have defaults
     network: Network,
-    alpha: ArrayLike,
+    alpha: ArrayLike | Sequence[Fraction],
     resolution: ArrayLike,
     *,
     rounding: str = "floor",
     paired: bool = False,
+    rules: MemoryRules = DEFAULT,
 ) -> Sweep:
     """Exact costs of a network at every α and every resolution, or at pairs of them.
 
@@ -323,11 +352,12 @@ def sweep(
         )
     for dtype in (float, object):
         try:
-            lowered = _lowered(network, alphas, sides, rounding, dtype)
-            lengths = len(alphas), len(sides)
-            factors = {name: _factors(lowered, name, lengths, dtype) for name in QUANTITIES}
-            for u, v in factors.values():
-                _check_exact(u, v)
+            swept = _swept(network, alphas, sides, rounding, dtype)
+            lowered = lower(swept)
+            factors = {
+                name: tuple(_factors(values, (len(alphas), len(sides)), dtype) for values in sums)
+                for name, sums in _sums(swept, lowered, rules).items()
+            }
         except _InexactError:
             continue
         unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
@@ -336,7 +366,24 @@ def sweep(
     raise AssertionError("Python's integers are never inexact")
 
 
-def _alphas(alpha: ArrayLike) -> list[Fraction]:
+def _sums(
+    swept: Network, lowered: Iterable[Lowered], rules: MemoryRules
+) -> dict[str, list[list[Dim]]]:
+    """For each quantity the sums of which it is the largest, most often one."""
+    parts = list(lowered)
+    nests = [nest for layer in parts for nest in layer.nests]
+    sums = {
+        "macs": [[nest.macs for nest in nests]],
+        "params": [[p.count for layer in parts for p in layer.parameters]],
+        "activations": [[nest.activations for nest in nests]],
+    }
+    if all(layer.bodies is not None for layer in parts):
+        sums["weight_bytes"] = [[weight_bytes(swept, rules)]]
+        sums["peak_bytes"] = [[live] for _, live in live_bytes(swept, rules)]
+    return sums
+
+
+def _alphas(alpha: ArrayLike | Sequence[Fraction]) -> list[Fraction]:
     values: Array = np.asarray(alpha)
     if values.ndim != 1 or not values.size:
         raise CostModelError(
@@ -364,41 +411,30 @@ def _sides(resolution: ArrayLike) -> list[int]:
     return list(map(int, values.tolist()))
 
 
-def _lowered(
+def _swept(
     network: Network, alphas: Sequence[Fraction], sides: Sequence[int], rounding: str, dtype: type
-) -> tuple[Lowered, ...]:
-    """The network rewritten by every α and every D at once, and lowered."""
+) -> Network:
+    """The network rewritten by every α and every D at once."""
     values: Array = np.array(alphas if dtype is object else [float(a) for a in alphas], dtype=dtype)
     resized = resize(network, resolution=Outer(((1, np.array(sides, dtype=dtype)),)))
-    return lower(widen(resized, _Alphas(values), rounding))
+    return widen(resized, _Alphas(values), rounding)
 
 
-def _factors(
-    lowered: Iterable[Lowered], quantity: str, lengths: tuple[int, int], dtype: type
-) -> tuple[Array, Array]:
+def _factors(values: Iterable[Dim], lengths: tuple[int, int], dtype: type) -> tuple[Array, Array]:
     """U (α × S) and V (S × D), one s for each distinct v, the terms with one v added up."""
     grouped: dict[Any, tuple[Any, Any]] = {}
-    for layer in lowered:
-        for value in _values(layer, quantity):
-            for u, v in _terms(value):
-                key = v.tobytes() if dtype is float and isinstance(v, np.ndarray) else str(v)
-                grouped[key] = (v, grouped.get(key, (v, 0))[1] + u)
+    for value in values:
+        for u, v in _terms(value):
+            key = v.tobytes() if dtype is float and isinstance(v, np.ndarray) else str(v)
+            grouped[key] = (v, grouped.get(key, (v, 0))[1] + u)
     columns = [u for _, u in grouped.values()] or [0]
     rows = [v for v, _ in grouped.values()] or [0]
-    return _stacked(columns, lengths[0], dtype).T.copy(), _stacked(rows, lengths[1], dtype)
-
-
-def _values(layer: Lowered, quantity: str) -> list[Dim]:
-    if quantity == "params":
-        return [parameter.count for parameter in layer.parameters]
-    return [getattr(nest, quantity) for nest in layer.nests]
+    us, vs = _stacked(columns, lengths[0], dtype).T.copy(), _stacked(rows, lengths[1], dtype)
+    # Every cell, and so every partial sum, has to stay below 2⁵³.
+    if dtype is float and float(us.max(axis=0) @ vs.max(axis=1)) >= EXACT:
+        raise _InexactError
+    return us, vs
 
 
 def _stacked(factors: Sequence[Any], length: int, dtype: type) -> Array:
     return np.array([np.broadcast_to(np.asarray(f, dtype=dtype), length) for f in factors])
-
-
-def _check_exact(u: Array, v: Array) -> None:
-    """Every cell, and so every partial sum, has to stay below 2⁵³."""
-    if u.dtype != object and float(u.max(axis=0) @ v.max(axis=1)) >= EXACT:
-        raise _InexactError

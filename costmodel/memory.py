@@ -1,0 +1,380 @@
+"""Memory: the bytes of weights, of live activations and of traffic.
+
+MACs mislead for depthwise layers: a depthwise and a pointwise convolution move about as many
+bytes, and the pointwise one does far more with them. The rules are data (`MemoryRules`), so
+that a figure can be compared with `==`. Sizes are a tensor's own: no alignment, no
+fragmentation, and none of the workspace that a kernel may want.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from fractions import Fraction
+from math import gcd, prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel import network as ir
+from costmodel.arithmetic import ceil_div, ceil_mode_size, is_symbolic
+from costmodel.errors import CostModelError
+from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.nest import Parameter
+from costmodel.shapes import axes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from costmodel.arithmetic import Dim
+    from costmodel.network import Network
+    from costmodel.shapes import Inputs, Window
+
+#: Bytes of a weight or an activation, and of a bias or a batch norm's scale and shift.
+_WIDTHS = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 4)}
+#: Activations that do nothing at inference: their output is their input, in the same memory.
+_VIEWS = frozenset({"dropout", "identity"})
+#: Those that read their neighbours, so that they cannot overwrite them.
+_NOT_ELEMENTWISE = frozenset({"local_response_norm"})
+
+
+@dataclass(frozen=True)
+class MemoryRules:
+    """What takes memory, and how wide it is.
+
+    - `dtype`: float32 (4 bytes), float16 (2) or int8: weights and activations 1 byte, biases 4
+      (int32, as in Jacob et al. 2018, §2.4), and so a batch norm's values (float32).
+    - `count_input`: the network's inputs are in the same memory, from before the first layer
+      until their last reader. Otherwise they are the caller's.
+    - `in_place`: an Activation (but local response normalisation), a BatchNorm and an Add
+      overwrite their (first) input that nothing reads later. An Input is never overwritten.
+    - `fold_batch_norm`: a BatchNorm that alone reads a convolution or a linear layer disappears
+      into its weights and one bias per output channel; not where either shares parameters,
+      and not behind a Linear whose last axis isn't the channels (axis 1).
+
+    >>> MemoryRules("int8", fold_batch_norm=True)
+    MemoryRules(dtype='int8', count_input=True, in_place=False, fold_batch_norm=True)
+
+    Raises CostModelError for another dtype.
+    """
+
+    dtype: str = "float32"
+    count_input: bool = True
+    in_place: bool = False
+    fold_batch_norm: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the dtype."""
+        if not isinstance(self.dtype, str) or self.dtype not in _WIDTHS:
+            raise CostModelError(f"dtype must be one of {', '.join(_WIDTHS)}, got {self.dtype!r}")
+
+    @property
+    def width(self) -> int:
+        """Bytes of an activation's element."""
+        return _WIDTHS[self.dtype][0]
+
+    def parameter_bytes(self, parameters: tuple[Parameter, ...]) -> Dim:
+        """Bytes of parameter tensors, each by its role."""
+        width, other = _WIDTHS[self.dtype]
+        return sum(p.count * (width if p.role == "weight" else other) for p in parameters)
+
+
+DEFAULT = MemoryRules()
+
+
+def _lowered(network: Network) -> tuple[Lowered, ...]:
+    """The lowered layers; an error where the memory of one is not known."""
+    layers = lower(network)
+    if unknown := [x.layer.name for x in layers if x.state == "unknown"]:
+        raise CostModelError(f"no rule for {', '.join(unknown)}; register one with lower_rule")
+    return layers
+
+
+def _folded(layers: tuple[Lowered, ...], rules: MemoryRules) -> dict[str, str]:
+    """The convolution or linear layer that each batch norm disappears into."""
+    if not rules.fold_batch_norm:
+        return {}
+    readers = Counter(name for x in layers for name in x.layer.inputs)
+    sharing = {x.layer.name: owner for x in layers if (owner := getattr(x.layer, "shares", ""))}
+    tied = sharing.keys() | sharing.values()
+    sources = {
+        x.layer.name
+        for x in layers
+        if isinstance(x.layer, ir.Conv)
+        or (isinstance(x.layer, ir.Linear) and x.layer.axis + len(x.output) == 1)
+    }
+    alone = {name for name in sources - tied if readers[name] == 1}
+    norms = (x.layer for x in layers if isinstance(x.layer, ir.BatchNorm))
+    return {x.name: x.inputs[0] for x in norms if x.name not in tied and x.inputs[0] in alone}
+
+
+def _after_folding(
+    parameters: tuple[Parameter, ...], x: Lowered, folded: dict[str, str]
+) -> tuple[Parameter, ...]:
+    """A layer's parameters once every folded batch norm is a bias of the layer it followed."""
+    if x.layer.name in folded:
+        return ()
+    if x.layer.name in folded.values() and not any(p.role == "bias" for p in parameters):
+        return (*parameters, Parameter(x.layer.name, "bias", x.output[1]))
+    return parameters
+
+
+def weight_bytes(network: Network, rules: MemoryRules = DEFAULT) -> Dim:
+    """Bytes of the parameters, shared ones once: a number, or a formula.
+
+    float32: 4 per parameter; float16: 2; int8: 1 per weight and 4 per bias and per scale and
+    shift of a batch norm. Folding removes a batch norm's two values per channel and leaves one
+    bias per output channel. Running statistics are no parameters, and the scales and zero
+    points of a quantised tensor aren't counted.
+
+    >>> from costmodel import mobilenet_v1
+    >>> weight_bytes(mobilenet_v1())
+    16927904
+    >>> weight_bytes(mobilenet_v1(), MemoryRules("int8", fold_batch_norm=True))
+    4256864
+
+    Raises CostModelError for a layer without a rule.
+    """
+    layers = _lowered(network)
+    folded = _folded(layers, rules)
+    return sum(rules.parameter_bytes(_after_folding(x.parameters, x, folded)) for x in layers)
+
+
+def _is_view(layer: ir.Layer) -> bool:
+    """Whether the output is the input in the same memory."""
+    dropped = isinstance(layer, ir.Activation) and layer.function in _VIEWS
+    return dropped or isinstance(layer, ir.Flatten)
+
+
+def _may_overwrite(layer: ir.Layer) -> bool:
+    """Whether each element of the output needs only that element of the inputs."""
+    if isinstance(layer, ir.Activation):
+        return layer.function not in _NOT_ELEMENTWISE
+    return isinstance(layer, (ir.BatchNorm, ir.Add))
+
+
+def _memory(
+    layers: tuple[Lowered, ...], rules: MemoryRules
+) -> tuple[dict[str, str], dict[str, int]]:
+    """By tensor, the layer that allocated its memory; by that, the last layer that needs it."""
+    last_reader = {x.layer.name: len(layers) for x in layers}  # of an output: past the end
+    last_reader |= {name: i for i, x in enumerate(layers) for name in x.layer.inputs}
+    folded = _folded(layers, rules)
+    inputs = {x.layer.name for x in layers if isinstance(x.layer, ir.Input)}
+    home: dict[str, str] = {}
+    until: dict[str, int] = {}
+    for i, x in enumerate(layers):
+        name, read = x.layer.name, [home[source] for source in x.layer.inputs]
+        overwritten: list[str] = []
+        if _is_view(x.layer) or name in folded:
+            overwritten = read
+        elif rules.in_place and _may_overwrite(x.layer):
+            overwritten = [h for h in read if until[h] == i and h not in inputs]
+        home[name] = own = overwritten[0] if overwritten else name
+        until[own] = max(until.get(own, 0), last_reader[name])
+    return home, until
+
+
+def _live(layers: tuple[Lowered, ...], rules: MemoryRules) -> Iterator[tuple[str, dict[str, Dim]]]:
+    """Every layer, with the elements alive while it runs by the layer that allocated them."""
+    home, until = _memory(layers, rules)
+    given = (x for x in layers if isinstance(x.layer, ir.Input) and rules.count_input)
+    live = {x.layer.name: prod(x.output) for x in given}
+    for i, x in enumerate(layers):
+        if home[x.layer.name] == x.layer.name and not isinstance(x.layer, ir.Input):
+            live[x.layer.name] = prod(x.output)
+        yield x.layer.name, live
+        dead = {home[name] for name in x.layer.inputs if until[home[name]] == i}
+        live = {name: size for name, size in live.items() if name not in dead}
+
+
+def live_bytes(network: Network, rules: MemoryRules = DEFAULT) -> tuple[tuple[str, Dim], ...]:
+    """Bytes alive while each layer runs, in the network's order: numbers, or formulas.
+
+    Alive are the layer's inputs, its output and whatever a later layer reads; outputs, which
+    nothing reads, stay to the end. A Flatten and, as at inference, a dropout take no memory:
+    their output is their input. A Concat copies.
+
+    >>> from costmodel import mobilenet_v1
+    >>> live_bytes(mobilenet_v1())[1] == ("conv1", 4 * (3*224*224 + 32*112*112))
+    True
+
+    Raises CostModelError for a layer without a rule.
+    """
+    return tuple(
+        (name, rules.width * sum(live.values())) for name, live in _live(_lowered(network), rules)
+    )
+
+
+class Peak(NamedTuple):
+    """The most bytes alive at once, the first layer where, and the layers that allocated them.
+
+    `live` names what allocated: in place, a convolution's memory may hold its activation.
+    """
+
+    bytes: int
+    layer: str
+    live: tuple[str, ...]
+
+
+def peak_activations(network: Network, rules: MemoryRules = DEFAULT) -> Peak:
+    """The largest of `live_bytes`, and where it is; the network's own order is the schedule.
+
+    >>> from costmodel import mobilenet_v1
+    >>> peak_activations(mobilenet_v1()) == (
+    ...     2 * 4 * 64*112*112, "block1.pw.norm", ("block1.pw", "block1.pw.norm"))
+    True
+
+    Raises CostModelError for a layer without a rule, and for symbols: a maximum of formulas
+    needs an order.
+    """
+    peak = Peak(-1, "", ())
+    for name, live in _live(_lowered(network), rules):
+        total = rules.width * sum(live.values())
+        if is_symbolic(total):
+            raise CostModelError(
+                f"the peak of {network.name} needs numbers, and {name}'s bytes are a formula; "
+                "resize or widen by numbers, or take live_bytes"
+            )
+        if total > peak.bytes:
+            peak = Peak(total, name, tuple(live))
+    return peak
+
+
+#: Rules (layer, input shapes, output shape) → elements of the input that are read. A layer
+#: type without one reads all of its inputs.
+touch_rule = ir.Rules()
+
+
+@touch_rule(ir.Conv)
+def _conv(layer: ir.Conv, inputs: Inputs, output: ir.Shape) -> Dim:
+    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+    return _touched_elements(layer, inputs[0], output, window)
+
+
+@touch_rule(ir.Pool)
+def _pool(layer: ir.Pool, inputs: Inputs, output: ir.Shape) -> Dim:
+    return _touched_elements(layer, inputs[0], output, (layer.kernel, layer.stride, layer.padding))
+
+
+def _touched_elements(layer: ir.Layer, shape: ir.Shape, output: ir.Shape, window: Window) -> Dim:
+    """The product over the axes: a window is a box, so what boxes touch is a box of positions."""
+    windows = zip(*(axes(value, layer, len(shape) - 2) for value in window), strict=True)
+    sides = zip(shape[2:], output[2:], windows, strict=True)
+    try:
+        return shape[0] * shape[1] * prod(touched(size, out, *axis) for size, out, axis in sides)
+    except CostModelError as error:
+        raise CostModelError(f"{layer.name}: {error}") from None
+
+
+def touched(  # noqa: PLR0913, PLR0917 - torch's own parameters
+    size: Dim, positions: Dim, kernel: Dim, stride: int = 1, padding: Dim = 0, dilation: int = 1
+) -> Dim:
+    """How many different elements of an axis a window's taps read, padding not counted.
+
+    Tap r at position i reads i·s + r·d − p, and is the only one to, but for (i − jb, r + ja)
+    with a = s / gcd(s, d), b = d / gcd(s, d). So with those counted where j can't be 1,
+
+        Σ_r |{i : 0 ≤ i·s + r·d − p < D, i < P, and i < b unless r + a ≥ K}|.
+
+    >>> touched(112, 56, kernel=1, stride=2), touched(7, 7, kernel=3, padding=1)
+    (56, 7)
+
+    With symbols, the cases that have a closed form: all D (stride 1, dilation 1 or padded to
+    the input's size; or dilation 1 and s ≤ min(K, p + 1)), P (1×1 without padding), and
+    min(D, (P − 1)·s + K − p) (dilation 1 and s ≤ K). Raises CostModelError for others.
+    """
+    if any(map(is_symbolic, (size, positions, kernel, stride, padding, dilation))):
+        return _touched_symbols(size, positions, kernel, stride, padding, dilation)
+    common = gcd(stride, dilation)
+    total = 0
+    for tap in range(kernel):
+        start = tap * dilation - padding
+        first = max(0, ceil_div(-start, stride))
+        end = min(positions, ceil_div(size - start, stride))
+        if tap + stride // common < kernel:  # later positions' elements are another tap's
+            end = min(end, dilation // common)
+        total += max(0, end - first)
+    return total
+
+
+def _touched_symbols(  # noqa: PLR0913, PLR0917 - as `touched`
+    size: Dim, positions: Dim, kernel: Dim, stride: Dim, padding: Dim, dilation: Dim
+) -> Dim:
+    if (stride, dilation) == (1, 1):
+        return size
+    if not any(map(is_symbolic, (kernel, stride, padding, dilation))):
+        tap = min(kernel - 1, padding // dilation)  # the last that starts in time for element 0
+        if stride == 1 and dilation * (kernel - 1 - tap) <= padding:
+            return size  # that one tap passes over everything
+        if (kernel, padding) == (1, 0):
+            return positions
+        if dilation == 1 and stride <= kernel:
+            whole = padding >= stride - 1  # what the last window leaves over is padding
+            end = (positions - 1) * stride + kernel - padding
+            return size if whole else ceil_mode_size(size - 1, end, 1)  # min(size, end)
+    window = f"kernel {kernel}, stride {stride}, padding {padding}, dilation {dilation}"
+    raise CostModelError(
+        f"what a window of {window} touches has no closed form for symbols; resize to a number"
+    )
+
+
+@dataclass(frozen=True)
+class Traffic:
+    """What a layer has to move: each operand once, and of an input only what it touches.
+
+    `reads` and `writes` are elements, `weights` parameters; `bytes` is all of it.
+    """
+
+    layer: str
+    macs: Dim
+    reads: Dim
+    weights: Dim
+    writes: Dim
+    bytes: Dim
+
+    @property
+    def intensity(self) -> Dim:
+        """MACs per byte, exactly (a Fraction or a formula); 0 where there are no MACs."""
+        if is_symbolic(self.macs) or is_symbolic(self.bytes):
+            return self.macs / self.bytes
+        return Fraction(self.macs, self.bytes or 1)
+
+
+def traffic(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Traffic, ...]:
+    """The compulsory traffic of every layer: numbers, or formulas.
+
+    Each layer alone, with a cache that holds everything (the most intensity that the roofline
+    of Williams et al. 2009 allows): an element that is touched moves once, in place or not, and
+    so does every weight, shared or not, whatever it meets. A view and a folded batch norm move
+    nothing; a Concat moves all.
+
+    >>> from costmodel import mobilenet_v1
+    >>> depthwise, pointwise = (t for t in traffic(mobilenet_v1()) if t.layer in
+    ...     {"block7.dw", "block7.pw"})
+    >>> round(float(depthwise.intensity), 2), round(float(pointwise.intensity), 2)
+    (1.1, 27.75)
+
+    Raises CostModelError for a layer without a rule and as `touched` does.
+    """
+    layers = _lowered(network)
+    folded = _folded(layers, rules)
+    return tuple(_traffic(x, folded, rules) for x in layers)
+
+
+def _traffic(x: Lowered, folded: dict[str, str], rules: MemoryRules) -> Traffic:
+    name = x.layer.name
+    if isinstance(x.layer, ir.Input) or _is_view(x.layer) or name in folded:
+        return Traffic(name, 0, 0, 0, 0, 0)
+    _, own = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
+    parameters = _after_folding(own, x, folded)
+    rule = touch_rule[type(x.layer)]
+    shapes = dict(zip(x.layer.inputs, x.inputs, strict=True))  # one read twice moves once
+    reads = rule(x.layer, x.inputs, x.output) if rule else sum(map(prod, shapes.values()))
+    writes = prod(x.output)
+    return Traffic(
+        name,
+        sum(nest.macs for nest in x.nests),
+        reads,
+        sum(p.count for p in parameters),
+        writes,
+        rules.width * (reads + writes) + rules.parameter_bytes(parameters),
+    )

@@ -1,0 +1,129 @@
+"""What is left of a sweep too large to hold: the best under limits, a histogram, a front.
+
+Each goes through the sweep in chunks, so that a grid of 10⁹ configurations takes the memory of
+one chunk.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from numpy.typing import NDArray
+
+    from costmodel.sweeping import Sweep
+
+
+class Cell(NamedTuple):
+    """One configuration of a sweep and its quantities, in exact integers."""
+
+    alpha: float
+    resolution: int
+    quantities: Mapping[str, int]
+
+
+def _cell(part: Sweep, index: int) -> Cell:
+    row, column = (index, index) if part.paired else divmod(index, len(part.resolution))
+    one = part.at(row, column)
+    quantities = {name: int(one.evaluate(name)[0]) for name in one.factors}
+    return Cell(float(part.alpha[row]), int(part.resolution[column]), quantities)
+
+
+def best(
+    swept: Sweep, limits: Mapping[str, int], *, progress: Callable[[int], object] = int
+) -> Cell | None:
+    """The configuration of most MACs within limits on quantities; None where nothing fits.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.sweeping import sweep
+    >>> swept = sweep(mobilenet_v1(), [0.25, 0.5, 0.75, 1.0], [128, 160, 192, 224])
+    >>> best(swept, {"macs": 200_000_000, "params": 2_000_000}).quantities["macs"]
+    149497088
+    """
+    _check(swept, limits)
+    found: Cell | None = None
+    for part in swept.chunks():
+        macs = part.evaluate("macs")
+        fits = np.logical_and.reduce([part.evaluate(n) <= most for n, most in limits.items()])
+        inside = np.where(fits, macs, -1).reshape(-1)
+        index = int(np.argmax(inside))
+        if inside[index] > (found.quantities["macs"] if found else 0):
+            found = _cell(part, index)
+        progress(macs.size)
+    return found
+
+
+def histogram(
+    swept: Sweep, quantity: str = "macs", *, progress: Callable[[int], object] = int
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """How many configurations lie between one power of √10 and the next: counts, and edges.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.sweeping import sweep
+    >>> counts, _ = histogram(sweep(mobilenet_v1(), [0.5, 1.0], [128, 224]))
+    >>> int(counts.sum())
+    4
+    """
+    _check(swept, {quantity: 0})
+    edges = 10.0 ** (np.arange(0, 65) / 2)
+    counts: NDArray[Any] = np.zeros(len(edges) - 1, dtype=np.int64)
+    for part in swept.chunks():
+        values = part.evaluate(quantity).astype(float)
+        counts += np.histogram(values, edges)[0]
+        progress(values.size)
+    (used,) = counts.nonzero()
+    first, last = int(used[0]), int(used[-1])
+    return counts[first : last + 1], edges[first : last + 2]
+
+
+def front(
+    swept: Sweep,
+    gain: str = "macs",
+    cost: str = "params",
+    *,
+    progress: Callable[[int], object] = int,
+) -> tuple[Cell, ...]:
+    """The Pareto front: no other configuration has as much of `gain` for less of `cost`.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.sweeping import sweep
+    >>> swept = sweep(mobilenet_v1(), [0.25, 0.5, 1.0], [128, 224])
+    >>> [(cell.alpha, cell.resolution) for cell in front(swept)]
+    [(0.25, 224), (0.5, 224), (1.0, 224)]
+    """
+    _check(swept, {gain: 0, cost: 0})
+    kept: list[Cell] = []
+    for part in swept.chunks():
+        gains, costs = (part.evaluate(name).reshape(-1) for name in (gain, cost))
+        kept += [_cell(part, index) for index in _undominated(gains, costs)]
+        pairs = [(cell.quantities[gain], cell.quantities[cost]) for cell in kept]
+        both: NDArray[Any] = np.array(pairs, dtype=object)
+        kept = [kept[index] for index in _undominated(both[:, 0], both[:, 1])]
+        progress(gains.size)
+    return tuple(kept)
+
+
+def _undominated(gains: NDArray[Any], costs: NDArray[Any]) -> Iterator[int]:
+    """By rising cost, each that gains more than all before it."""
+    order = np.lexsort((-gains, costs)) if gains.dtype != object else _sorted(gains, costs)
+    most = np.maximum.accumulate(gains[order])
+    fresh = np.concatenate(([True], most[1:] > most[:-1]))
+    return (int(index) for index in np.asarray(order)[fresh.astype(bool)])
+
+
+def _sorted(gains: NDArray[Any], costs: NDArray[Any]) -> NDArray[Any]:
+    keys = [(cost, -gain) for gain, cost in zip(gains, costs, strict=True)]
+    return np.array(sorted(range(len(keys)), key=keys.__getitem__))
+
+
+def _check(swept: Sweep, quantities: Mapping[str, int]) -> None:
+    for name in quantities:
+        if name not in swept.factors:
+            known = ", ".join(swept.factors)
+            raise CostModelError(f"quantity must be one of {known}, got {name!r}")

@@ -1,0 +1,147 @@
+"""Planners' functions: the exact cost, without building anything."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import torch
+
+from costmodel import (
+    ZOO,
+    AtLeast,
+    CostModelError,
+    Network,
+    cost,
+    cost_function,
+    mobilenet_v1,
+    relax,
+    relaxed_function,
+    resize,
+    widen,
+    width_function,
+)
+from costmodel.symbols import alpha, rho
+
+V1 = mobilenet_v1()
+
+
+@pytest.mark.parametrize("rounding", ["floor", "divisible(8)", "divisible(4)"])
+@pytest.mark.parametrize("name", ZOO)
+def test_cost_functions_are_exact(name: str, rounding: str) -> None:
+    """f(α, D) is the cost of the network built there, for floats, Fractions and integers."""
+    network = ZOO[name].build()
+    f = cost_function(network, rounding)
+    for a, side in ((0.29, 128), (Fraction(7, 9), 225), (1, 160), (np.float64(1.35), 300)):
+        assert f(a, side) == cost(widen(resize(network, resolution=side), a, rounding))
+
+
+@pytest.mark.parametrize(("a", "side"), [(0, 224), (-1, 224), (4.5, 224), (1, 0)])
+def test_bad_arguments(a: float, side: int) -> None:
+    """α outside (0, 4] and D below 1 are refused."""
+    with pytest.raises(CostModelError, match="must be"):
+        cost_function(V1)(a, side)
+
+
+def test_a_map_that_vanishes() -> None:
+    """A resolution that leaves no map is refused, as building the network would be."""
+    f = cost_function(ZOO["alexnet"].build())
+    with pytest.raises(CostModelError, match="vanishes at resolution 16"):
+        f(1, 16)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_relaxed_functions_are_the_formula(name: str) -> None:
+    """g(α, ρ) is sympy's relaxed expression, at exact rationals."""
+    network = ZOO[name].build()
+    g = relaxed_function(network)
+    expression = relax(cost(widen(resize(network, rho), alpha)).macs)
+    for a, r in ((Fraction(3, 4), Fraction(6, 7)), (Fraction(7, 5), Fraction(1, 2))):
+        assert expression.subs({alpha: a, rho: r}) == g(a, r).macs
+
+
+def test_gradients_are_sympys() -> None:
+    """Tensors flow through, and autograd's derivative is the symbolic one."""
+    expression = relax(cost(widen(resize(V1, rho), alpha)).macs)
+    a, r = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.7, 0.9))
+    relaxed_function(V1)(a, r).macs.backward()
+    values = {alpha: 0.7, rho: 0.9}
+    for symbol, tensor in ((alpha, a), (rho, r)):
+        expected = float(expression.diff(symbol).subs(values))
+        assert tensor.grad.item() == pytest.approx(expected, rel=1e-12)
+
+
+def built(network: Network, widths: dict[str, int]) -> Network:
+    """The network with other counts in some layers, one by one."""
+    layers = []
+    for layer in network.layers:
+        if layer.name in widths:
+            width = getattr(layer, layer.width)
+            count = widths[layer.name]
+            grown = AtLeast(count) if isinstance(width, AtLeast) else count
+            layers.append(layer.evolve(**{layer.width: grown}))
+        else:
+            layers.append(layer)
+    return network.with_layers(layers)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "squeezenet_1_0", "vgg_16", "inception_v3"])
+def test_widths_of_each_layer(name: str) -> None:
+    """A row of counts costs what the network with those counts costs; N rows at once."""
+    network = ZOO[name].build()
+    f = width_function(network)
+    rows = np.random.default_rng(1).integers(1, 600, (5, len(f.layers)))
+    made = f(rows, 160)
+    resized = resize(network, resolution=160)
+    for i, row in enumerate(rows.tolist()):
+        total = cost(built(resized, dict(zip(f.layers, row, strict=True))))
+        assert (made.macs[i], made.params[i]) == (total.macs, total.params)
+        assert f(row, 160) == total
+
+
+@pytest.mark.parametrize("rounding", ["floor", "divisible(8)"])
+@pytest.mark.parametrize("name", ZOO)
+def test_equal_multipliers_are_a_width_multiplier(name: str, rounding: str) -> None:
+    """The same multiplier in every column is `widen`, groups and relations included."""
+    network = ZOO[name].build()
+    f = width_function(network, rounding)
+    for a in (0.3, 0.75, 1.25):
+        expected = cost(widen(resize(network, resolution=128), a, rounding))
+        assert f([a] * len(f.layers), 128) == expected
+
+
+def test_layers_that_are_added_share_a_column() -> None:
+    """MobileNetV2's residuals tie the projections of a stage: nine widths in all."""
+    f = width_function(ZOO["mobilenet_v2"].build())
+    assert len(f.layers) == 1 + 7 + 1  # the stem, the stages, the head
+    assert "block2.pw" in f.layers
+    assert "block3.pw" not in f.layers
+
+
+@pytest.mark.parametrize(
+    "widths",
+    [[1.0] * 13, np.zeros((2, 14)), np.zeros((2, 14), int), [float("nan")] * 14, [5.0] * 14],
+)
+def test_bad_widths(widths: object) -> None:
+    """Another number of columns, nothing, nan and too large multipliers are refused."""
+    with pytest.raises(CostModelError):
+        width_function(V1)(widths, 224)
+
+
+def test_counts_are_exact_past_float64_and_do_not_wrap() -> None:
+    """Millions of channels in int32: Python's integers."""
+    f = width_function(V1)
+    wide = np.full((1, 14), 2**30, dtype=np.int32)
+    assert f(wide, 224).macs[0] == cost(built(V1, dict.fromkeys(f.layers, 2**30))).macs
+
+
+def test_a_netadapt_like_planner() -> None:
+    """Shrinking one layer at a time until a budget is met ends within it."""
+    f = width_function(V1)
+    widths = np.array([c.channels for c in f.columns])
+    while f(widths, 224).macs > 300_000_000:
+        tries = np.repeat(widths[None], len(widths), axis=0)
+        tries[np.diag_indices(len(widths))] = np.maximum(1, widths * 9 // 10)
+        widths = tries[int(np.argmin(f(tries, 224).macs))]
+    assert 0 < f(widths, 224).macs <= 300_000_000
