@@ -13,7 +13,7 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from costmodel.arithmetic import MAX_ALPHA, Dim, rounding_divisor
+from costmodel.arithmetic import MAX_ALPHA, Dim, positive_integer, rational, rounding_divisor
 from costmodel.arithmetic import scale_channels as scale_exactly
 from costmodel.cost import Cost
 from costmodel.errors import CostModelError
@@ -129,12 +129,15 @@ def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
     if span.tape.relaxed:
         return span.made(f"{span.text} / {stride}") + 1
+    span.tape.require(f"{span.text} + 1")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
 
 
 def at_least_one(alpha: Traced) -> Traced:
     """max(1, α), in arithmetic that arrays and tensors have."""
+    if not alpha.tape.relaxed:
+        return alpha.made(f"maximum(1, {alpha.text})")
     return alpha.made(f"(1 + {alpha.text} + abs({alpha.text} - 1)) / 2")
 
 
@@ -166,7 +169,7 @@ def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: 
         activations += [nest.activations for nest in layer.nests]
     results = ", ".join(_sum(terms) for terms in (params, macs, activations))
     source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
-    scope = {"Vanished": _VanishedError, "minimum": min} | names
+    scope = {"Vanished": _VanishedError, "minimum": min, "maximum": max} | names
     exec(source, scope)  # noqa: S102 - the source is written above, of names and integers alone
     return scope["cost"]
 
@@ -220,8 +223,12 @@ def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, i
     function = _written(tape, "alpha, D", lowered, scaled=_scaled)
 
     def cost_at(alpha: Any, resolution: int) -> Cost:
+        if type(alpha) is not float:
+            alpha = rational(alpha, "alpha")
         if not 0 < alpha <= MAX_ALPHA:
             raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {alpha}")
+        if type(resolution) is not int:
+            resolution = positive_integer(resolution, "resolution")
         if resolution < 1:
             raise CostModelError(f"resolution must be at least 1, got {resolution}")
         try:
@@ -285,7 +292,13 @@ class WidthFunction:
         """
         import numpy as np
 
-        values = np.asarray(widths)
+        resolution = positive_integer(resolution, "resolution")
+        try:
+            values = np.asarray(widths)
+        except ValueError:
+            raise CostModelError("widths must have one length") from None
+        if not self.columns and not values.size:
+            values = values.astype(int)
         if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
             wanted = (
                 f"(N, {len(self.columns)}), a column for each of {', '.join(self.layers[:3])}, …"
@@ -297,7 +310,13 @@ class WidthFunction:
             values = self._rounded(np.atleast_2d(values)).reshape(values.shape)
         if values.size and values.min() < 1:
             raise CostModelError(f"widths must be at least 1, got {values.min()}")
-        return self._evaluated(values, resolution)
+        for column, counts in zip(self.columns, values.T, strict=True):
+            if column.groups > 1 and (counts % column.groups).any():
+                raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
+        try:
+            return self._evaluated(values, resolution)
+        except _VanishedError:
+            raise CostModelError(f"a map vanishes at resolution {resolution}; raise it") from None
 
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -310,13 +329,15 @@ class WidthFunction:
         rounded = []
         for column, values in zip(self.columns, multipliers.T, strict=True):
             factors = np.maximum(values, 1) if column.grows else values
+            if factors.dtype.itemsize < 8:  # noqa: PLR2004 - a float32 means its text: 0.29
+                factors = factors.astype(str).astype(float)
             rounded.append(scaled_channels(column.channels, factors, divisor, column.groups))
         return np.stack(rounded, axis=-1)
 
     def _evaluated(self, counts: NDArray[Any], resolution: int) -> Cost:
         import numpy as np
 
-        rows = counts.reshape(-1, len(self.columns))
+        rows = np.atleast_2d(counts)
         most = self.function(*(int(c) for c in rows.max(axis=0, initial=1)), resolution)
         exact = max(most) < 2**53
         totals = np.empty((3, len(rows)), dtype=float if exact else object)
@@ -381,6 +402,16 @@ def _columns(network: Network) -> dict[str, str]:
     ]
     column = {name: name for name in own}
     sources = width_sources(network)
+    for layer in network.layers:  # what shares a weight has its owner's width, inside and out
+        owner = getattr(layer, "shares", "")
+        if owner in column and layer.name in column:
+            column[layer.name] = column[owner]
+            pair = layer.inputs[0], network[owner].inputs[0]
+            read = {source for name in pair for source, _ in sources[name]}
+            tied = {column[source] for source in read & column.keys()}
+            if read <= column.keys() and tied:
+                first = min(tied, key=own.index)
+                column = {x: first if c in tied else c for x, c in column.items()}
     for layer in network.layers:
         if isinstance(layer, Add):
             summands = [{column.get(s, s) for s, _ in sources[name]} for name in layer.inputs]

@@ -164,6 +164,8 @@ def ceil_div(size: Outer, stride: int) -> Outer:
 
 def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
     """The ceil_mode size at every D."""
+    if np.min(span.along(1)) < 0:
+        raise CostModelError("a map vanishes at the smallest resolution; raise it")
     sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
     return Outer(((1, sizes),))
 
@@ -204,13 +206,10 @@ def scaled_channels(count: int, alpha: Array, divisor: int | None, groups: int =
             raise CostModelError("exact rounding gives channels that are no whole number")
         return wanted
     step = int(np.lcm(divisor, groups))
-    nearest = np.maximum((wanted + step / _two(wanted)) // step * step, step)
+    halves = _snapped(2 * alpha * count)
+    nearest = np.maximum((halves + step) // (2 * step) * step, step)
     rounded: Array = np.where(10 * nearest < 9 * wanted, nearest + step, nearest)
     return rounded
-
-
-def _two(values: Array) -> Any:
-    return Fraction(2) if values.dtype == object else 2
 
 
 def _snapped(values: Array) -> Array:
@@ -247,6 +246,9 @@ class Sweep:
 
     def evaluate(self, quantity: str, out: Array | None = None) -> Array:
         """One of `QUANTITIES`, into the array `out` if it is given."""
+        if quantity not in self.factors:
+            known = ", ".join(self.factors)
+            raise CostModelError(f"quantity must be one of {known}, got {quantity!r}")
         (u, v), *others = self.factors[quantity]
         largest = self._product(u, v, out)
         for factors in others:  # peak memory is a maximum over the layers
@@ -383,8 +385,15 @@ def _sums(
     return sums
 
 
+def _listed(given: Any, name: str) -> Array:
+    try:
+        return np.asarray(given)
+    except ValueError:
+        raise CostModelError(f"{name} must be a list of numbers, got a ragged one") from None
+
+
 def _alphas(alpha: ArrayLike | Sequence[Fraction]) -> list[Fraction]:
-    values: Array = np.asarray(alpha)
+    values = _listed(alpha, "alpha")
     if values.ndim != 1 or not values.size:
         raise CostModelError(
             f"alpha must be a list of numbers, not empty, got shape {values.shape}"
@@ -393,7 +402,10 @@ def _alphas(alpha: ArrayLike | Sequence[Fraction]) -> list[Fraction]:
         raise CostModelError(f"alpha must be numbers, got {values.dtype} {values.tolist()[0]!r}")
     if values.dtype.kind == "f" and not np.isfinite(values).all():
         raise CostModelError("alpha must be numbers, got nan or inf among them")
-    found = [a if isinstance(a, Fraction) else Fraction(str(a)) for a in values.tolist()]
+    try:
+        found = [a if isinstance(a, Fraction) else Fraction(str(a)) for a in values]
+    except ValueError as error:
+        raise CostModelError(f"alpha must be numbers, got {error}") from None
     if not 0 < min(found) <= max(found) <= MAX_ALPHA:
         wrong = next(a for a in found if not 0 < a <= MAX_ALPHA)
         raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {float(wrong):g}")
@@ -401,13 +413,13 @@ def _alphas(alpha: ArrayLike | Sequence[Fraction]) -> list[Fraction]:
 
 
 def _sides(resolution: ArrayLike) -> list[int]:
-    values: Array = np.asarray(resolution)
+    values = _listed(resolution, "resolution")
     whole = values.ndim == 1 and values.size and values.dtype.kind in "iuO"
     if not whole or not all(isinstance(side, int) for side in values.tolist()):
         got = f"{values.dtype} of shape {values.shape}"
         raise CostModelError(f"resolution must be a list of integers, not empty, got {got}")
-    if min(values.tolist()) < 1:
-        raise CostModelError(f"resolution must be at least 1, got {min(values.tolist())}")
+    if wrong := [side for side in values.tolist() if not 1 <= side < 2**63]:
+        raise CostModelError(f"resolution must be at least 1 and below 2**63, got {wrong[0]}")
     return list(map(int, values.tolist()))
 
 
@@ -425,7 +437,8 @@ def _factors(values: Iterable[Dim], lengths: tuple[int, int], dtype: type) -> tu
     grouped: dict[Any, tuple[Any, Any]] = {}
     for value in values:
         for u, v in _terms(value):
-            key = v.tobytes() if dtype is float and isinstance(v, np.ndarray) else str(v)
+            # Not str(v), which numpy shortens: long axes that differ would be one.
+            key = tuple(v.tolist()) if isinstance(v, np.ndarray) else v
             grouped[key] = (v, grouped.get(key, (v, 0))[1] + u)
     columns = [u for _, u in grouped.values()] or [0]
     rows = [v for v, _ in grouped.values()] or [0]
