@@ -21,6 +21,7 @@ from costmodel.errors import CostModelError
 Dim = Any
 
 MAX_ALPHA = 4
+MOST = 10**18  # of a size or count that a user types, and of ρ: products stay within floats
 _MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
 
 
@@ -63,8 +64,8 @@ def positive_integer(value: Any, name: str) -> int:
     number = Fraction(0)
     with suppress(CostModelError):
         number = rational(value, name)
-    if number.denominator != 1 or number < 1:
-        raise CostModelError(f"{name} must be an integer of at least 1, got {value}")
+    if number.denominator != 1 or not 1 <= number <= MOST:
+        raise CostModelError(f"{name} must be an integer from 1 to 10**18, got {value!r}")
     return number.numerator
 
 

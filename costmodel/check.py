@@ -166,18 +166,21 @@ def _forward(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> tuple[to
 def _evaluating(module: nn.Module) -> Iterator[None]:
     """Evaluation mode for the module and quiet for the tools; both as before afterwards."""
     modes = [(part, part.training) for part in module.modules()]
+    log = logging.getLogger("fvcore")
+    level = log.level
+    log.setLevel(logging.ERROR)
     module.eval()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
+        log.setLevel(level)
         for part, training in modes:
             part.training = training
 
 
 def _silent(analysis: Any) -> Any:
-    logging.getLogger("fvcore").setLevel(logging.ERROR)
     analysis.unsupported_ops_warnings(enabled=False)
     analysis.uncalled_modules_warnings(enabled=False)
     return analysis

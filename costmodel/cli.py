@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from costmodel import __version__
-from costmodel.arithmetic import positive_integer
+from costmodel.arithmetic import positive_integer, rational
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, make_directory, write_atomically
 from costmodel.show import table as show
@@ -39,13 +40,20 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # α and × whatever the locale
+            stream.reconfigure(encoding="utf-8", errors="replace")
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
     except CostModelError as error:
         code = _complain(str(error))
     except BrokenPipeError:  # the reader, `head` say, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
+    except OSError as error:  # a disk that is full, say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = _complain(f"cannot write the output: {error.strerror}; free the place it goes to")
     except (KeyboardInterrupt, typer.Abort):
         code = 130
     except Exception as error:
@@ -204,11 +212,14 @@ def formulas(  # noqa: PLR0913 - a parameter is an option
 def _sheet(*texts: str | None, typical: bool) -> Sheet:
     kernel, c_in, c_out, size, alpha, rho = texts
     sides = None if size is None else parse_size(size, "size")
+    at_one = all(rational(text, name) == 1 for name, text in (("alpha", alpha), ("rho", rho)))
     if typical:
+        if not at_one or any(text is not None for text in (kernel, c_in, c_out)):
+            raise CostModelError("--typical has K, channels, α and ρ of its own; give --size alone")
         if isinstance(sides, tuple):
             raise CostModelError(f"--typical has square outputs, got --size {size}; give one side")
         return typical_sheet(sides or TYPICAL_SIZE)
-    if all(text is None for text in (kernel, c_in, c_out, size)) and alpha == rho == "1":
+    if all(text is None for text in (kernel, c_in, c_out, size)) and at_one:
         return formula_sheet()
     given = {"--kernel": kernel, "--in": c_in, "--out": c_out, "--size": size}
     missing = [name for name, text in given.items() if text is None]

@@ -53,8 +53,7 @@ class Cost:
 
     def map(self, function: Callable[[Dim], Dim]) -> Cost:
         """The cost with a function applied to each quantity, as `relax`."""
-        mapped = {name: function(value) for name, value in self._quantities().items()}
-        return Cost(**mapped, unknown=self.unknown)
+        return Cost(**{n: function(v) for n, v in self._quantities().items()}, unknown=self.unknown)
 
     def _quantities(self) -> dict[str, Dim]:
         return {"params": self.params, "macs": self.macs, "activations": self.activations}

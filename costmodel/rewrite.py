@@ -31,7 +31,8 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
 
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
     (max(⌊αC⌋, min(8, C)), the default), `divisible(8)` or `exact`. Relations (`Times`,
-    `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple.
+    `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple,
+    unless it is none to begin with (a part of a concatenation, say).
 
     >>> from costmodel import cost, mobilenet_v1
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
@@ -109,7 +110,7 @@ def resize(
     if (rho is None) == (resolution is None):
         got = "neither" if rho is None else "both"
         raise CostModelError(f"resize takes either rho or resolution, got {got}")
-    factor = None if rho is None else arithmetic.multiplier(rho, "rho")
+    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MOST)
 
     def resized(layer: ir.Input) -> ir.Layer:
         before = layer.shape[2:]
@@ -161,9 +162,8 @@ def separable_pairs(network: Network) -> tuple[Pair, ...]:
     return tuple(pairs)
 
 
-def _is_depthwise(layer: ir.Conv, c_in: Dim, c_out: Dim) -> bool:
-    groups = count(layer.groups, c_in, {})
-    return bool(groups == c_in == c_out) and (c_in != 1 or layer.groups == SAME)
+def _is_depthwise(x: ir.Conv, c_in: Dim, c_out: Dim) -> bool:
+    return bool(count(x.groups, c_in, {}) == c_in == c_out) and (c_in != 1 or x.groups == SAME)
 
 
 def _readers(network: Network) -> dict[str, list[ir.Layer]]:
@@ -261,10 +261,13 @@ def join(network: Network, select: Select | None = None) -> Network:
             joined = names[layer.name]
             for follower in _followers(layer, readers):
                 names[follower.name] = _moved(follower.name, layer.name, joined)
-            # The pointwise half's width and bias, and the depthwise half's window.
-            window = network[pairs[layer.name].depthwise]
-            plain = replace(layer, name=joined, inputs=window.inputs)
-            layers.append(replace(plain, **{key: getattr(window, key) for key in _WINDOW}))
+            # The pointwise half's width and bias, and the depthwise half's window; a kernel is
+            # shared only where both its factors are.
+            depthwise = network[pairs[layer.name].depthwise]
+            pair = pairs.get(layer.shares)  # type: ignore[attr-defined]
+            window = {key: getattr(depthwise, key) for key in ("inputs", "shares", *_WINDOW)}
+            window["shares"] = pair.pointwise if pair and pair.depthwise == window["shares"] else ""
+            layers.append(replace(layer, name=joined, **window))
         elif layer.name not in gone:
             layers.append(replace(layer, name=names.get(layer.name, layer.name)))
     return Network(network.name, tuple(_redirected(layers, names)))

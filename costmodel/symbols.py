@@ -139,6 +139,7 @@ def latex(expression: Dim) -> str:
 
 
 _FUNCTIONS = {f.__name__: f for f in (CeilDiv, CeilModeSize, RoundSize, ScaledChannels, sympy.Max)}
+_UNREADABLE = (SyntaxError, LookupError, ArithmeticError, TypeError, ValueError)
 _MAX_EXPONENT = 64  # of a size that someone else wrote
 
 
@@ -154,9 +155,7 @@ def parse(text: str) -> Dim:
         expression = _parse(ast.parse(text, mode="eval").body)
         if not expression.has(sympy.oo, -sympy.oo, sympy.zoo, sympy.nan):
             return expression
-    except (SyntaxError, LookupError, ArithmeticError, TypeError, ValueError):
-        pass
-    except (RecursionError, MemoryError):
+    except (*_UNREADABLE, RecursionError, MemoryError):
         pass
     raise CostModelError(f"not a size: {text[:40]!r}; use integers and {', '.join(SYMBOLS)}")
 

@@ -314,6 +314,41 @@ def test_hostile_names_are_inert(run: Callable, tmp_path: Path) -> None:
     assert row["name"].startswith("'=")
 
 
+def test_a_symbolic_network_file(run: Callable, tmp_path: Path) -> None:
+    """Symbols in a file are one line and exit 2, until --resolution sets them."""
+    path = tmp_path / "net.json"
+    image = INPUT | {"shape": [1, 3, "H", "W"]}
+    path.write_text(json.dumps({"name": "net", "layers": [image, CONV]}), encoding="utf-8")
+    code, out, err = run("report", path)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert "has symbols" in err
+    data = json.loads(run("report", path, "--resolution", "32", "--json").out)
+    assert data["totals"]["macs"] == 9 * 3 * 4 * 30 * 30
+
+
+def test_rounding_that_departs_from_the_closed_form_is_said(run: Callable) -> None:
+    """At α = 1/8 the least of 8 channels holds, and the formula's own value is shown beside."""
+    out = run("report", "--alpha", "1/8", "--no-check").out
+    assert "without rounding; here that is 12,085,568 MACs" in out
+    assert "without rounding" not in run("report", "--no-check").out
+
+
+def test_a_full_disk_is_one_line() -> None:
+    """Output that cannot be written is one line and exit 2, which no failed check has."""
+    command = f"{sys.executable} -m costmodel audit > /dev/full"
+    ran = subprocess.run(command, shell=True, capture_output=True, check=False, text=True)  # noqa: S602
+    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert "No space left on device" in ran.stderr
+
+
+def test_another_locale_still_gets_the_signs() -> None:
+    """α and × are written in a locale that lacks them."""
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    command = [sys.executable, "-m", "costmodel", "report", "--no-check"]
+    ran = subprocess.run(command, capture_output=True, check=True, env=environment)
+    assert "α = 1" in ran.stdout.decode("utf-8")
+
+
 def test_formulas(run: Callable) -> None:
     """The table this project exists for."""
     code, out, _ = run("formulas")
@@ -370,6 +405,8 @@ def test_typical_values(run: Callable) -> None:
         ("--kernel", 3),
         ("--kernel", 0, "--in", 1, "--out", 1, "--size", 1),
         ("--typical", "--size", "7x8"),
+        ("--typical", "--alpha", "0.5"),
+        ("--kernel", "1e300", "--in", 1, "--out", 1, "--size", 1),
         ("--latex", "--json"),
         (*TABLE_3[:-1], "0.01"),
         (*TABLE_3[:7], "1x2x3"),

@@ -25,6 +25,8 @@ from costmodel import (
     widen,
 )
 from costmodel.show.frame import by_kind, params_by_part, rows
+from costmodel.show.report import report
+from costmodel.show.table import to_text
 
 # Howard et al. 2017, Table 1: the output channels of the thirteen blocks.
 BLOCK_CHANNELS = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
@@ -90,6 +92,20 @@ def test_an_unknown_layer_has_a_row() -> None:
 
     network = Network("odd", (Input("image", (1, 3, 8, 8)), Mystery("mystery")))
     assert [(row.name, row.kind) for row in rows(network)] == [("mystery", "unknown")]
+
+
+def test_an_unknown_layer_is_no_silent_zero() -> None:
+    """Its cells are question marks, and the totals lower bounds."""
+
+    @dataclass(frozen=True)
+    class Riddle(Layer):
+        """Nobody registered a rule for this."""
+
+    layers = (Input("image", (1, 3, 8, 8)), Conv("conv", 8, 3), Riddle("riddle"))
+    text = to_text(report(Network("odd", layers)))
+    assert "≥ 7,776" in text  # 9*3*8 * 6*6
+    (line,) = (line for line in text.splitlines() if line.startswith("riddle"))
+    assert line.split()[-3:] == ["?", "?", "?"]
 
 
 # Howard et al. 2017, Table 2. The printed 1.19 % of the 3×3 convolution is a misprint: with it

@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 
     from costmodel.functions import WidthFunction
 
+pytestmark = pytest.mark.slow  # test_sweeping.py and test_functions.py are the quick ones
+
 QUICK = settings(
     derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )

@@ -381,6 +381,18 @@ def test_reduction_is_exact(network: Network) -> None:
         assert Fraction(parts, whole.macs) == Fraction(1, width) + Fraction(1, 3 * 3)
 
 
+def test_a_joined_kernel_is_shared_only_where_both_its_halves_are() -> None:
+    """Sharing one factor of a kernel is not sharing the kernel."""
+    pair = (Conv("a.dw", SAME, 3, padding=1, groups=SAME), Conv("a.pw", 8, 1))
+    depthwise = Conv("b.dw", SAME, 3, padding=1, groups=SAME)
+    pointwise = Conv("b.pw", 8, 1, shares="a.pw")
+    stem = Conv("stem", 8, 1)
+    half = net(stem, *pair, depthwise, pointwise)
+    both = net(stem, *pair, depthwise.evolve(shares="a.dw"), pointwise)
+    assert cost(join(half)).params == 3 * 8 + 2 * 9 * 8 * 8
+    assert cost(join(both)).params == 3 * 8 + 9 * 8 * 8
+
+
 def test_shared_convolutions_separate_together() -> None:
     """Convolutions that share a weight share both of its factors when separated."""
     layers = (Conv("b", 8, 3, padding=1), Conv("c", 8, 3, padding=1, shares="b"))

@@ -46,6 +46,8 @@ from costmodel.sweeping import Sweep, sweep
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.slow  # test_sweeping.py and test_functions.py are the quick ones
+
 QUICK = settings(
     derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )

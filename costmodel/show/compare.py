@@ -47,13 +47,14 @@ def grid(reports: Sequence[Report], names: Sequence[str]) -> Grid:
     rows = tuple(
         (
             name,
-            f"{made.total.macs:,}",
+            bound + f"{made.total.macs:,}",
             _times(made.total.macs, first.macs),
-            f"{made.total.params:,}",
+            bound + f"{made.total.params:,}",
             _times(made.total.params, first.params),
-            f"{made.total.activations:,}",
+            bound + f"{made.total.activations:,}",
         )
         for name, made in zip(names, reports, strict=True)
+        for bound in ("≥ " if made.total.unknown else "",)
     )
     head = ("network", "MACs", "× first", "params", "× first", "activations")
     return Grid("Side by side", head, rows)
@@ -72,4 +73,5 @@ def _record(made: Report) -> dict[str, Any]:
     plain = made.as_dict()
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
     counts = {key: plain["totals"][key] for key in ("macs", "params", "activations")}
-    return {"name": plain["network"]} | settings | counts
+    unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}
+    return {"name": plain["network"]} | settings | counts | unknown

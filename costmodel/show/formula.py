@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import product
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costmodel.arithmetic import MAX_ALPHA, Dim, multiplier, round_size
@@ -120,6 +121,17 @@ class ClosedForm:
 
     def __str__(self) -> str:
         return f"MACs(α, ρ) = {unicode(self.macs)}\nparams(α) = {unicode(self.params)}"
+
+    def macs_at(self, alpha: Fraction, rho: Fraction) -> Fraction:
+        """The polynomial's value: the MACs without any rounding."""
+        values = {"alpha": alpha, "rho": rho, "max(1, alpha)": max(Fraction(1), alpha)}
+        return sum(
+            (
+                coefficient * prod(values[symbol] ** exponent for symbol, exponent in powers)
+                for powers, coefficient in self.macs.terms.items()
+            ),
+            Fraction(0),
+        )
 
     @property
     def latex(self) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import MAX_ALPHA, multiplier, positive_integer, rational
+from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
 from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
@@ -32,7 +32,7 @@ SCHEMA = {
     "activations": "elements of convolution and linear outputs",
     "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
-    "closed_form": "exact where α and ρ make every channel count and size a whole number",
+    "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
 }
 
 
@@ -60,6 +60,11 @@ class Report:
     def resolution(self) -> tuple[int, ...]:
         """The sides of the (first) input."""
         return self.network.inputs[0].shape[2:]
+
+    @property
+    def scale(self) -> Fraction | None:
+        """D / D₀, which ρ was rounded to; None where the sides have no one ratio."""
+        return _implied_rho(self.base, self.network)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -200,7 +205,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
     """
     base, default_rounding, classes = _base(network, classes)
     width = multiplier(alpha, "alpha", MAX_ALPHA)
-    rounding = rounding or default_rounding
+    rounding = default_rounding if rounding is None else rounding
     if rho is not None and resolution is not None:
         raise CostModelError(
             f"rho {rho} and resolution {resolution} both set the input's size; give one"
@@ -208,10 +213,21 @@ def report(  # noqa: PLR0913 - one for each option of the command
     if resolution is not None:
         resized = resize(base, resolution=parse_size(resolution))
     else:
-        resized = resize(base, 1 if rho is None else multiplier(rho, "rho"))
+        resized = resize(base, 1 if rho is None else rho)
+    made = widen(resized, width, rounding)
+    total = cost(made)
+    sides = [side for layer in made.inputs for side in layer.shape]
+    if any(map(is_symbolic, (*sides, total.macs, total.params))):
+        raise CostModelError(
+            f"{made.name} has symbols in its sizes or widths, and a report needs numbers; set "
+            "--resolution, or use cost() in the library"
+        )
+    if (rho, resolution) != (None, None) and not any(x.shape[2:] for x in made.inputs):
+        raise CostModelError(f"{made.name} has no image whose resolution could be set")
+    symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
     return Report(
-        base,
-        widen(resized, width, rounding),
+        resized if symbolic else base,
+        made,
         width,
         rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
         classes,
@@ -263,6 +279,8 @@ def _implied_rho(base: Network, resized: Network) -> Fraction | None:
     before, after = (network.inputs[0].shape[2:] for network in (base, resized))
     if len(before) != len(after):
         return None
+    if any(map(is_symbolic, before)):
+        return None
     ratios = {Fraction(b, a) for a, b in zip(before, after, strict=True)}
     return ratios.pop() if len(ratios) == 1 else None
 
@@ -276,7 +294,10 @@ REFERENCES = {
 
 def _check(report: Report) -> CrossCheck | Unchecked:
     name = report.network.name
-    if name not in REFERENCES or report.classes is None:
+    if report.classes is None:
+        why = "only networks of the zoo that classify are checked against a torch model"
+        return Unchecked("unavailable", why)
+    if name not in REFERENCES:
         return Unchecked("unavailable", f"there is no torch model of {name} to check against yet")
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")

@@ -152,6 +152,7 @@ class _Fitted:
 
 def _columns(report: Report, *, waiting: bool) -> list[_Column]:
     """Every column there is to show of a report."""
+    bound = "≥ " if report.total.unknown else ""
     rows, total = report.rows, report.total
     whole, most = total.macs or 1, max((row.macs for row in rows), default=0) or 1
 
@@ -173,9 +174,11 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         column("window", "K/s", _window, right=False),
         column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
         column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
-        column("params", "params", lambda row: f"{row.params:,}", f"{total.params:,}"),
-        column("macs", "MACs", lambda row: f"{row.macs:,}", f"{total.macs:,}"),
-        column("share", "share", lambda row: f"{100 * row.macs / whole:.1f}%"),
+        column(
+            "params", "params", lambda row: _count(row, row.params), bound + f"{total.params:,}"
+        ),
+        column("macs", "MACs", lambda row: _count(row, row.macs), bound + f"{total.macs:,}"),
+        column("share", "share", lambda row: _share(row, whole)),
         column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
         column("reduction", "vs std", _reduction),
     ]
@@ -196,6 +199,15 @@ def _bar(share: float) -> str:
     """
     whole, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
     return "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+
+
+def _count(row: Row, count: int) -> str:
+    """Never a silent zero."""
+    return "?" if row.kind == "unknown" else f"{count:,}"
+
+
+def _share(row: Row, whole: int) -> str:
+    return "?" if row.kind == "unknown" else f"{100 * row.macs / whole:.1f}%"
 
 
 def _kind(row: Row) -> Text:
@@ -239,6 +251,9 @@ def _totals(report: Report) -> Iterable[RenderableType]:
         table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
     whole = report.total
     for kind, counts in report.by_kind.items():
+        if kind == "unknown":
+            table.add_row(kind, "?", "", "?", "")
+            continue
         table.add_row(
             Text(kind, style=_KIND_STYLE.get(kind, "")),
             f"{counts['macs']:,}",
@@ -255,12 +270,19 @@ def _totals(report: Report) -> Iterable[RenderableType]:
 
 
 def _closed_form(report: Report) -> Iterable[RenderableType]:
+    """The formulas, and what they give here where rounding makes the network another."""
     if report.closed_form is None:
         return
     yield Text()
+    bound = "≥ " if report.total.unknown else ""
     for line in str(report.closed_form).splitlines():
         name, _, formula = line.partition(" = ")
-        yield Text.assemble((name, "bold"), " = ", formula)
+        yield Text.assemble((name, "bold"), " = ", bound + formula)
+    if report.scale is None:
+        return
+    relaxed = report.closed_form.macs_at(report.alpha, report.scale)
+    if relaxed != report.total.macs:
+        yield Text(f"without rounding; here that is {float(relaxed):,.0f} MACs", style="dim")
 
 
 def _standard(report: Report) -> Iterable[RenderableType]:
