@@ -7,7 +7,7 @@ formula and a check against counts on real torch models.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
@@ -33,12 +33,25 @@ from costmodel.network import (
 )
 from costmodel.rewrite import drop, join, resize, separable_pairs, separate, widen
 from costmodel.shapes import Placed, infer, shape_rule
-from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
 __version__ = "0.1.0"
 
-#: What loads sympy, pandas or torch is imported when it is first asked for.
+if TYPE_CHECKING:
+    from costmodel.check import crosscheck
+    from costmodel.functions import cost_function, relaxed_function, width_function
+    from costmodel.show.formula import closed_form, formulas
+    from costmodel.show.frame import table
+    from costmodel.show.report import report
+    from costmodel.sweeping import sweep
+    from costmodel.symbols import alpha, relax, rho
+    from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
+
+#: The zoo, and what loads sympy, numpy, pandas or torch: imported when first asked for.
 _LAZY = {
+    "ZOO": "zoo",
+    "mobilenet_v1": "zoo",
+    "mobilenet_v2": "zoo",
+    "conv_mobilenet": "zoo",
     "alpha": "symbols",
     "rho": "symbols",
     "relax": "symbols",

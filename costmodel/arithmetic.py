@@ -61,9 +61,9 @@ def positive_integer(value: Any, name: str) -> int:
     >>> positive_integer("192", "resolution")
     192
     """
-    number = Fraction(0)
+    number: Fraction | int = value if type(value) is int else 0
     with suppress(CostModelError):
-        number = rational(value, name)
+        number = number or rational(value, name)
     if number.denominator != 1 or not 1 <= number <= MOST:
         raise CostModelError(f"{name} must be an integer from 1 to 10**18, got {value!r}")
     return number.numerator

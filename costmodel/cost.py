@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from costmodel.arithmetic import Dim, is_symbolic
 from costmodel.errors import CostModelError
-from costmodel.lower import Lowered, lower
+from costmodel.lower import Lowered, each_lowered
+from costmodel.nest import LoopNest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from costmodel.lower import Parts
     from costmodel.network import Network
 
 
@@ -40,12 +42,8 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        return Cost(
-            self.params + other.params,
-            self.macs + other.macs,
-            self.activations + other.activations,
-            self.unknown + other.unknown,
-        )
+        sums = {name: v + getattr(other, name) for name, v in self._quantities().items()}
+        return Cost(**sums, unknown=self.unknown + other.unknown)
 
     def __radd__(self, other: int) -> Cost:
         """So that `sum` adds costs up."""
@@ -79,7 +77,7 @@ def layer_cost(lowered: Lowered) -> Cost:
     return _total((lowered,))
 
 
-def _total(layers: Iterable[Lowered]) -> Cost:
+def _total(layers: Iterable[Parts]) -> Cost:
     params = macs = activations = 0
     unknown: tuple[str, ...] = ()
     for layer, _, _, bodies, parameters in layers:
@@ -89,8 +87,9 @@ def _total(layers: Iterable[Lowered]) -> Cost:
             unknown += (layer.name,)
             continue
         for body in bodies:
-            macs += body.macs
-            activations += body.activations
+            if isinstance(body, LoopNest):
+                macs += body.macs
+                activations += body.activations
     return Cost(params, macs, activations, unknown)
 
 
@@ -105,7 +104,7 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     With `strict`, a layer no rule knows raises CostModelError.
     """
-    total = _total(lower(network))
+    total = _total(each_lowered(network))
     if strict and total.unknown:
         raise CostModelError(
             f"no rule for {', '.join(total.unknown)}; register one or leave strict off"

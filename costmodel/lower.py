@@ -16,9 +16,12 @@ from costmodel.nest import Body, Elementwise, LoopNest, Parameter
 from costmodel.shapes import axes, count, walk
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from costmodel.shapes import Inputs
 
     Rule = tuple[tuple[Body, ...], tuple[Parameter, ...]]
+    Parts = tuple[ir.Layer, Inputs, ir.Shape, tuple[Body, ...] | None, tuple[Parameter, ...]]
 
 #: Rules (layer, input shapes, output shape) → (bodies, parameters).
 lower_rule = ir.Rules()
@@ -56,23 +59,28 @@ def lower(network: ir.Network) -> tuple[Lowered, ...]:
     >>> lower(mobilenet_v1())[1].nests[0].macs == 3*3 * 3*32 * 112*112
     True
     """
-    lowered: list[Lowered] = []
+    return tuple(Lowered(*parts) for parts in each_lowered(network))
+
+
+def each_lowered(network: ir.Network) -> Iterator[Parts]:
+    """What `lower` returns as plain tuples, one at a time: a cost needs to hold no more."""
+    owned: list[Parameter] = []
     for layer, inputs, output in walk(network):
         rule = lower_rule[type(layer)]
         bodies, parameters = rule(layer, inputs, output) if rule else (None, ())
         if parameters and parameters[0].owner != layer.name:
-            _check_shared(layer, parameters, lowered)
+            _check_shared(layer.name, parameters, owned)
             parameters = ()
-        lowered.append(Lowered(layer, inputs, output, bodies, parameters))
-    return tuple(lowered)
+        owned += parameters
+        yield layer, inputs, output, bodies, parameters
 
 
-def _check_shared(layer: ir.Layer, parameters: tuple[Parameter, ...], done: list[Lowered]) -> None:
-    owned = {(p.owner, p.role): p.count for part in done for p in part.parameters}
+def _check_shared(name: str, parameters: Iterable[Parameter], owned: Iterable[Parameter]) -> None:
+    counts = {(p.owner, p.role): p.count for p in owned}
     for owner, role, size in parameters:
-        if (has := owned.get((owner, role), 0)) != size:
+        if (has := counts.get((owner, role), 0)) != size:
             shared = f"shares the {role} of {owner}, which has {has} elements"
-            raise CostModelError(f"{layer.name}: {shared}, and needs {size}")
+            raise CostModelError(f"{name}: {shared}, and needs {size}")
 
 
 def _parameters(layer: ir.Conv | ir.Linear, nest: LoopNest) -> tuple[Parameter, ...]:

@@ -36,7 +36,8 @@ class LoopNest(NamedTuple):
     @property
     def macs(self) -> Dim:
         """N·G·K·C·P·Q·R·S, taps that fall on padding included."""
-        return self.activations * self.c * prod(self.kernel)
+        outputs = self.n * self.g * self.k * prod(self.positions)
+        return outputs * self.c * prod(self.kernel)
 
     @property
     def weights(self) -> Dim:
@@ -66,16 +67,6 @@ class Elementwise(NamedTuple):
     operation: str
     output: tuple[Dim, ...]
     taps: Dim = 1
-
-    @property
-    def macs(self) -> int:
-        """None, by definition."""
-        return 0
-
-    @property
-    def activations(self) -> int:
-        """None: those of papers and tools are convolution and linear outputs alone."""
-        return 0
 
 
 Body = LoopNest | Elementwise

@@ -46,8 +46,9 @@ def walk(network: ir.Network) -> Iterator[tuple[ir.Layer, Inputs, ir.Shape]]:
     """What `infer` returns, one plain tuple after the other."""
     shapes: dict[str, ir.Shape] = {}
     widths: dict[str, Dim] = {}
+    shape_of = shapes.__getitem__
     for layer in network.layers:
-        inputs = tuple(map(shapes.__getitem__, layer.inputs))
+        inputs = tuple(map(shape_of, layer.inputs))
         rule = shape_rule[type(layer)]
         shapes[layer.name] = output = rule(layer, inputs, widths) if rule else inputs[0]
         if layer.width:

@@ -121,9 +121,10 @@ def test_images_that_are_not_square() -> None:
     assert crosscheck(network, reference.MobileNetV1(0.25)).mismatches == ()
 
 
-def test_conv_mobilenet() -> None:
+@pytest.mark.parametrize("resolution", [64, 97])
+def test_conv_mobilenet(resolution: int) -> None:
     """The network with full convolutions equals its own torch model."""
-    network = widen(conv_mobilenet(resolution=96), 0.5)
+    network = widen(conv_mobilenet(resolution=resolution), 0.5)
     assert crosscheck(network, reference.conv_mobilenet(0.5)).mismatches == ()
 
 

@@ -108,6 +108,7 @@ def test_kinds_of_symbolic_nests() -> None:
 
 
 def test_elementwise_bodies_multiply_nothing() -> None:
-    """An elementwise body has neither MACs nor activations."""
+    """An elementwise body has neither MACs nor activations: no such figure is there to add."""
     body = Elementwise("relu", (1, 10, 5, 2))
-    assert (body.macs, body.activations, body.taps) == (0, 0, 1)
+    assert body.taps == 1
+    assert not {"macs", "activations"} & set(dir(body))
