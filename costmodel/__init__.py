@@ -31,6 +31,7 @@ from costmodel.network import (
     Pool,
     Times,
 )
+from costmodel.regions import CropAndResize
 from costmodel.rewrite import drop, join, resize, separable_pairs, separate, widen
 from costmodel.shapes import Placed, infer, shape_rule
 
@@ -78,6 +79,7 @@ __all__ = [
     "Conv",
     "Cost",
     "CostModelError",
+    "CropAndResize",
     "Elementwise",
     "Fixed",
     "Flatten",

@@ -129,7 +129,7 @@ def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
     if span.tape.relaxed:
         return span.made(f"{span.text} / {stride}") + 1
-    span.tape.require(f"{span.text} + 1")
+    span.tape.require(f"{span.text} + {stride}")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
 

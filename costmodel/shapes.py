@@ -82,10 +82,14 @@ def _text(shape: ir.Shape) -> str:
     return "×".join(map(str, shape))
 
 
-def _span(layer: ir.Layer, size: Dim, kernel: Dim, padding: Dim, dilation: Dim) -> Dim:
-    """D + 2p − d(k − 1): the positions a window has at stride 1; an error where none."""
+def _span(layer: ir.Layer, size: Dim, window: Window, over: int = 0) -> Dim:
+    """D + 2p − d(k − 1): the positions a window has at stride 1; an error where none.
+
+    A window may hang `over` the end, in ceil_mode by less than a stride.
+    """
+    kernel, padding, dilation = window
     span = size + 2 * padding - dilation * (kernel - 1)
-    if type(span) is int and span < 1:
+    if type(span) is int and span + over < 1:
         what = f"kernel {kernel} (dilation {dilation}) is larger than its input of {size}"
         raise CostModelError(f"{layer.name}: {what} with padding {padding}; raise the resolution")
     return span
@@ -106,7 +110,7 @@ def _per_axis(
 def _conv_side(layer: ir.Layer, size: Dim, window: Window) -> Dim:
     # ceil((D + 2p - d(k - 1)) / s), which is torch's floor formula.
     kernel, stride, padding, dilation = window
-    return ceil_div(_span(layer, size, kernel, padding, dilation), stride)
+    return ceil_div(_span(layer, size, (kernel, padding, dilation)), stride)
 
 
 def _pool_side(layer: ir.Pool, size: Dim, window: Window) -> Dim:
@@ -115,10 +119,10 @@ def _pool_side(layer: ir.Pool, size: Dim, window: Window) -> Dim:
         raise CostModelError(
             f"{layer.name}: padding {padding} must be at most half of kernel {kernel}"
         )
-    span = _span(layer, size, kernel, padding, 1)
     if layer.ceil_mode:
+        span = _span(layer, size, (kernel, padding, 1), stride - 1)
         return ceil_mode_size(span - 1, size + padding, stride)
-    return ceil_div(span, stride)
+    return ceil_div(_span(layer, size, (kernel, padding, 1)), stride)
 
 
 @shape_rule(ir.Input)

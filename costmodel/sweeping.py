@@ -164,7 +164,7 @@ def ceil_div(size: Outer, stride: int) -> Outer:
 
 def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
     """The ceil_mode size at every D."""
-    if np.min(span.along(1)) < 0:
+    if np.min(span.along(1)) <= -stride:
         raise CostModelError("a map vanishes at the smallest resolution; raise it")
     sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
     return Outer(((1, sizes),))

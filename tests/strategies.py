@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
@@ -95,18 +95,20 @@ def convolutions(draw: Callable[..., tuple[int, ...]], rank: int = 2) -> Case:
 
 
 @st.composite
-def pools(draw: Callable[..., int], rank: int = 2) -> PoolCase:
+def pools(draw: Callable[..., Any], rank: int = 2) -> PoolCase:
     """A pooling layer over `rank` axes, in ceil_mode or not."""
-    axes = []
+    axes, ceil_mode = [], draw(st.booleans())
     for _ in range(rank):
         kernel, stride = draw(st.integers(1, 4)), draw(st.integers(1, 4))
         padding = draw(st.integers(0, kernel // 2))
         fits = kernel if rank == 3 else kernel - 2 * padding  # torch's avg_pool3d wants the former
-        size = max(1, fits) + draw(st.integers(0, 6))
+        # A window in ceil_mode may be larger than its map, by less than a stride.
+        least = fits - stride + 1 if ceil_mode and rank < 3 else fits
+        size = max(1, least) + draw(st.integers(0, 6))
         axes.append((size, kernel, stride, padding))
     size, kernel, stride, padding = zip(*axes, strict=True)
     kind = draw(st.sampled_from(["average", "max"]))
-    return PoolCase((1, 2, *size), kernel, stride, padding, kind, draw(st.booleans()))
+    return PoolCase((1, 2, *size), kernel, stride, padding, kind, ceil_mode)
 
 
 #: α in (0, 4] and ρ in (0, 2], as exact ratios.

@@ -31,6 +31,8 @@ BELOW = {
     "cost": {"lower", "nest", "shapes", "network", "symbols", "arithmetic", "errors"},
 }
 CORE = tuple(BELOW)
+#: What architectures are made of.
+MAY_BUILD = {*CORE, "regions", "zoo"} - {"cost"}
 #: What is shown, plotted, reported and checked: nothing below may know of it.
 OUTER = ("show", "plot", "report", "crosscheck", "check", "cli", "__main__")
 #: Where each library may be imported: the design's table of dependencies.
@@ -95,7 +97,7 @@ def misplaced(module: str, source: str) -> set[str]:
     if module in BELOW:
         return own - BELOW[module]
     if top == "zoo":
-        return {name for name in own if name.partition(".")[0] not in {*CORE, "zoo"} - {"cost"}}
+        return {name for name in own if name.partition(".")[0] not in MAY_BUILD}
     if top == "reference":
         return {name for name in own if name.partition(".")[0] != "reference"}
     if top in OUTER:
@@ -220,6 +222,21 @@ LIGHT = {
 def test_numbers_load_nothing_heavy(code: str) -> None:
     """Importing, costing, rewriting, reading and a closed form load none of the heavy libraries."""
     assert loaded(code) == set()
+
+
+@pytest.mark.parametrize("name", costmodel.ZOO)
+def test_every_architecture_is_read_from_json_without_the_zoo(name: str) -> None:
+    """A program that has only imported the package reads each network back, and counts it."""
+    network = costmodel.ZOO[name].build()
+    code = (
+        "import sys, costmodel; network = costmodel.Network.from_json(sys.stdin.read()); "
+        "assert 'costmodel.zoo' not in sys.modules; print(costmodel.cost(network).macs)"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", input=network.to_json()
+    )
+    assert int(done.stdout) == costmodel.cost(network).macs
 
 
 def test_what_loads_is_noticed() -> None:

@@ -59,11 +59,11 @@ def test_ceil_div_counts_windows(size: int, stride: int) -> None:
 
 
 @QUICK
-@given(st.integers(0, 60), st.integers(0, 4), st.integers(1, 9), st.integers(1, 9))
+@given(st.integers(-8, 60), st.integers(0, 4), st.integers(1, 9), st.integers(1, 9))
 def test_ceil_mode_counts_windows(extra: int, padding: int, kernel: int, stride: int) -> None:
     """ceil_mode has a window while the last started before the end and within the image."""
     padding = min(padding, kernel // 2)
-    size = max(1, kernel - 2 * padding) + extra
+    size = max(1, kernel - 2 * padding + max(extra, 1 - stride))
     starts = [-padding]
     while starts[-1] + kernel < size + padding and starts[-1] + stride < size:
         starts.append(starts[-1] + stride)

@@ -10,6 +10,7 @@ from torch_models.detection import SSD, FasterRCNN, PersonDetector
 
 from costmodel import (
     CostModelError,
+    CropAndResize,
     Network,
     cost,
     crosscheck,
@@ -21,12 +22,7 @@ from costmodel import (
     widen,
 )
 from costmodel.zoo.applications import face_attributes, face_embedding, planet, stanford_dogs
-from costmodel.zoo.detection import (
-    CropAndResize,
-    faster_rcnn_mobilenet,
-    person_detector,
-    ssd_mobilenet_v1,
-)
+from costmodel.zoo.detection import faster_rcnn_mobilenet, person_detector, ssd_mobilenet_v1
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from costmodel.arithmetic import positive_integer
-from costmodel.lower import lower_rule
-from costmodel.nest import Elementwise
 from costmodel.network import (
     SAME,
     Activation,
@@ -16,19 +12,16 @@ from costmodel.network import (
     Conv,
     Fixed,
     Flatten,
-    Layer,
     Linear,
     Network,
 )
+from costmodel.regions import CropAndResize
 from costmodel.rewrite import drop, widen
-from costmodel.shapes import shape_rule
 from costmodel.zoo.mobilenet import mobilenet_v1
 
 if TYPE_CHECKING:
     from costmodel.arithmetic import Dim
-    from costmodel.lower import Rule
-    from costmodel.network import Shape, Width
-    from costmodel.shapes import Inputs, Widths
+    from costmodel.network import Layer, Width
 
 CLASSIFIER = ("pool", "flatten", "classifier")
 
@@ -48,34 +41,6 @@ SSD_MAPS = (
 
 # faster_rcnn_inception_v2_coco.config, the same pipeline: 4 scales × 3 aspect ratios.
 RPN_ANCHORS = 4 * 3
-
-
-@dataclass(frozen=True)
-class CropAndResize(Layer):
-    """The regions of a feature map that `proposals` name, each resized to `output_size`.
-
-    They stand along the batch: the second stage of a Faster R-CNN runs once for each. Choosing
-    and interpolating them is no multiply–accumulate.
-    """
-
-    proposals: int
-    output_size: int
-
-    def __post_init__(self) -> None:
-        """Check the proposals too."""
-        super().__post_init__()
-        positive_integer(self.proposals, f"{self.name}: proposals")
-
-
-@shape_rule(CropAndResize)
-def _crop_shape(layer: CropAndResize, inputs: Inputs, _widths: Widths) -> Shape:
-    ((batch, channels, *sides),) = inputs
-    return batch * layer.proposals, channels, *[layer.output_size] * len(sides)
-
-
-@lower_rule(CropAndResize)
-def _crop(_layer: CropAndResize, _inputs: Inputs, output: Shape) -> Rule:
-    return (Elementwise("crop_and_resize", output),), ()
 
 
 def ssd_mobilenet_v1(

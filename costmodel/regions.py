@@ -1,0 +1,56 @@
+"""The layer of detectors that cuts regions out of a feature map.
+
+It is no part of the zoo, which is only loaded when asked for: a network that holds it must be
+readable from JSON without.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from costmodel.arithmetic import positive_integer
+from costmodel.lower import lower_rule
+from costmodel.nest import Elementwise
+from costmodel.network import Layer
+from costmodel.shapes import shape_rule
+
+if TYPE_CHECKING:
+    from costmodel.lower import Rule
+    from costmodel.network import Shape
+    from costmodel.shapes import Inputs, Widths
+
+
+@dataclass(frozen=True)
+class CropAndResize(Layer):
+    """The regions of a feature map that `proposals` name, each resized to `output_size`.
+
+    They stand along the batch: the second stage of a Faster R-CNN runs once for each. Choosing
+    and interpolating them is no multiply–accumulate.
+
+    >>> from costmodel import Input, Network, infer
+    >>> image = Input("image", (1, 512, 38, 38))
+    >>> infer(Network("crops", (image, CropAndResize("crop", 300, 14))))[-1].output
+    (300, 512, 14, 14)
+
+    Raises CostModelError for proposals or a size below 1.
+    """
+
+    proposals: int
+    output_size: int
+
+    def __post_init__(self) -> None:
+        """Check the proposals too."""
+        super().__post_init__()
+        positive_integer(self.proposals, f"{self.name}: proposals")
+
+
+@shape_rule(CropAndResize)
+def _crop_shape(layer: CropAndResize, inputs: Inputs, _widths: Widths) -> Shape:
+    ((batch, channels, *sides),) = inputs
+    return batch * layer.proposals, channels, *[layer.output_size] * len(sides)
+
+
+@lower_rule(CropAndResize)
+def _crop(_layer: CropAndResize, _inputs: Inputs, output: Shape) -> Rule:
+    return (Elementwise("crop_and_resize", output),), ()
