@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from costmodel.arithmetic import Dim, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, each_lowered
-from costmodel.nest import LoopNest
+from costmodel.nest import Elementwise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -68,7 +68,9 @@ class Cost:
             return None
         from costmodel.symbols import latex  # sympy only where there is a symbol
 
-        lines = [rf"\text{{{name}}} &= {latex(v)}" for name, v in self._quantities().items()]
+        relation = r"&\ge" if self.unknown else "&="
+        quantities = self._quantities().items()
+        lines = [rf"\text{{{name}}} {relation} {latex(value)}" for name, value in quantities]
         return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
 
 
@@ -87,7 +89,7 @@ def _total(layers: Iterable[Parts]) -> Cost:
             unknown += (layer.name,)
             continue
         for body in bodies:
-            if isinstance(body, LoopNest):
+            if not isinstance(body, Elementwise):
                 macs += body.macs
                 activations += body.activations
     return Cost(params, macs, activations, unknown)
@@ -106,7 +108,6 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
     """
     total = _total(each_lowered(network))
     if strict and total.unknown:
-        raise CostModelError(
-            f"no rule for {', '.join(total.unknown)}; register one or leave strict off"
-        )
+        names = ", ".join(total.unknown)
+        raise CostModelError(f"no rule for {names}; register one or leave strict off")
     return total

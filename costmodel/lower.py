@@ -39,7 +39,7 @@ class Lowered(NamedTuple):
     @property
     def nests(self) -> tuple[LoopNest, ...]:
         """The bodies that multiply and accumulate."""
-        return tuple(body for body in self.bodies or () if isinstance(body, LoopNest))
+        return tuple(body for body in self.bodies or () if not isinstance(body, Elementwise))
 
     @property
     def elementwise(self) -> tuple[Elementwise, ...]:

@@ -365,10 +365,8 @@ def _check_graph(layers: tuple[Layer, ...]) -> None:
         if of and not names[of].width:
             raise CostModelError(f"{layer.name}: takes its width from {of!r}, which sets none")
         if len(layer.inputs) != layer.arity and (layer.arity is not None or not layer.inputs):
-            wanted = f"a {type(layer).__name__} reads {layer.arity or 'at least 1'}"
-            raise CostModelError(
-                f"{layer.name}: {wanted}, got {len(layer.inputs)}; list its inputs"
-            )
+            wanted = f"{layer.name}: a {type(layer).__name__} reads {layer.arity or 'at least 1'}"
+            raise CostModelError(f"{wanted}, got {len(layer.inputs)}; list its inputs")
         if layer.name in seen:
             raise CostModelError(f"two layers are named {layer.name!r}; rename one")
         seen.add(layer.name)

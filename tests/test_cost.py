@@ -23,6 +23,7 @@ from costmodel import (
     cost,
     layer_cost,
     lower,
+    lower_rule,
     mobilenet_v1,
     widen,
 )
@@ -125,6 +126,9 @@ def test_a_lower_bound_is_shown_as_one() -> None:
     assert "<b>what</b>" in text
     assert "≥" not in repr(Cost(1, 2, 3))
     assert repr(Cost(1, 2, 3)) == "Cost(params=1, macs=2, activations=3)"
+    wide = widen(UNKNOWN, alpha)
+    assert r"\text{macs} &\ge" in (cost(wide)._repr_latex_() or "")
+    assert r"\ge" not in (cost(widen(mobilenet_v1(), alpha))._repr_latex_() or r"\ge")
 
 
 def test_strict_costs_refuse_the_unknown() -> None:
@@ -132,6 +136,19 @@ def test_strict_costs_refuse_the_unknown() -> None:
     with pytest.raises(CostModelError, match="no rule for <b>what</b>"):
         cost(UNKNOWN, strict=True)
     assert cost(mobilenet_v1(), strict=True) == cost(mobilenet_v1())
+
+
+def test_a_body_of_another_type_is_no_silent_zero() -> None:
+    """A rule that returns what is neither nest nor elementwise is an error, not nothing."""
+
+    @dataclass(frozen=True)
+    class Wrong(Layer):
+        """Its rule forgets to build a body."""
+
+    lower_rule(Wrong)(lambda _layer, _inputs, output: ((output,), ()))
+    network = Network("n", (Input("i", (1, 3, 4, 4)), Wrong("wrong")))
+    with pytest.raises(AttributeError, match="macs"):
+        cost(network)
 
 
 def test_a_lower_bound_stays_one_in_a_sum() -> None:

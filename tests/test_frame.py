@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -17,6 +18,7 @@ from costmodel import (
     Input,
     Layer,
     Network,
+    closed_form,
     cost,
     mobilenet_v1,
     mobilenet_v2,
@@ -26,7 +28,7 @@ from costmodel import (
 )
 from costmodel.show.frame import by_kind, params_by_part, rows
 from costmodel.show.report import report
-from costmodel.show.table import to_text
+from costmodel.show.table import to_csv, to_text
 
 # Howard et al. 2017, Table 1: the output channels of the thirteen blocks.
 BLOCK_CHANNELS = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
@@ -102,10 +104,22 @@ def test_an_unknown_layer_is_no_silent_zero() -> None:
         """Nobody registered a rule for this."""
 
     layers = (Input("image", (1, 3, 8, 8)), Conv("conv", 8, 3), Riddle("riddle"))
-    text = to_text(report(Network("odd", layers)))
+    network = Network("odd", layers)
+    made = report(network)
+    text = to_text(made)
     assert "≥ 7,776" in text  # 9*3*8 * 6*6
     (line,) = (line for line in text.splitlines() if line.startswith("riddle"))
     assert line.split()[-3:] == ["?", "?", "?"]
+    data = json.loads(made.to_json())
+    assert [(row["params"], row["macs"]) for row in data["layers"]] == [(216, 7776), (None, None)]
+    assert data["by_kind"]["unknown"] == {"params": None, "macs": None}
+    assert data["by_kind"]["standard"]["macs"] == 7776
+    frame = table(network)
+    assert list(frame.macs) == [7776, None]
+    assert frame.macs.sum() == 7776
+    assert to_csv(made).splitlines()[2] == "riddle,unknown,1,1,8,8,6,6,,,,"
+    assert str(closed_form(network)).startswith("MACs(α, ρ) ≥ ")
+    assert r"(\alpha, \rho) \ge " in closed_form(network).latex
 
 
 # Howard et al. 2017, Table 2. The printed 1.19 % of the 3×3 convolution is a misprint: with it

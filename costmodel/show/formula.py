@@ -114,13 +114,18 @@ def _latex_product(factors: list[tuple[str, int]]) -> str:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A network's MACs and params in α and ρ, every rounding relaxed."""
+    """A network's MACs and params in α and ρ, every rounding relaxed.
+
+    Lower bounds where `unknown` names layers that no rule knows.
+    """
 
     macs: Polynomial
     params: Polynomial
+    unknown: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        return f"MACs(α, ρ) = {unicode(self.macs)}\nparams(α) = {unicode(self.params)}"
+        sign = "≥" if self.unknown else "="
+        return f"MACs(α, ρ) {sign} {unicode(self.macs)}\nparams(α) {sign} {unicode(self.params)}"
 
     def macs_at(self, alpha: Fraction, rho: Fraction) -> Fraction:
         """The polynomial's value: the MACs without any rounding."""
@@ -135,8 +140,9 @@ class ClosedForm:
 
     @property
     def latex(self) -> str:
-        """The MACs as a LaTeX equation."""
-        return rf"\text{{MACs}}(\alpha, \rho) = {latex(self.macs)}"
+        """The MACs as a LaTeX equation, or the bound on them."""
+        sign = r"\ge" if self.unknown else "="
+        return rf"\text{{MACs}}(\alpha, \rho) {sign} {latex(self.macs)}"
 
     def _repr_latex_(self) -> str:
         return f"${self.latex}$"
@@ -153,7 +159,7 @@ def closed_form(network: Network) -> ClosedForm:
     Raises CostModelError where the relaxed cost is no polynomial.
     """
     total = cost(widen(resize(network, RHO), ALPHA))
-    return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA)
+    return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA, total.unknown)
 
 
 ROWS = ("parameters", "computation cost", "+ width multiplier", "+ resolution multiplier")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from costmodel.network import Network
 
 Axes = tuple[Dim, ...]
+#: The kind of a layer that no rule knows.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,8 @@ class Row:
     """A layer's hyper-parameters and cost; `params` include the batch norm that follows it.
 
     `reduction` is, for both layers of a depthwise separable pair, what the pair costs over what
-    the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
+    the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1). A
+    layer that no rule knows adds nothing to a sum, and is shown as not counted.
     """
 
     name: str
@@ -40,6 +43,11 @@ class Row:
     params: Dim
     macs: Dim
     reduction: Dim | None = None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether no rule knows the layer."""
+        return self.kind == UNKNOWN
 
 
 def rows(network: Network) -> tuple[Row, ...]:
@@ -70,7 +78,7 @@ def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
     layer, size = part.layer, part.output[2:]
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
-        kind = "unknown" if part.bodies is None else part.elementwise[0].operation
+        kind = UNKNOWN if part.bodies is None else part.elementwise[0].operation
         return Row(layer.name, kind, (), (), channels[0], channels[-1], size, params, 0)
     nest = part.nests[0]
     stride = layer.stride if isinstance(layer, Conv) else 1
@@ -105,6 +113,8 @@ def _reductions(network: Network, lowered: tuple[Lowered, ...]) -> dict[str, Dim
 def record(row: Row) -> dict[str, Any]:
     """A row as plain values: square kernels as one number, the reduction as a float.
 
+    The counts of a layer that no rule knows are None.
+
     >>> from costmodel import mobilenet_v1
     >>> record(rows(mobilenet_v1())[0])["out_height"]
     112
@@ -120,8 +130,8 @@ def record(row: Row) -> dict[str, Any]:
         "out_channels": row.out_channels,
         "out_height": height,
         "out_width": width,
-        "params": row.params,
-        "macs": row.macs,
+        "params": None if row.unknown else row.params,
+        "macs": None if row.unknown else row.macs,
         "reduction": reduction,
     }
 
@@ -132,8 +142,10 @@ def _plain(axes: Axes) -> Any:
     return axes[0] if axes.count(axes[0]) == len(axes) else list(axes)
 
 
-def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim]]:
+def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
     """MACs and params summed by kind, most MACs first (Howard et al. 2017, Table 2).
+
+    Those of layers that no rule knows are None.
 
     >>> from costmodel import mobilenet_v1
     >>> by_kind(rows(mobilenet_v1()))["linear"]
@@ -144,7 +156,10 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim]]:
     for row in table:
         macs[row.kind] += row.macs
         params[row.kind] += row.params
-    return {kind: {"macs": count, "params": params[kind]} for kind, count in macs.most_common()}
+    sums: dict[str, dict[str, Any]] = {
+        kind: {"macs": count, "params": params[kind]} for kind, count in macs.most_common()
+    }
+    return sums | ({UNKNOWN: {"macs": None, "params": None}} if UNKNOWN in sums else {})
 
 
 def params_by_part(network: Network) -> Mapping[str, Dim]:
@@ -166,10 +181,14 @@ def params_by_part(network: Network) -> Mapping[str, Dim]:
 def table(network: Network) -> pd.DataFrame:
     """The network as a DataFrame, a row per layer; counts past 2⁶³ are Python's integers.
 
+    A layer that no rule knows has None for its counts, which a sum skips.
+
     >>> from costmodel import mobilenet_v1
     >>> int(table(mobilenet_v1()).macs.sum())
     568740352
     """
     import pandas as pd
 
-    return pd.DataFrame([record(row) for row in rows(network)]).set_index("name")
+    found = rows(network)
+    whole = object if any(row.unknown for row in found) else None  # None beside exact integers
+    return pd.DataFrame([record(row) for row in found], dtype=whole).set_index("name")

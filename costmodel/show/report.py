@@ -29,6 +29,7 @@ SCHEMA = {
     "version": 1,
     "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
     "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
+    "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
     "activations": "elements of convolution and linear outputs",
     "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
@@ -90,7 +91,7 @@ class Report:
             return None
 
     @cached_property
-    def by_kind(self) -> dict[str, dict[str, int]]:
+    def by_kind(self) -> dict[str, dict[str, Any]]:
         """MACs and params by kind of layer."""
         return by_kind(self.rows)
 

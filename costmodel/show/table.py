@@ -203,11 +203,11 @@ def _bar(share: float) -> str:
 
 def _count(row: Row, count: int) -> str:
     """Never a silent zero."""
-    return "?" if row.kind == "unknown" else f"{count:,}"
+    return "?" if row.unknown else f"{count:,}"
 
 
 def _share(row: Row, whole: int) -> str:
-    return "?" if row.kind == "unknown" else f"{100 * row.macs / whole:.1f}%"
+    return "?" if row.unknown else f"{100 * row.macs / whole:.1f}%"
 
 
 def _kind(row: Row) -> Text:
@@ -251,7 +251,7 @@ def _totals(report: Report) -> Iterable[RenderableType]:
         table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
     whole = report.total
     for kind, counts in report.by_kind.items():
-        if kind == "unknown":
+        if counts["macs"] is None:
             table.add_row(kind, "?", "", "?", "")
             continue
         table.add_row(
@@ -274,10 +274,9 @@ def _closed_form(report: Report) -> Iterable[RenderableType]:
     if report.closed_form is None:
         return
     yield Text()
-    bound = "≥ " if report.total.unknown else ""
     for line in str(report.closed_form).splitlines():
-        name, _, formula = line.partition(" = ")
-        yield Text.assemble((name, "bold"), " = ", bound + formula)
+        name, _, rest = line.partition(") ")
+        yield Text.assemble((f"{name})", "bold"), " ", rest)
     if report.scale is None:
         return
     relaxed = report.closed_form.macs_at(report.alpha, report.scale)
