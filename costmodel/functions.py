@@ -81,29 +81,32 @@ class Traced:
     def __add__(self, other: Dim) -> Traced:
         if isinstance(other, Traced):
             return self.made(" + ".join(sorted((self.text, other.text))))
-        return Traced(self.tape, self.name, self.offset + other)
+        return Traced(self.tape, self.name, self.offset + _integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
         if isinstance(other, Traced):
             return self.made(f"{self.text} - {other.text}")
-        return Traced(self.tape, self.name, self.offset - other)
+        return Traced(self.tape, self.name, self.offset - _integer(other))
 
     def __rsub__(self, other: Dim) -> Traced:
-        return self.made(f"{other} - {self.text}")
+        return self.made(f"{_integer(other)} - {self.text}")
 
     def __mul__(self, other: Dim) -> Dim:
         if isinstance(other, Traced):
             return self.made(" * ".join(sorted((self.text, other.text))))
-        return self if other == 1 else self.made(f"{other} * {self.text}") if other else 0
+        if _integer(other) in (0, 1):
+            return self if other else 0
+        return self.made(f"{other} * {self.text}")
 
     def __truediv__(self, other: Dim) -> Dim:
         if self == other:
             return 1
         divide = "/" if self.tape.relaxed else "//"
-        return self.made(f"{self.text} {divide} {getattr(other, 'text', other)}")
+        under = other.text if isinstance(other, Traced) else _integer(other)
+        return self.made(f"{self.text} {divide} {under}")
 
     def __rtruediv__(self, other: Dim) -> Dim:
-        return self.made(f"{other} {'/' if self.tape.relaxed else '//'} {self.text}")
+        return self.made(f"{_integer(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Traced) and self.text == other.text
@@ -113,20 +116,29 @@ class Traced:
     __rmul__ = __mul__
 
 
+def _integer(value: Dim) -> int:
+    """What may stand in a function's source beside its own names: nothing but an integer."""
+    if type(value) is not int:
+        what = f"a cost function needs a network of integers, and {value} is none"
+        raise CostModelError(f"{what}; build the network with numbers")
+    return value
+
+
 # The algebra (`costmodel.arithmetic`) ---------------------------------------------------------
 
 
 def ceil_div(size: Traced, stride: int) -> Traced:
     """⌈size / stride⌉, or size / stride where the function is relaxed."""
     if size.tape.relaxed:
-        return size if stride == 1 else size.made(f"{size.text} / {stride}")
+        return size if stride == 1 else size.made(f"{size.text} / {_integer(stride)}")
     if size.offset < 0:
         size.tape.require(size.text)
-    return size if stride == 1 else size.made(f"-(-{size.text} // {stride})")
+    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})")
 
 
 def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
+    stride = _integer(stride)
     if span.tape.relaxed:
         return span.made(f"{span.text} / {stride}") + 1
     span.tape.require(f"{span.text} + {stride}")
@@ -143,14 +155,14 @@ def at_least_one(alpha: Traced) -> Traced:
 
 def round_size(size: int, rho: Traced) -> Traced:
     """size·ρ: only relaxed functions have a ρ."""
-    return rho.made(f"{size} * {rho.text}")
+    return rho.made(f"{_integer(size)} * {rho.text}")
 
 
 def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
     """The rounded channel count, or α·count where the function is relaxed."""
     if alpha.tape.relaxed:
-        return alpha.made(f"{count} * {alpha.text}")
-    return alpha.made(f"scaled({count}, {alpha.text}, {divisor}, {groups})")
+        return alpha.made(f"{_integer(count)} * {alpha.text}")
+    return alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
 
 
 # Writing a function ---------------------------------------------------------------------------
@@ -183,7 +195,7 @@ def _sum(terms: Iterable[Dim]) -> str:
             times[term.name] += 1
             constant += term.offset
         else:
-            constant += term
+            constant += _integer(term)
     products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
     return " + ".join([*products, str(constant)])
 
@@ -389,7 +401,7 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
 def _column(layer: Layer, multiple: int) -> Column:
     width = getattr(layer, layer.width)
     grows = isinstance(width, AtLeast)
-    channels = int(width.count if grows else width)
+    channels = _integer(width.count if grows else width)
     return Column(layer.name, channels, grows, 1 if channels % multiple else multiple)
 
 

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
+from sympy import Symbol
 
 from costmodel import (
     ZOO,
     AtLeast,
+    Conv,
     CostModelError,
+    Input,
+    Layer,
+    Linear,
     Network,
+    Pool,
     cost,
     cost_function,
     mobilenet_v1,
@@ -23,6 +30,9 @@ from costmodel import (
     width_function,
 )
 from costmodel.symbols import alpha, rho
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 V1 = mobilenet_v1()
 
@@ -42,6 +52,35 @@ def test_bad_arguments(a: float, side: int) -> None:
     """α outside (0, 4] and D below 1 are refused."""
     with pytest.raises(CostModelError, match="must be"):
         cost_function(V1)(a, side)
+
+
+#: A symbol whose name would do something if it became part of a function's source.
+CODE = Symbol("print('run')", positive=True, integer=True)
+IMAGE = Input("image", (1, 3, 8, 8))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Input("image", (CODE, 3, 8, 8)), Conv("conv", 4, 1)),
+        (Input("image", (1, CODE, 8, 8)), Conv("conv", 4, 1)),
+        (Input("image", (CODE, 3)), Linear("linear", 4)),
+        (IMAGE, Conv("conv", CODE, 1)),
+        (IMAGE, Conv("conv", 4, CODE)),
+        (IMAGE, Conv("conv", 4, 3, padding=CODE)),
+        (IMAGE, Conv("conv", 4, 3, stride=CODE)),
+        (IMAGE, Pool("pool", "max", 2, CODE, ceil_mode=True), Conv("conv", 4, 1)),
+    ],
+)
+@pytest.mark.parametrize("make", [cost_function, relaxed_function, width_function])
+def test_a_symbol_is_never_source(
+    make: Callable[[Network], object], layers: tuple[Layer, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A network with a symbol in it is refused: only integers are written into a function."""
+    with pytest.raises(CostModelError, match="print") as error:
+        make(Network("n", layers))
+    assert "\n" not in str(error.value)
+    assert capsys.readouterr().out == ""
 
 
 def test_a_map_that_vanishes() -> None:
