@@ -17,6 +17,7 @@ from costmodel.published.audit import ACCURACIES, VERDICTS, agreement, audit, ju
 from costmodel.published.errata import ERRATA, NOTES
 from costmodel.published.readings import Reading, readings
 from costmodel.zoo import applications
+from costmodel.zoo.googlenet import googlenet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -156,9 +157,12 @@ def test_evidence_table_14s_labels() -> None:
 
 
 def test_evidence_googlenets_ratio() -> None:
-    """Table 8's own cells give 2.7, not 2.5."""
+    """Table 8's own cells give 2.7 and the exact counts 2.8, not 2.5."""
     ratio = cell("T8", "GoogleNet") / cell("T8", "1.0 MobileNet-224")
     assert f"{float(ratio):.2f}" == "2.72"
+    exact = cost(googlenet()).macs / cost(mobilenet_v1()).macs
+    found = finding("T8 text", "1.0 MobileNet-224 vs GoogleNet", "times_less_compute")
+    assert f"the exact counts {exact:.2f}" in found.evidence
 
 
 SIDES = (224, 192, 160, 128)
@@ -320,6 +324,10 @@ HEAD = "table,row,quantity,printed,unit\n"
         ("table,row,quantity,printed\nT6,a,params,1\n", "line 1: column 'unit' is missing"),
         (HEAD + "T6,1.0 MobileNet-224,params,many,M\n", "line 2, printed: must be a number"),
         (HEAD + "T6,1.0 MobileNet-224,params,1/0,M\n", "line 2, printed: must be a number"),
+        (HEAD + "T6,1.0 MobileNet-224,params,569e999999999,M\n", "must be a number such as 0.5"),
+        (HEAD + "T6,1.0 MobileNet-224,params,1 to 2 to 3,M\n", "or a range such as 8 to 9"),
+        (HEAD + f"T6,1.0 MobileNet-224,params,{'9' * 500},M\n", "must be a number such as 0.5"),
+        (HEAD, "has a heading and no figures"),
         (HEAD + "T6,1.0 MobileNet-224,params,4.2,miles\n", "line 2, printed: unit must be one of"),
         (HEAD + "T6,1.0 MobileNet-224\n", "line 2: has fewer than 5 columns"),
         (
@@ -352,6 +360,41 @@ def test_a_table_of_ones_own(tmp_path: Path) -> None:
         HEAD + "T6,0.5 MobileNet-224,mult_adds,149,M\nT99,Mine,mult_adds,1,M\n", encoding="utf-8"
     )
     assert [f.verdict for f in audit(str(path))] == ["reproduced", "not_modelled"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "T6,1.0 MobileNet-224,foo,569,M",
+        "T6,1.0 MobileNet-224,mult_adds,500 to 600,M",
+        "T6,ResNet-50,mult_adds,569,M",
+        "T2,Conv 7x7,params_share,1,%",
+        "T2,Conv 3x3,params,1,%",
+        "T8 text,1.0 MobileNet-224,times_smaller,2,x",
+        "T8 text,1.0 MobileNet-224 vs ResNet-50,times_smaller,2,x",
+        "S3.1 text,any,params,8 to 9,x",
+        "T10,Inception V4,params,8,M",
+    ],
+)
+def test_what_no_table_has_is_not_modelled(tmp_path: Path, line: str) -> None:
+    """A row, a quantity or a range of a user's own is neither a traceback nor another network."""
+    path = tmp_path / "mine.csv"
+    path.write_text(HEAD + line + "\n", encoding="utf-8-sig")
+    assert [f.verdict for f in audit(str(path))] == ["not_modelled"]
+
+
+def test_a_corrected_copy_has_no_erratum(tmp_path: Path) -> None:
+    """The paper's misprints, put right in a user's table, are reproduced or at least no errata."""
+    path = tmp_path / "mine.csv"
+    lines = (
+        "T2,Conv 3x3,mult_adds_share,1.91,%",
+        "T8 text,1.0 MobileNet-224 vs GoogleNet,times_less_compute,2.8,x",
+        "S4.4,PlaNet MobileNet,mult_adds,0.58,B",
+    )
+    path.write_text(HEAD + "\n".join(lines) + "\n", encoding="utf-8")
+    verdicts = [f.verdict for f in audit(str(path))]
+    assert verdicts[:2] == ["reproduced", "reproduced"]
+    assert verdicts[2] != "erratum"
 
 
 def test_the_audit_needs_no_torch() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.resources import files
@@ -17,6 +18,8 @@ SOURCES = {
     "tf_slim_mobilenet_v1": "TensorFlow-slim, research/slim/nets/mobilenet_v1.md",
 }
 _UNITS = {"": 1, "%": 1, "x": 1, "k": 10**3, "M": 10**6, "B": 10**9}
+#: Digits as they are printed, or two of them, which are the ends of a range.
+_FIGURE = re.compile(r"-?[0-9]{1,18}(\.[0-9]{1,18})?( to [0-9]{1,18}(\.[0-9]{1,18})?)?")
 #: The columns of TF-slim's table: quantity, unit.
 _WIDE = {
     "million_macs": ("mult_adds", "M"),
@@ -72,20 +75,23 @@ def printed(source: str) -> tuple[Printed, ...]:
     >>> len(printed("tf_slim_mobilenet_v1")) == 16 * 4
     True
 
-    Raises CostModelError for an unknown source, a missing column, and what is no number.
+    Raises CostModelError for an unknown source, a missing column, a file without figures, and
+    what is no number.
     """
     if source in SOURCES:
         text = (files(__name__) / f"{source}.csv").read_text(encoding="utf-8")
     elif source.endswith(".csv"):
         try:
-            text = Path(source).read_text(encoding="utf-8")
+            text = Path(source).read_text(encoding="utf-8-sig")  # as spreadsheets save it
         except (OSError, UnicodeDecodeError) as error:
             why = getattr(error, "strerror", None) or "not UTF-8 text"
             raise CostModelError(f"cannot read {source}: {why}; name a CSV file") from None
     else:
         known = ", ".join(SOURCES)
         raise CostModelError(f"unknown source {source!r}; choose {known} or name a file.csv")
-    return tuple(_rows(source, text))
+    if not (found := _rows(source, text)):
+        raise CostModelError(f"{source}: has a heading and no figures; add a line for each")
+    return tuple(found)
 
 
 def _rows(source: str, text: str) -> list[Printed]:
@@ -115,9 +121,7 @@ def _checked(where: str, figure: Printed) -> Printed:
     if figure.unit not in _UNITS:
         known = ", ".join(filter(None, _UNITS))
         raise CostModelError(f"{where}: unit must be one of {known}, got {figure.unit!r}")
-    try:
-        figure.values  # noqa: B018 - parsing is the check
-    except (ValueError, ZeroDivisionError):
-        what = "must be a number, or a range such as 8 to 9"
-        raise CostModelError(f"{where}: {what}, got {figure.printed!r}") from None
+    if not _FIGURE.fullmatch(figure.printed):
+        what = "must be a number such as 0.5, or a range such as 8 to 9"
+        raise CostModelError(f"{where}: {what}, got {figure.printed!r}")
     return figure

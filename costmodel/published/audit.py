@@ -13,7 +13,7 @@ from math import floor
 from typing import TYPE_CHECKING, Any
 
 from costmodel.published import SOURCES, Printed, printed
-from costmodel.published.errata import ERRATA, NOTES
+from costmodel.published.errata import ERRATA, NOTES, Erratum
 from costmodel.published.readings import Reading, readings
 
 if TYPE_CHECKING:
@@ -83,7 +83,8 @@ def judge(figure: Printed) -> Finding:
     if not tried:
         why = "no honest source gives this network's exact construction"
         return Finding(figure, "not_modelled", (), "", "", why)
-    if erratum := ERRATA.get(cell):
+    erratum = ERRATA.get(cell)
+    if erratum and not _corrected(erratum, tried[0], figure):
         should_be = erratum.should_be or _written(tried[0].values, figure)
         return Finding(figure, "erratum", tried[0].values, "", should_be, erratum.evidence)
     for reading in tried:
@@ -93,6 +94,13 @@ def judge(figure: Printed) -> Finding:
             noted = "; ".join(filter(None, (evidence, NOTES.get(cell, ""))))
             return Finding(figure, verdict, reading.values, reading.convention, "", noted)
     return _not_reproduced(figure, tried)
+
+
+def _corrected(erratum: Erratum, plain: Reading, figure: Printed) -> bool:
+    """Whether somebody's copy of the table has the figure right."""
+    if erratum.should_be:
+        return f"{figure.printed} {figure.unit}" == erratum.should_be
+    return bool(agreement(plain, figure))
 
 
 def _not_reproduced(figure: Printed, tried: Sequence[Reading]) -> Finding:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from costmodel.published import Printed
 
 
-#: A MobileNet as the paper names it: α, and the resolution.
-_MODEL = re.compile(r"(\d\.\d+) MobileNet(?:-(\d+))?")
+#: A MobileNet as the paper names it: α, the resolution, and in brackets what it is for.
+_MODEL = re.compile(r"(?:(\d\.\d+) )?MobileNet(?:-(\d+))?(?: [\[(].*)?")
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,14 @@ class Reading:
 
 
 def readings(figure: Printed) -> tuple[Reading, ...]:
-    """The ways of counting to try on a figure, the plain one first; none where no network is it."""
-    for pattern, read in _TABLES.items():
-        if re.fullmatch(pattern, figure.table):
-            return tuple(read(figure))
+    """The ways of counting to try on a figure, the plain one first; none where no network is it.
+
+    Nor where its table has no such row or quantity, or no range.
+    """
+    for (pattern, quantities), read in _TABLES.items():
+        if re.fullmatch(pattern, figure.table) and re.fullmatch(quantities, figure.quantity):
+            ends = len(figure.values)
+            return tuple(reading for reading in read(figure) if len(reading.values) == ends)
     return ()
 
 
@@ -83,9 +87,11 @@ PARAM_CONVENTIONS: dict[str, Callable[[Mapping[str, int]], int]] = {
 _CONVENTIONS = {"mult_adds": MAC_CONVENTIONS, "params": PARAM_CONVENTIONS}
 
 
-def _counts(figure: Printed, networks: Mapping[str, Network]) -> Iterator[Reading]:
+def _counts(figure: Printed, networks: Mapping[str, Network | None]) -> Iterator[Reading]:
     """Each network under each convention; a network's name ("" for the row's own) goes along."""
     for name, network in networks.items():
+        if network is None:
+            continue
         for convention, count in _CONVENTIONS[figure.quantity].items():
             words = ", ".join(filter(None, (name, convention)))
             yield Reading(words, (Fraction(count(_parts(network))),))
@@ -102,14 +108,14 @@ def _zoo(name: str, resolution: int = 0, classes: int = 0) -> Network:
 
 
 @cache
-def _mobilenet(name: str, build: Callable[[], Network] | None = None) -> Network:
+def _mobilenet(name: str, build: Callable[[], Network] | None = None) -> Network | None:
     """The MobileNet that a row's name gives, "0.75 MobileNet-192", on some base network."""
-    named = _MODEL.match(name)
-    network = build() if build else _zoo("mobilenet_v1")
+    named = _MODEL.fullmatch(name)
     if not named:
-        return network
+        return None
+    network = build() if build else _zoo("mobilenet_v1")
     resized = resize(network, resolution=int(named[2])) if named[2] else network
-    return widen(resized, named[1])
+    return widen(resized, named[1]) if named[1] else resized
 
 
 #: Rows that are no plain MobileNet; a second network is another reading of the same row.
@@ -140,17 +146,18 @@ def _classifiers(figure: Printed) -> Iterator[Reading]:
 
 def _dogs(figure: Printed) -> Iterator[Reading]:
     """Table 10: Stanford Dogs' 120 classes, or still ImageNet's 1000."""
-    if figure.row.startswith("Inception"):
-        own = _zoo("inception_v3", classes=120)
-        yield from _counts(figure, {"": own, "1000 classes": _zoo("inception_v3")})
+    own: Network | None
+    plain: Network | None
+    if figure.row.startswith("Inception V3"):
+        own, plain = _zoo("inception_v3", classes=120), _zoo("inception_v3")
     else:
-        own = _mobilenet(figure.row, applications.stanford_dogs)
-        yield from _counts(figure, {"": own, "1000 classes": _mobilenet(figure.row)})
+        own, plain = _mobilenet(figure.row, applications.stanford_dogs), _mobilenet(figure.row)
+    yield from _counts(figure, {"": own, "1000 classes": plain})
 
 
 def _planet(figure: Printed) -> Iterator[Reading]:
     """§4.4: geolocation; the Inception's head is not described."""
-    if "MobileNet" in figure.row:
+    if figure.row == "PlaNet MobileNet":
         yield from _counts(figure, {"": applications.planet()})
 
 
@@ -192,7 +199,9 @@ _KINDS = {
 
 def _shares(figure: Printed) -> Iterator[Reading]:
     """Table 2: shares by kind in percent, of all parameters or of the weights alone."""
-    kind, total = _KINDS[figure.row], _parts(_zoo("mobilenet_v1"))
+    kind, total = _KINDS.get(figure.row), _parts(_zoo("mobilenet_v1"))
+    if kind is None:
+        return
     nests = [nest for layer in lower(_zoo("mobilenet_v1")) for nest in layer.nests]
     own = [nest for nest in nests if nest.kind == kind]
     if figure.quantity == "mult_adds_share":
@@ -258,9 +267,12 @@ def _reduction(figure: Printed) -> Iterator[Reading]:  # noqa: ARG001 - there is
 
 def _ratio(figure: Printed) -> Iterator[Reading]:
     """The text beside Tables 8 and 9: a rival's cost over a MobileNet's."""
-    ours, rival = figure.row.split(" vs ")
+    ours, _, rival = figure.row.partition(" vs ")
+    small = _mobilenet(ours)
+    if small is None or rival not in _RIVALS:
+        return
     quantity = "params" if figure.quantity == "times_smaller" else "macs"
-    own = _parts(_mobilenet(ours))[quantity]
+    own = _parts(small)[quantity]
     for name, network in _RIVALS[rival]().items():
         parts = _parts(network)
         plain = Fraction(parts[quantity], own)
@@ -270,17 +282,19 @@ def _ratio(figure: Printed) -> Iterator[Reading]:
             yield Reading(words, (2 * plain,))
 
 
-_TABLES: dict[str, Callable[[Printed], Iterator[Reading]]] = {
-    "T1": _stride,
-    "T2": _shares,
-    "T3": _step,
-    "T[4-9]|README": _classifiers,
-    "T10": _dogs,
-    r"S4\.4": _planet,
-    "T12": _faces,
-    "T13": _detectors,
-    "T14": _facenet,
-    "T[89] text": _ratio,
-    r"S3\.1 text": _reduction,
-    r"S3\.2 text": _layer_count,
+_COSTS = "mult_adds|params"
+#: The reader of each table (a pattern) and each quantity in it (another).
+_TABLES: dict[tuple[str, str], Callable[[Printed], Iterator[Reading]]] = {
+    ("T1", "stride"): _stride,
+    ("T2", "mult_adds_share|params_share"): _shares,
+    ("T3", _COSTS): _step,
+    ("T[4-9]|README", _COSTS): _classifiers,
+    ("T10", _COSTS): _dogs,
+    (r"S4\.4", _COSTS): _planet,
+    ("T12", _COSTS): _faces,
+    ("T13", _COSTS): _detectors,
+    ("T14", _COSTS): _facenet,
+    ("T[89] text", "times_less_compute|times_smaller"): _ratio,
+    (r"S3\.1 text", "times_less_compute"): _reduction,
+    (r"S3\.2 text", "layers"): _layer_count,
 }
