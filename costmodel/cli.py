@@ -40,9 +40,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # α and × whatever the locale
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    _prepare_streams()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
@@ -62,6 +60,15 @@ def main() -> None:
             raise
         code = _complain(f"{format_message()} See --help.")
     sys.exit(code)
+
+
+def _prepare_streams() -> None:
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by the shell: as if it were /dev/null
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for good
+        elif isinstance(stream, TextIOWrapper):  # α and × whatever the locale
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _complain(message: str) -> int:

@@ -11,7 +11,14 @@ def printable(text: str) -> str:
 
 
 class CostModelError(ValueError):
-    """A wrong input: one line that names the thing, its value, the rule and the remedy."""
+    """A wrong input: one line that names the thing, its value, the rule and the remedy.
+
+    >>> from costmodel import mobilenet_v1, widen
+    >>> widen(mobilenet_v1(), -1)
+    Traceback (most recent call last):
+        ...
+    costmodel.errors.CostModelError: alpha must be in (0, 4], got -1
+    """
 
     def __init__(self, message: str) -> None:
         """Keep the message on one line, whatever a layer is called."""

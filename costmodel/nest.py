@@ -62,7 +62,12 @@ class LoopNest(NamedTuple):
 
 
 class Elementwise(NamedTuple):
-    """A body without multiply–accumulates: each element of `output` reads `taps` values."""
+    """A body without multiply–accumulates: each element of `output` reads `taps` values.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> lower(mobilenet_v1())[2].elementwise
+    (Elementwise(operation='batch_norm', output=(1, 32, 112, 112), taps=1),)
+    """
 
     operation: str
     output: tuple[Dim, ...]
@@ -73,7 +78,12 @@ Body = LoopNest | Elementwise
 
 
 class Parameter(NamedTuple):
-    """A parameter tensor: the layer that owns it, its role (weight, bias or norm), its size."""
+    """A parameter tensor: the layer that owns it, its role (weight, bias or norm), its size.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> lower(mobilenet_v1())[1].parameters == (Parameter("conv1", "weight", 9 * 3 * 32),)
+    True
+    """
 
     owner: str
     role: str

@@ -27,6 +27,11 @@ class Times:
     """A width that is a multiple of the input's (or of layer `of`'s) channels, as rounded.
 
     Depthwise convolutions have `Times(1)`, MobileNetV2's expansions `Times(6)`.
+
+    >>> from costmodel import infer
+    >>> expand = Conv("expand", Times(6), kernel=1)
+    >>> infer(Network("block", (Input("image", (1, 24, 56, 56)), expand)))[-1].output
+    (1, 144, 56, 56)
     """
 
     factor: int = 1
@@ -35,14 +40,24 @@ class Times:
 
 @dataclass(frozen=True)
 class AtLeast:
-    """A width that grows with α and never shrinks, as MobileNetV2's last 1280."""
+    """A width that grows with α and never shrinks, as MobileNetV2's last 1280.
+
+    >>> from costmodel import mobilenet_v2, widen
+    >>> [widen(mobilenet_v2(), a)["conv2"].out_channels.count for a in (0.5, 1.4)]
+    [1280, 1792]
+    """
 
     count: Dim
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """A width that α leaves alone: the classes."""
+    """A width that α leaves alone: the classes.
+
+    >>> from costmodel import mobilenet_v1, widen
+    >>> widen(mobilenet_v1(), 0.5)["classifier"].out_features
+    Fixed(count=1000)
+    """
 
     count: Dim
 
@@ -54,7 +69,15 @@ Width = Dim | Times | AtLeast | Fixed
 
 @dataclass(frozen=True)
 class Layer:
-    """A named operator; `inputs` names the layers it reads, by default the one before it."""
+    """A named operator; `inputs` names the layers it reads, by default the one before it.
+
+    A layer of your own is a subclass, with a `lower_rule` if it costs something.
+
+    >>> Add("sum", inputs=("left", "right")).inputs
+    ('left', 'right')
+
+    Raises CostModelError, when made, for a hyper-parameter that is out of range.
+    """
 
     name: str
     inputs: tuple[str, ...] = field(default=(), kw_only=True)
@@ -97,7 +120,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Input(Layer):
-    """An input of the network, batch included: (1, 3, 224, 224)."""
+    """An input of the network, batch included.
+
+    >>> Network("n", (Input("image", (1, 3, 224, 224)),))
+    Network('n', 1 layers, input 1×3×224×224)
+    """
 
     shape: Shape
     arity: ClassVar[int | None] = 0
@@ -110,6 +137,13 @@ class Conv(Layer):
     A kernel, stride, padding or dilation is one number for every axis or a tuple, one for each.
     `groups=SAME` with `out_channels=SAME` is a depthwise convolution. `shares` names the layer
     whose parameters this one uses again.
+
+    MACs are K²·C_in/G·C_out·H·W, parameters K²·C_in/G·C_out and, with `bias`, C_out.
+
+    >>> from costmodel import cost
+    >>> conv = Conv("conv1", 32, kernel=3, stride=2, padding=1)
+    >>> cost(Network("n", (Input("image", (1, 3, 224, 224)), conv))).macs == 9*3*32 * 112*112
+    True
     """
 
     out_channels: Width
@@ -125,7 +159,12 @@ class Conv(Layer):
 
 @dataclass(frozen=True)
 class Linear(Layer):
-    """A matrix product over the last axis."""
+    """A matrix product over the last axis: C_in·C_out MACs for each vector of it.
+
+    >>> from costmodel import cost
+    >>> cost(Network("n", (Input("features", (1, 1024)), Linear("classifier", Fixed(1000)))))
+    Cost(params=1025000, macs=1024000, activations=1000)
+    """
 
     out_features: Width
     bias: bool = True
@@ -136,7 +175,12 @@ class Linear(Layer):
 
 @dataclass(frozen=True)
 class BatchNorm(Layer):
-    """Normalisation with, if `affine`, a scale and a shift per channel."""
+    """Normalisation with, if `affine`, a scale and a shift per channel: 2·C parameters, no MACs.
+
+    >>> from costmodel import cost
+    >>> cost(Network("n", (Input("image", (1, 32, 112, 112)), BatchNorm("norm"))))
+    Cost(params=64, macs=0, activations=0)
+    """
 
     affine: bool = True
     shares: str = ""
@@ -144,14 +188,24 @@ class BatchNorm(Layer):
 
 @dataclass(frozen=True)
 class Activation(Layer):
-    """An elementwise function of one input."""
+    """An elementwise function of one input: no MACs, no parameters.
+
+    >>> Activation("conv1.act", "relu6").function
+    'relu6'
+    """
 
     function: str = "relu"
 
 
 @dataclass(frozen=True)
 class Pool(Layer):
-    """Max or average pooling; `ceil_mode` lets a last window hang over the edge."""
+    """Max or average pooling; `ceil_mode` lets a last window hang over the edge, as torch has it.
+
+    >>> from costmodel import infer
+    >>> pool = Pool("pool1", "max", kernel=3, stride=2, ceil_mode=True)
+    >>> infer(Network("n", (Input("image", (1, 64, 112, 112)), pool)))[-1].output
+    (1, 64, 56, 56)
+    """
 
     kind: str
     kernel: int | tuple[int, ...]
@@ -162,7 +216,12 @@ class Pool(Layer):
 
 @dataclass(frozen=True)
 class AdaptivePool(Layer):
-    """Pooling to a fixed output size; 1 is global pooling."""
+    """Pooling to a fixed output size; 1 is global pooling.
+
+    >>> from costmodel import infer
+    >>> infer(Network("n", (Input("image", (1, 1024, 7, 7)), AdaptivePool("pool"))))[-1].output
+    (1, 1024, 1, 1)
+    """
 
     kind: str = "average"
     output_size: int | tuple[int, ...] = 1
@@ -170,21 +229,39 @@ class AdaptivePool(Layer):
 
 @dataclass(frozen=True)
 class Add(Layer):
-    """The elementwise sum of inputs of one shape (a residual connection)."""
+    """The elementwise sum of inputs of one shape (a residual connection).
+
+    >>> from costmodel import infer
+    >>> total = Add("sum", inputs=("image", "act"))
+    >>> layers = (Input("image", (1, 24, 56, 56)), Activation("act"), total)
+    >>> infer(Network("n", layers))[-1].output
+    (1, 24, 56, 56)
+    """
 
     arity: ClassVar[int | None] = None
 
 
 @dataclass(frozen=True)
 class Concat(Layer):
-    """Inputs side by side along the channels."""
+    """Inputs side by side along the channels.
+
+    >>> from costmodel import infer
+    >>> layers = (Input("image", (1, 3, 8, 8)), Conv("a", 5, 1), Concat("c", inputs=("image", "a")))
+    >>> infer(Network("n", layers))[-1].output
+    (1, 8, 8, 8)
+    """
 
     arity: ClassVar[int | None] = None
 
 
 @dataclass(frozen=True)
 class Flatten(Layer):
-    """Everything but the batch as one axis."""
+    """Everything but the batch as one axis.
+
+    >>> from costmodel import infer
+    >>> infer(Network("n", (Input("image", (1, 256, 6, 6)), Flatten("flatten"))))[-1].output
+    (1, 9216)
+    """
 
 
 def _number(value: Any, least: int = 1) -> Dim:
@@ -255,6 +332,18 @@ class Rules(dict[type, Any]):
     """One function per layer type; a subclass follows its base; a second rule is an error.
 
     The mapping itself remembers which rule each type met so far follows, or None.
+
+    >>> from dataclasses import dataclass
+    >>> from costmodel import Layer, LoopNest, Network, Input, cost, lower_rule
+    >>> @dataclass(frozen=True)
+    ... class Scores(Layer):
+    ...     "QKᵀ of (batch, tokens, features): activations times activations."
+    >>> @lower_rule(Scores)
+    ... def scores(layer, inputs, output):
+    ...     n, tokens, features = inputs[0]
+    ...     return (LoopNest(n, 1, tokens, features, (tokens,), (), weighted=False),), ()
+    >>> cost(Network("n", (Input("q", (1, 197, 64)), Scores("scores")))).macs == 197 * 197 * 64
+    True
     """
 
     def __init__(self) -> None:

@@ -7,8 +7,9 @@ colours are Okabe and Ito's; markers, line styles and hatches say the same witho
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -283,7 +284,7 @@ def layers_figure(network: Network) -> Figure:
         panels[0].set_yticks(range(len(rows)), [_cut(row.layer.name) for row in rows])
         panels[0].set_ylim(places - 0.5, -0.5)
         panels[0].set_xlabel("MACs")
-        panels[1].set_xlabel("params")
+        panels[1].set_xlabel("params without batch norm")
         figure.suptitle(f"Layers of {_cut(network.name)}", x=0.02, ha="left")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
@@ -317,9 +318,9 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar], quantity: str) -> None:
         chosen = [bar for bar in bars if bar.series == series]
         drawn = axes.barh(
             [bar.place for bar in chosen],
-            [value(bar.cost) for bar in chosen],
+            [float(value(bar.cost)) for bar in chosen],  # integers past 2⁶³ are none of numpy's
             height=1.7 * SHIFT,
-            left=[value(bar.start) for bar in chosen],
+            left=[float(value(bar.start)) for bar in chosen],
             label=series,
             **SERIES[series],
         )
@@ -370,7 +371,11 @@ def _macs(base: Network, alpha: Any, resolution: int, rounding: str) -> str:
 
 
 def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
-    models = [(alpha, resolution) for alpha in ALPHAS for resolution in RESOLUTIONS]
+    """Those of the sixteen that are: a resolution may be too small for a network."""
+    models = {}
+    for alpha, resolution in product(ALPHAS, RESOLUTIONS):
+        with suppress(CostModelError):
+            models[alpha, resolution] = _macs(base, alpha, resolution, rounding)
     axes.plot(
         [alpha for alpha, _ in models],
         [resolution for _, resolution in models],
@@ -379,8 +384,8 @@ def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
         linestyle="",
         label=f"exact MACs of {len(models)} models, widths rounded by {rounding}",
     )
-    for alpha, resolution in models:
-        _label(axes, _macs(base, alpha, resolution, rounding), (alpha, resolution), bbox=BOX)
+    for model, text in models.items():
+        _label(axes, text, model, bbox=BOX)
 
 
 def _draw_chosen(axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int]) -> Model:

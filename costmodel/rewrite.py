@@ -32,11 +32,14 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
     (max(⌊αC⌋, min(8, C)), the default), `divisible(8)` or `exact`. Relations (`Times`,
     `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple,
-    unless it is none to begin with (a part of a concatenation, say).
+    unless it is none to begin with (a part of a concatenation, say). MobileNetV2's authors
+    round by `divisible(8)`, which the command `costmodel report` does of itself.
 
-    >>> from costmodel import cost, mobilenet_v1
+    >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
     149497088
+    >>> cost(widen(mobilenet_v2(), 0.35, "divisible(8)")).macs
+    59285808
 
     Raises CostModelError for α outside (0, 4] and an unknown rounding.
     """

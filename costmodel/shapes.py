@@ -23,7 +23,12 @@ Window = tuple[Any, ...]
 
 
 class Placed(NamedTuple):
-    """A layer in its place: what it reads and what it makes."""
+    """A layer in its place: what it reads and what it makes.
+
+    >>> from costmodel import mobilenet_v1
+    >>> infer(mobilenet_v1())[1].inputs
+    ((1, 3, 224, 224),)
+    """
 
     layer: ir.Layer
     inputs: tuple[ir.Shape, ...]

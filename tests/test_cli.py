@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from costmodel import Input, Linear, Network, mobilenet_v1
 from costmodel.reference import mobilenet as reference
 
 if TYPE_CHECKING:
@@ -339,6 +340,33 @@ def test_a_full_disk_is_one_line() -> None:
     ran = subprocess.run(command, shell=True, capture_output=True, check=False, text=True)  # noqa: S602
     assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
     assert "No space left on device" in ran.stderr
+
+
+def test_a_closed_output_is_no_traceback(tmp_path: Path) -> None:
+    """With standard output closed the file asked for is still written, and a mistake still 2."""
+    file = tmp_path / "report.txt"
+    for options, code in ((f"--output {file}", 0), ("--alpha 9", 2)):
+        line = f"{sys.executable} -m costmodel report --no-check {options} >&- 2>&-"
+        assert subprocess.run(line, shell=True, check=False).returncode == code  # noqa: S602
+    assert "568,740,352" in file.read_text("utf-8")
+
+
+def test_a_file_that_begins_with_a_byte_order_mark(run: Callable, tmp_path: Path) -> None:
+    """What Windows' editors put first is no part of a network; a bar in a name breaks no table."""
+    file = tmp_path / "a@b|c.json"
+    file.write_text(mobilenet_v1().to_json(), encoding="utf-8-sig")
+    assert "568,740,352" in run("report", file, "--no-check").out
+    line = run("compare", file, "--markdown").out.splitlines()[-1]
+    assert "568,740,352" in line
+    assert "b\\|c.json" in line
+
+
+def test_a_network_without_an_image_has_no_pixels(run: Callable, tmp_path: Path) -> None:
+    """A network of vectors is headed by its width and rounding alone."""
+    file = tmp_path / "mlp.json"
+    layers = (Input("x", (1, 64)), Linear("fc", 10))
+    file.write_text(Network("mlp", layers).to_json(), encoding="utf-8")
+    assert run("report", file).out.startswith("mlp  α = 1 · rounding floor\n")
 
 
 def test_another_locale_still_gets_the_signs() -> None:

@@ -230,6 +230,21 @@ def test_an_unknown_layer_is_not_a_silent_zero() -> None:
     assert all(text.startswith("≥ ") for text in written)
 
 
+def test_models_that_do_not_fit_are_left_out() -> None:
+    """A kernel of 150 has no place at 128 pixels: the other twelve models are drawn."""
+    network = Network("big", (Input("image", (1, 3, 224, 224)), Conv("conv", 8, 150)))
+    drawn = texts_at(multipliers_figure(network, "floor").axes[0])
+    assert {side for _, side in drawn} >= {224, 192, 160}
+    assert 128 not in {side for _, side in drawn}
+
+
+def test_counts_past_64_bits_are_drawn(tmp_path: Path) -> None:
+    """A bar longer than any integer of numpy's."""
+    figure = layers_figure(resize(V1, resolution=10**12))
+    assert widths(bars(figure.axes[0])["in no separable block"])[0] > 2**64
+    assert all(path.exists() for path in save_figures({"layers": figure}, tmp_path))
+
+
 def test_a_network_of_nothing_has_an_empty_figure() -> None:
     """A network without layers that count still gives figures, and no warning."""
     network = Network("none", (Input("image", (1, 3, 8, 8)),))
@@ -322,7 +337,7 @@ def test_every_axis_is_named_and_every_figure_titled() -> None:
     assert "(% of standard" in grid.get_title(loc="left")
     layers = layers_figure(V1)
     assert layers.get_suptitle() == "Layers of mobilenet_v1"
-    assert [axes.get_xlabel() for axes in layers.axes] == ["MACs", "params"]
+    assert [axes.get_xlabel() for axes in layers.axes] == ["MACs", "params without batch norm"]
     assert [t.get_text() for t in layers.axes[0].get_xticklabels()][:2] == ["0", "250 M"]
     assert layers.axes[0].get_yticklabels()[0].get_text() == "conv1"
     multipliers = multipliers_figure(V1, "floor").axes[0]

@@ -24,7 +24,7 @@ def variant(text: str) -> Report:
 
     Raises CostModelError for an unknown name and a malformed variant.
     """
-    name, at, settings = text.partition("@")
+    name, at, settings = (text, "", "") if text.endswith(".json") else text.partition("@")
     parts = settings.split(",") if at else []
     if len(parts) > 3 or "" in parts or not name:  # noqa: PLR2004 - α, resolution, classes
         raise CostModelError(f"malformed variant {text!r}; {FORM}")

@@ -83,7 +83,7 @@ class Grid:
         rule = ("---" if i < self.left else "---:" for i in range(len(self.head)))
         lines = [self.head, tuple(rule), *self.rows]
         return f"{self.title}\n\n" + "\n".join(
-            f"| {' | '.join(cell.replace(chr(10), ' ') for cell in line)} |" for line in lines
+            f"| {' | '.join(map(_markdown_text, line))} |" for line in lines
         )
 
     def latex(self) -> str:
@@ -93,6 +93,10 @@ class Grid:
         head, *body = (" & ".join(map(_latex_text, line)) + r" \\" for line in lines)
         parts = (rf"\begin{{tabular}}{{{align}}}", r"\hline", head, r"\hline", *body)
         return "\n".join((f"% {self.title}", *parts, r"\hline", r"\end{tabular}"))
+
+
+def _markdown_text(cell: str) -> str:
+    return cell.replace("\n", " ").replace("|", r"\|")
 
 
 def _latex_text(cell: str) -> str:

@@ -253,7 +253,7 @@ def _base(network: str | Network, classes: Any) -> tuple[Network, str, int | Non
 
 def _read(path: str) -> Network:
     try:
-        return Network.from_json(Path(path).read_text(encoding="utf-8"))
+        return Network.from_json(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CostModelError(

@@ -58,7 +58,8 @@ def render(report: Report, *, waiting: bool = False) -> RenderableType:
 
 def _headline(report: Report) -> Text:
     alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
-    facts = [f"α = {alpha}", f"{rho}{_times(report.resolution)} px"]
+    facts = [f"α = {alpha}"]
+    facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
     facts += [f"rounding {report.rounding}"]
     bound = "≥ " if report.total.unknown else ""
