@@ -64,13 +64,15 @@ def _elements(layer: Lowered, per: Per) -> Dim:
     return sum(prod(shape) for shape in shapes)
 
 
-#: fvcore 0.1.5 in eval mode: a MAC is one, batch norm two per element, adaptive pooling one per
-#: element it reads; plain pooling, activations and additions are ignored.
+#: fvcore 0.1.5 in eval mode: a MAC is one, batch norm two per element (one without scale and
+#: shift), adaptive average pooling of images one per element it reads; pooling of other kinds and
+#: ranks, activations and additions are ignored.
 FVCORE = Convention(
     "fvcore",
     elementwise=(
         ("batch_norm", "written", 2, "batch_norm"),
-        ("adaptive_average_pool", "read", 1, "adaptive_avg_pool2d"),
+        ("batch_norm_without_affine", "written", 1, "batch_norm"),
+        ("adaptive_average_pool2d", "read", 1, "adaptive_avg_pool2d"),
     ),
 )
 #: torch.utils.flop_counter.FlopCounterMode: a MAC is two, and nothing else counts.

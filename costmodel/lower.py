@@ -119,7 +119,8 @@ def _linear(layer: ir.Linear, inputs: Inputs, output: ir.Shape) -> Rule:
 def _batch_norm(layer: ir.BatchNorm, _inputs: Inputs, output: ir.Shape) -> Rule:
     owner = layer.shares or layer.name
     parameters = (Parameter(owner, "norm", 2 * output[1]),) if layer.affine else ()
-    return (Elementwise("batch_norm", output),), parameters
+    operation = "batch_norm" if layer.affine else "batch_norm_without_affine"
+    return (Elementwise(operation, output),), parameters
 
 
 @lower_rule(ir.Activation)
@@ -137,7 +138,7 @@ def _pool(layer: ir.Pool, _inputs: Inputs, output: ir.Shape) -> Rule:
 def _adaptive(layer: ir.AdaptivePool, inputs: Inputs, output: ir.Shape) -> Rule:
     # Where a side does not divide, some windows read one more along it.
     taps = prod(ceil_div(size, out) for size, out in zip(inputs[0][2:], output[2:], strict=True))
-    return (Elementwise(f"adaptive_{layer.kind}_pool", output, taps),), ()
+    return (Elementwise(f"adaptive_{layer.kind}_pool{len(output) - 2}d", output, taps),), ()
 
 
 @lower_rule(ir.Add)

@@ -11,8 +11,11 @@ import torch
 from torch import nn
 
 from costmodel import (
+    AdaptivePool,
+    BatchNorm,
     Conv,
     CostModelError,
+    Input,
     Network,
     conv_mobilenet,
     crosscheck,
@@ -100,6 +103,23 @@ def test_fvcores_own_total() -> None:
     assert counts.total() == 578_875_904
     assert counts["batch_norm"] == 10_085_376
     assert counts["adaptive_avg_pool2d"] == 1024 * 7 * 7
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # fvcore's, as it is imported
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("affine", [True, False])
+def test_fvcore_on_other_ranks(rank: int, affine: bool) -> None:  # noqa: FBT001
+    """fvcore's own rules for batch norm without scale and shift, and for 1 and 3 axes."""
+    from fvcore.nn import FlopCountAnalysis
+
+    image = (2, 4, *[6] * rank)
+    pool = AdaptivePool("pool", output_size=2)
+    layers = (Input("image", image), BatchNorm("norm", affine=affine), pool)
+    norm = getattr(nn, f"BatchNorm{rank}d")(4, affine=affine)
+    module = nn.Sequential(norm, getattr(nn, f"AdaptiveAvgPool{rank}d")(2)).eval()
+    analysis = FlopCountAnalysis(module, torch.zeros(image))
+    measured = analysis.unsupported_ops_warnings(enabled=False).by_operator()
+    assert FVCORE.count(Network("n", layers)) == measured
 
 
 def test_flop_counter_mode_counts_two_per_mac() -> None:

@@ -101,10 +101,10 @@ def test_parameters_are_torchs(layer: Layer, module: torch.nn.Module) -> None:
         (BatchNorm("l"), Elementwise("batch_norm", (2, 8, 9, 6))),
         (Activation("l", "relu6"), Elementwise("relu6", (2, 8, 9, 6))),
         (Pool("l", "max", (3, 2), 3), Elementwise("max_pool", (2, 8, 3, 2), 3 * 2)),
-        (AdaptivePool("l"), Elementwise("adaptive_average_pool", (2, 8, 1, 1), 9 * 6)),
+        (AdaptivePool("l"), Elementwise("adaptive_average_pool2d", (2, 8, 1, 1), 9 * 6)),
         (
             AdaptivePool("l", output_size=(3, 2)),
-            Elementwise("adaptive_average_pool", (2, 8, 3, 2), 3 * 3),
+            Elementwise("adaptive_average_pool2d", (2, 8, 3, 2), 3 * 3),
         ),
         (Add("l", inputs=("image",) * 3), Elementwise("add", (2, 8, 9, 6), 3)),
         (Concat("l", inputs=("image",) * 2), Elementwise("concat", (2, 16, 9, 6))),
