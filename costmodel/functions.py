@@ -105,6 +105,9 @@ class Traced:
         under = other.text if isinstance(other, Traced) else _integer(other)
         return self.made(f"{self.text} {divide} {under}")
 
+    def __floordiv__(self, other: Dim) -> Dim:
+        return self / other
+
     def __rtruediv__(self, other: Dim) -> Dim:
         return self.made(f"{_integer(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
 
@@ -179,14 +182,17 @@ def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: 
         params += [parameter.count for parameter in layer.parameters]
         macs += [nest.macs for nest in layer.nests]
         activations += [nest.activations for nest in layer.nests]
-    results = ", ".join(_sum(terms) for terms in (params, macs, activations))
+    results = ", ".join(_sum(tape, terms) for terms in (params, macs, activations))
     source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
     scope = {"Vanished": _VanishedError, "minimum": min, "maximum": max} | names
     exec(source, scope)  # noqa: S102 - the source is written above, of names and integers alone
     return scope["cost"]
 
 
-def _sum(terms: Iterable[Dim]) -> str:
+_ADDENDS = 256  # of one line: Python's parser goes as deep as a sum is long
+
+
+def _sum(tape: _Tape, terms: Iterable[Dim]) -> str:
     """A sum with equal terms counted once, and the integers added up."""
     times: defaultdict[str, int] = defaultdict(int)
     constant = 0
@@ -197,6 +203,9 @@ def _sum(terms: Iterable[Dim]) -> str:
         else:
             constant += _integer(term)
     products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
+    while len(products) > _ADDENDS:
+        parts = [products[i : i + _ADDENDS] for i in range(0, len(products), _ADDENDS)]
+        products = [tape.emit(" + ".join(part)) for part in parts]
     return " + ".join([*products, str(constant)])
 
 

@@ -6,60 +6,30 @@ only, so the distinct networks can be listed, each once, and swept.
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from costmodel.amounts import LIMITS, Limit
 from costmodel.arithmetic import MAX_ALPHA, multiplier, rounding_divisor
+from costmodel.cost import cost
 from costmodel.errors import CostModelError
-from costmodel.family import IMAGENET_TABLES, accuracies, law
+from costmodel.family import IMAGENET_TABLES, accuracies, law, model
 from costmodel.functions import Column, width_function
 from costmodel.memory import DEFAULT, MemoryRules
 from costmodel.sweeping import Sweep, scaled_channels, sweep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from costmodel.network import Network
 
     Array = NDArray[Any]
-
-#: What may be limited, and the sweep's quantity that it limits.
-LIMITS = {
-    "max_macs": "macs",
-    "max_params": "params",
-    "max_peak_memory": "peak_bytes",
-    "max_flash": "weight_bytes",
-}
-_COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
-_BYTES = {"B": 1}
-_BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
-_BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
-
-
-def amount(value: Any, name: str) -> int:
-    """A limit: 150M or 1.2G of MACs and params, 512KB (10³) or 512KiB (2¹⁰) of memory.
-
-    >>> amount("1.2G", "max_macs"), amount("512KiB", "max_flash"), amount("512KB", "max_flash")
-    (1200000000, 524288, 512000)
-
-    Raises CostModelError for what is no positive amount, and for bytes without a unit.
-    """
-    units = _BYTES if LIMITS[name].endswith("bytes") else _COUNTS
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    found = _AMOUNT.fullmatch(str(value).strip())
-    if not found or found[2] not in units or Fraction(found[1]) <= 0:
-        known = ", ".join(filter(None, units))
-        raise CostModelError(f"{name} must be a positive amount in {known}, got {value!r}")
-    return int(Fraction(found[1]) * units[found[2]])
 
 
 def distinct_alphas(
@@ -78,6 +48,8 @@ def distinct_alphas(
     if divisor is None:
         raise CostModelError("rounding exact has no steps to list; choose floor or divisible(8)")
     columns = width_function(network, rounding).columns
+    if not columns:
+        return (min(Fraction(1), most),)
     steps = sorted({step for c in columns for step in _steps(c, divisor, most)} | {most})
     between = [(a + b) / 2 for a, b in zip([Fraction(0), *steps], steps, strict=False)]
     candidates = sorted({*steps, *between} - {Fraction(0)})
@@ -138,18 +110,21 @@ class Choice(NamedTuple):
     estimated: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """What fits the limits, the choice and why; `choice` is None where nothing fits.
 
     `binding` are the limits that the next better network would break (or, where nothing fits,
     that the smallest network breaks); `head_room` is the part of each limit the choice leaves.
+    `larger` and `smaller` are the cheapest network that is better than the choice and the best
+    that is worse. `fits` says of each α and resolution of `swept` whether it is within limits.
     """
 
-    limits: Mapping[str, int]
+    network: Network
+    rounding: str
+    rules: MemoryRules
+    limits: tuple[Limit, ...]
     objective: str
-    candidates: int
-    feasible: int
     choice: Choice | None
     binding: tuple[str, ...]
     head_room: Mapping[str, float]
@@ -158,6 +133,21 @@ class Plan:
     smallest: Choice
     front: tuple[Choice, ...]
     swept: Sweep
+    fits: Array
+
+    @property
+    def candidates(self) -> int:
+        """How many networks were considered."""
+        return int(self.fits.size)
+
+    @property
+    def feasible(self) -> int:
+        """How many of them fit."""
+        return int(self.fits.sum())
+
+
+#: A plan holds about a hundred bytes for each candidate (a benchmark measures it).
+MOST_CANDIDATES = 2 * 10**7
 
 
 def plan(  # noqa: PLR0913 - one for each option of the command
@@ -174,15 +164,17 @@ def plan(  # noqa: PLR0913 - one for each option of the command
 ) -> Plan:
     """The best network within limits, over every distinct width and some resolutions.
 
-    The objective is ImageNet top-1 for MobileNetV1 with 1000 classes (as printed, else by the
-    log-linear law), and the most MACs for any other network.
+    The objective is ImageNet top-1 for MobileNetV1 with 1000 classes (as printed, else estimated,
+    see `estimate`; to a tenth of a percent, and of equals the printed), and the most MACs for any
+    other network.
 
     >>> from costmodel import mobilenet_v1
     >>> made = plan(mobilenet_v1(), max_macs="150M", max_params="2M")
     >>> made.choice.alpha, made.choice.resolution, made.choice.macs, made.binding
-    (Fraction(1, 2), 224, 149497088, ('max_macs', 'max_params'))
+    (Fraction(1, 2), 224, 149497088, ('max_macs',))
 
-    Raises CostModelError for limits that are no positive amounts, and for empty grids.
+    Raises CostModelError for limits that are no positive amounts, for empty grids and for more
+    than 2·10⁷ candidates.
     """
     given = {
         "max_macs": max_macs,
@@ -190,18 +182,49 @@ def plan(  # noqa: PLR0913 - one for each option of the command
         "max_peak_memory": max_peak_memory,
         "max_flash": max_flash,
     }
-    limits = {name: amount(value, name) for name, value in given.items() if value is not None}
+    limits = tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
     if not limits:
         raise CostModelError(f"a plan needs a limit; give one of {', '.join(LIMITS)}")
     values = distinct_alphas(network, rounding) if alphas is None else _given(alphas)
+    if len(values) * len(resolutions) > MOST_CANDIDATES:
+        size = f"{len(values):,} widths × {len(resolutions):,} resolutions"
+        raise CostModelError(f"a plan holds at most 2·10⁷ candidates, got {size}; give fewer")
     swept = sweep(network, list(values), list(resolutions), rounding=rounding, rules=rules)
     if swept.unknown:
         raise CostModelError(f"no rule for {', '.join(swept.unknown)}: no plan without their cost")
-    return _planned(_Table(network, tuple(values), swept, rounding), limits)
+    table = _Table(network, tuple(values), swept, rounding)
+    return _planned(table, limits, rules)
 
 
 def _given(alphas: Sequence[Any]) -> tuple[Fraction, ...]:
     return tuple(sorted({multiplier(alpha, "alpha", MAX_ALPHA) for alpha in alphas}))
+
+
+@cache
+def _printed_by_macs() -> tuple[Array, Array]:
+    """The MACs of the models whose ImageNet accuracy the paper prints, rising, and that."""
+    printed = accuracies("mobilenet_v1_paper", IMAGENET_TABLES)
+    points = sorted((cost(model(*key)).macs, top1.percent) for key, top1 in printed.items())
+    return np.array([m for m, _ in points], dtype=float), np.array([top1 for _, top1 in points])
+
+
+def estimate(macs: Array) -> Array:
+    """ImageNet top-1 of MobileNetV1 at some MACs, in percent, to a tenth.
+
+    The log-linear law (`costmodel.family.law`), but never below what is printed for a network of
+    fewer MACs, nor above what is printed for one of more: so that a better estimate always takes
+    more MACs, and no estimate contradicts the print.
+
+    >>> estimate(np.array([30e6, 239273472.0])).tolist()
+    [50.6, 65.8]
+    """
+    known, percents = _printed_by_macs()
+    least = np.concatenate(([0], np.maximum.accumulate(percents)))
+    most = np.concatenate((np.minimum.accumulate(percents[::-1])[::-1], [100]))
+    fitted = law().intercept + law().slope * np.log2(macs)
+    low, high = (np.searchsorted(known, macs, side) for side in ("right", "left"))
+    bounded: Array = np.round(np.clip(fitted, least[low], most[high]), 1)
+    return bounded
 
 
 class _Table:
@@ -210,37 +233,62 @@ class _Table:
     def __init__(
         self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep, rounding: str
     ) -> None:
+        self.network, self.rounding = network, rounding
         self.alphas, self.swept = alphas, swept
         self.quantities = {name: swept.evaluate(name).reshape(-1) for name in LIMITS.values()}
-        self.printed: Mapping[int, float] = {}
-        macs = self.quantities["macs"]
         self.objective = "macs"
-        self.score: Array = macs.astype(float)
+        self.score: Array = self.quantities["macs"]
+        self.printed: Array = np.zeros(len(self.score), dtype=bool)
         if _has_accuracies(network, rounding):
             self.objective = "top1"
-            self.score = law().intercept + law().slope * np.log2(self.score)
-            self.printed = self._printed()
-            for cell, percent in self.printed.items():
-                self.score[cell] = percent
+            self.score = estimate(self.score.astype(float))
+            for cell, percent in self._printed():
+                self.score[cell], self.printed[cell] = percent, True
 
-    def _printed(self) -> dict[int, float]:
+    def _printed(self) -> Iterator[tuple[int, float]]:
         """The cells whose accuracy the paper prints."""
-        sides = self.swept.resolution.tolist()
         places = {alpha: i for i, alpha in enumerate(self.alphas)}
-        return {
-            places[alpha] * len(sides) + sides.index(side): accuracy.percent
-            for (alpha, side), accuracy in accuracies("mobilenet_v1_paper", IMAGENET_TABLES).items()
-            if alpha in places and side in sides
-        }
+        sides = {side: i for i, side in enumerate(self.swept.resolution.tolist())}
+        printed = accuracies("mobilenet_v1_paper", IMAGENET_TABLES)
+        for (alpha, side), accuracy in printed.items():
+            if alpha in places and side in sides:
+                yield places[alpha] * len(sides) + sides[side], accuracy.percent
 
-    def choice(self, cell: int) -> Choice:
+    def order(self) -> Array:
+        """From the worst to the best: by score, of equals the printed, then the most MACs."""
+        macs, params = (_ranks(self.quantities[name]) for name in ("macs", "params"))
+        by: Array = np.lexsort((-params, macs, self.printed, _ranks(self.score)))
+        return by
+
+    def smallest(self) -> int:
+        """The cell of fewest MACs, and of those of fewest params."""
+        macs, params = (_ranks(self.quantities[name]) for name in ("macs", "params"))
+        return int(np.lexsort((params, macs))[0])
+
+    def built(self, cell: int) -> Choice:
         """A candidate in exact integers."""
         row, column = divmod(cell, len(self.swept.resolution))
         counts = {name: int(values[cell]) for name, values in self.quantities.items()}
-        top1 = round(float(self.score[cell]), 1) if self.objective == "top1" else None
-        estimated = top1 is not None and cell not in self.printed
+        top1 = float(self.score[cell]) if self.objective == "top1" else None
+        estimated = top1 is not None and not self.printed[cell]
         side = int(self.swept.resolution[column])
         return Choice(self.alphas[row], side, **counts, top1=top1, estimated=estimated)
+
+    def choice(self, cell: int | None) -> Choice | None:
+        """A candidate, if there is one."""
+        return None if cell is None else self.built(cell)
+
+    def head_room(self, cell: int, limits: Iterable[Limit]) -> dict[str, float]:
+        """The part of each limit that a candidate leaves."""
+        return {x.name: 1 - int(self.quantities[x.quantity][cell]) / x.most for x in limits}
+
+
+def _ranks(values: Array) -> Array:
+    """Values that sort as these do, which Python's integers in an array do not."""
+    if values.dtype != object:
+        return values
+    ranks: Array = np.unique(values, return_inverse=True)[1]
+    return ranks
 
 
 def _has_accuracies(network: Network, rounding: str) -> bool:
@@ -252,57 +300,56 @@ def _has_accuracies(network: Network, rounding: str) -> bool:
     )
 
 
-def _planned(table: _Table, limits: Mapping[str, int]) -> Plan:
-    within = {name: table.quantities[LIMITS[name]] <= limit for name, limit in limits.items()}
+def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Plan:
+    within = {x.name: (table.quantities[x.quantity] <= x.most).astype(bool) for x in limits}
     fits = np.logical_and.reduce(list(within.values()))
-    # Ties go to fewer MACs: the order is by score, then by MACs from high to low.
-    order = np.lexsort((-table.quantities["macs"], table.score))
+    order = table.order()
     ranked = order[fits[order]]
-    smallest = int(np.lexsort((table.quantities["params"], table.quantities["macs"]))[0])
-    if not len(ranked):
-        broken = tuple(name for name, inside in within.items() if not inside[smallest])
-        broken = broken or tuple(name for name, inside in within.items() if not inside.any())
-        return Plan(
-            limits,
-            table.objective,
-            len(fits),
-            0,
-            None,
-            broken or tuple(limits),
-            {},
-            None,
-            None,
-            table.choice(smallest),
-            (),
-            table.swept,
-        )
-    best = int(ranked[-1])
-    above = order[bisect_right(table.score[order], table.score[best]) :]
-    larger = next((int(cell) for cell in above if not fits[cell]), None)
-    binding = () if larger is None else tuple(n for n, i in within.items() if not i[larger])
+    best = int(ranked[-1]) if len(ranked) else None
+    smallest = table.smallest()
+    larger, smaller = _neighbours(table.score, order, ranked)
+    breaks = smallest if best is None else larger
+    binding = tuple(n for n, inside in within.items() if breaks is not None and not inside[breaks])
+    front_of = next((x for x in limits if x.name in binding), limits[0])
     return Plan(
-        limits,
-        table.objective,
-        len(fits),
-        int(fits.sum()),
-        table.choice(best),
-        binding,
-        {n: 1 - int(table.quantities[LIMITS[n]][best]) / limit for n, limit in limits.items()},
-        None if larger is None else table.choice(larger),
-        table.choice(int(ranked[-2])) if len(ranked) > 1 else None,
-        table.choice(smallest),
-        _front(table, ranked, binding[0] if binding else next(iter(limits))),
-        table.swept,
+        network=table.network,
+        rounding=table.rounding,
+        rules=rules,
+        limits=limits,
+        objective=table.objective,
+        choice=table.choice(best),
+        binding=binding,
+        head_room={} if best is None else table.head_room(best, limits),
+        larger=table.choice(larger),
+        smaller=table.choice(smaller),
+        smallest=table.built(smallest),
+        front=tuple(map(table.built, _front(table, ranked, front_of.quantity))),
+        swept=table.swept,
+        fits=fits.reshape(table.swept.shape),
     )
 
 
-def _front(table: _Table, ranked: Array, limit: str) -> tuple[Choice, ...]:
+def _neighbours(score: Array, order: Array, ranked: Array) -> tuple[int | None, int | None]:
+    """The first that is better than the best that fits, and the best that fits and is worse."""
+    if not len(ranked):
+        return None, None
+    highest = score[ranked[-1]]
+    above = int(np.searchsorted(score[order], highest, "right"))
+    below = int(np.searchsorted(score[ranked], highest, "left"))
+    return (
+        int(order[above]) if above < len(order) else None,
+        int(ranked[below - 1]) if below else None,
+    )
+
+
+def _front(table: _Table, ranked: Array, quantity: str) -> list[int]:
     """The Pareto front among what fits, between the objective and one limited quantity.
 
     From the best score down, each that takes less than all before it.
     """
-    best_first = ranked[::-1]
-    spent = table.quantities[LIMITS[limit]][best_first]
-    least = np.minimum.accumulate(spent)
-    fresh = np.concatenate(([True], spent[1:] < least[:-1]))
-    return tuple(table.choice(int(cell)) for cell in best_first[fresh])
+    spent = table.quantities[quantity][ranked]
+    by_score = np.lexsort((_ranks(spent), -_ranks(table.score[ranked])))
+    spent = spent[by_score]
+    fresh = np.ones(len(ranked), dtype=bool)
+    fresh[1:] = spent[1:] < np.minimum.accumulate(spent)[:-1]
+    return [int(cell) for cell in ranked[by_score][fresh]]

@@ -64,6 +64,8 @@ def histogram(
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """How many configurations lie between one power of √10 and the next: counts, and edges.
 
+    The first bin begins at 0 where there are zeros.
+
     >>> from costmodel import mobilenet_v1
     >>> from costmodel.sweeping import sweep
     >>> counts, _ = histogram(sweep(mobilenet_v1(), [0.5, 1.0], [128, 224]))
@@ -71,7 +73,7 @@ def histogram(
     4
     """
     _check(swept, {quantity: 0})
-    edges = 10.0 ** (np.arange(0, 65) / 2)
+    edges = np.concatenate(([0], 10.0 ** (np.arange(0, 65) / 2)))
     counts: NDArray[Any] = np.zeros(len(edges) - 1, dtype=np.int64)
     for part in swept.chunks():
         values = part.evaluate(quantity).astype(float)

@@ -10,6 +10,7 @@ Numbers are float64, exact below 2⁵³; what could pass it is computed again in
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -22,6 +23,7 @@ from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower
 from costmodel.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
 from costmodel.rewrite import resize, widen
+from costmodel.shapes import infer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,6 +43,10 @@ QUANTITIES = ("macs", "params", "activations", "weight_bytes", "peak_bytes")
 
 class _InexactError(ArithmeticError):
     """A float64 that may be past 2⁵³: try again with Python's integers."""
+
+
+class _VanishedError(CostModelError):
+    """A map of no size at the smallest resolution."""
 
 
 class Outer:
@@ -106,6 +112,11 @@ class Outer:
     def __rtruediv__(self, other: Dim) -> Dim:
         return Outer(((other, 1),)) / self
 
+    def __floordiv__(self, other: int) -> Outer:
+        axis = 0 if isinstance(self.terms[0][0], np.ndarray) else 1
+        whole = self.along(axis) // other
+        return Outer(((whole, 1) if axis == 0 else (1, whole),))
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Outer, int)):
             return NotImplemented
@@ -158,14 +169,14 @@ def ceil_div(size: Outer, stride: int) -> Outer:
     """⌈D / stride⌉ at every D."""
     sizes = size.along(1)
     if np.min(sizes) < 1:
-        raise CostModelError("a map vanishes at the smallest resolution; raise it")
+        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
     return Outer(((1, -(-sizes // stride)),))
 
 
 def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
     """The ceil_mode size at every D."""
     if np.min(span.along(1)) <= -stride:
-        raise CostModelError("a map vanishes at the smallest resolution; raise it")
+        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
     sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
     return Outer(((1, sizes),))
 
@@ -223,7 +234,7 @@ def _snapped(values: Array) -> Array:
 # The sweep -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Sweep:
     """Exact costs over a grid: arrays of shape (len(alpha), len(resolution)), or over pairs.
 
@@ -362,10 +373,25 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
             }
         except _InexactError:
             continue
+        except _VanishedError:
+            raise CostModelError(_vanished(network, min(sides))) from None
         unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
         values = np.array([float(a) for a in alphas])
         return Sweep(values, np.array(sides, dtype=np.int64), paired, unknown, factors)
     raise AssertionError("Python's integers are never inexact")
+
+
+def _vanished(network: Network, smallest: int) -> str:
+    def exists(side: int) -> bool:
+        try:
+            return bool(infer(resize(network, resolution=side)))
+        except CostModelError:
+            return False
+
+    sides = range(1, 2**16)
+    least = bisect_left(sides, True, key=exists)  # noqa: FBT003 - what is looked for
+    works = f"the smallest that {network.name} has is {sides[least]}" if least < len(sides) else ""
+    return f"a map vanishes at resolution {smallest}; {works or 'raise it'}"
 
 
 def _sums(

@@ -76,6 +76,7 @@ class Polynomial:
 
     __radd__ = __add__
     __rmul__ = __mul__
+    __floordiv__ = __truediv__
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Polynomial, int, Fraction)):
