@@ -28,7 +28,7 @@ class Limit(NamedTuple):
     """The most of a quantity: 150M or 1.2G of MACs and params, 512KB (10³) or 512KiB (2¹⁰).
 
     >>> str(Limit.of("max_macs", "150M")), str(Limit.of("max_flash", "1MiB"))
-    ('max_macs 150M = 150,000,000', 'max_flash 1MiB = 1,048,576 bytes')
+    ('--max-macs 150M = 150,000,000', '--max-flash 1MiB = 1,048,576 bytes')
     """
 
     name: str
@@ -56,10 +56,15 @@ class Limit(NamedTuple):
         """The quantity that is limited."""
         return LIMITS[self.name]
 
+    @property
+    def option(self) -> str:
+        """The name as it is typed: --max-macs."""
+        return "--" + self.name.replace("_", "-")
+
     def __str__(self) -> str:
         """The amount as it was given and in full."""
         unit = " bytes" if self.quantity.endswith("bytes") else ""
-        return f"{self.name} {self.given} = {self.most:,}{unit}"
+        return f"{self.option} {self.given} = {self.most:,}{unit}"
 
 
 def fractions(text: str, name: str) -> tuple[Fraction, ...]:

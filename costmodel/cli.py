@@ -12,10 +12,10 @@ import typer
 from costmodel import __version__
 from costmodel.arithmetic import positive_integer, rational
 from costmodel.errors import CostModelError, printable
-from costmodel.files import check_target, make_directory, write_atomically
+from costmodel.files import check_target, image_format, make_directory, write_atomically
 from costmodel.show import table as show
 from costmodel.show.grid import console, plain
-from costmodel.show.report import Report, parse_size
+from costmodel.show.report import Report, base_network, parse_size
 from costmodel.show.report import report as make_report
 from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from costmodel.amounts import Limit
     from costmodel.show.sheet import Sheet
 
 app = typer.Typer(
@@ -94,13 +95,36 @@ def _options(
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub Markdown.")]
+NetworkName = Annotated[
+    str, typer.Argument(help="A network of the zoo, or a network in a file NAME.json.")
+]
+Classes = Annotated[str | None, typer.Option(help="Classes of the classifier.")]
+Rounding = Annotated[
+    str | None,
+    typer.Option(help="Channel rounding: floor, divisible(8) or exact; default, the authors'."),
+]
+MaxMacs = Annotated[str | None, typer.Option(help="Most MACs: 150M, 1.2G.")]
+MaxParams = Annotated[str | None, typer.Option(help="Most parameters: 2M.")]
+MaxPeak = Annotated[
+    str | None,
+    typer.Option("--max-peak-memory", help="Most bytes of live activations: 512KiB (2¹⁰), 512KB."),
+]
+MaxFlash = Annotated[str | None, typer.Option(help="Most bytes of weights: 1MiB, 4MB.")]
+Dtype = Annotated[str, typer.Option(help="float32, float16 or int8 (with int32 biases).")]
+FoldBatchNorm = Annotated[
+    bool, typer.Option("--fold-batch-norm", help="Batch norm is folded into the convolutions.")
+]
+InPlace = Annotated[
+    bool, typer.Option("--in-place", help="Elementwise operators overwrite their input.")
+]
+NoInput = Annotated[
+    bool, typer.Option("--no-input", help="The input is in other memory than the activations.")
+]
 
 
 @app.command()
 def report(  # noqa: PLR0913 - a parameter is an option
-    network: Annotated[
-        str, typer.Argument(help="A network of the zoo, or a network in a file NAME.json.")
-    ] = "mobilenet_v1",
+    network: NetworkName = "mobilenet_v1",
     *,
     alpha: Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")] = "1",
     rho: Annotated[
@@ -109,11 +133,8 @@ def report(  # noqa: PLR0913 - a parameter is an option
     resolution: Annotated[
         str | None, typer.Option(help="The input's side D, or HxW, in place of --rho.")
     ] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes of the classifier.")] = None,
-    rounding: Annotated[
-        str | None,
-        typer.Option(help="Channel rounding: floor, divisible(8) or exact; default, the authors'."),
-    ] = None,
+    classes: Classes = None,
+    rounding: Rounding = None,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Leave the cross-check with torch out.")
     ] = False,
@@ -151,10 +172,10 @@ def report(  # noqa: PLR0913 - a parameter is an option
         raise typer.Exit(1)
 
 
-def _one_of(**flags: bool) -> str | None:
+def _one_of(**flags: bool | str | None) -> str | None:
     chosen = [name for name, flag in flags.items() if flag]
     if len(chosen) > 1:
-        raise CostModelError(f"--{' and --'.join(chosen)} are different formats; choose one")
+        raise CostModelError(f"--{' and --'.join(chosen)} are alternatives; choose one")
     return chosen[0] if chosen else None
 
 
@@ -312,3 +333,143 @@ def audit_command(
     else:
         writers = {"json": shown.to_json, "markdown": shown.to_markdown}
         sys.stdout.write(writers[form](findings))
+
+
+@app.command("sweep")
+def sweep_command(  # noqa: PLR0913 - a parameter is an option
+    network: NetworkName = "mobilenet_v1",
+    *,
+    alphas: Annotated[
+        str, typer.Option(help="START:STOP:STEP with the stop, or a list 0.25,0.5,1.")
+    ] = "0.25:1:0.25",
+    resolutions: Annotated[str, typer.Option(help="As --alphas.")] = "128:224:32",
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="The n-th α with the n-th resolution only.")
+    ] = False,
+    classes: Classes = None,
+    rounding: Rounding = None,
+    dtype: Dtype = "float32",
+    fold_batch_norm: FoldBatchNorm = False,
+    in_place: InPlace = False,
+    no_input: NoInput = False,
+    max_macs: MaxMacs = None,
+    max_params: MaxParams = None,
+    max_peak_memory: MaxPeak = None,
+    max_flash: MaxFlash = None,
+    front: Annotated[
+        str | None, typer.Option(metavar="QUANTITY", help="The Pareto front of MACs against it.")
+    ] = None,
+    histogram: Annotated[
+        str | None, typer.Option(metavar="QUANTITY", help="How many configurations take how much.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Write all to FILE.csv or FILE.parquet.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Exact costs over a grid of α and resolutions, as large as you like.
+
+    Small grids are printed, large ones as ranges. With --max-… the configuration of most MACs
+    within those limits is; --front and --histogram reduce 10⁹ configurations in the memory of a
+    few million, and --output writes them in parts.
+
+    Example: [bold]costmodel sweep --alphas 0.1:1.5:0.01 --resolutions 32:512 --max-macs 150M[/bold]
+    """
+    from costmodel.amounts import fractions, integers
+    from costmodel.memory import MemoryRules
+    from costmodel.show import sweep as shown
+    from costmodel.sweeping import sweep
+
+    limits = _limits(max_macs, max_params, max_peak_memory, max_flash)
+    chosen = _one_of(front=front, histogram=histogram, output=output)
+    if limits and chosen:
+        raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")
+    if output is not None:
+        shown.check_output(output)
+    base, default, _ = base_network(network, classes)
+    rounding = rounding or default
+    rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
+    grid = fractions(alphas, "alphas"), integers(resolutions, "resolutions")
+    swept = sweep(base, *grid, rounding=rounding, paired=pairs, rules=rules)
+    view = shown.View(swept, base.name, rounding, rules)
+    with shown.progress_bar(swept.size) as advance:
+        if output is not None:
+            rows = shown.write(swept, output, progress=advance)
+        else:
+            table = view.table(limits, front, histogram, progress=advance)
+    if output is not None:
+        sys.stderr.write(f"wrote {output}: {rows:,} configurations\n")
+    elif as_json:
+        sys.stdout.write(table.json())
+    else:
+        _print(table)
+
+
+@app.command("plan")
+def plan_command(  # noqa: PLR0913 - a parameter is an option
+    network: NetworkName = "mobilenet_v1",
+    *,
+    max_macs: MaxMacs = None,
+    max_params: MaxParams = None,
+    max_peak_memory: MaxPeak = None,
+    max_flash: MaxFlash = None,
+    resolutions: Annotated[
+        str, typer.Option(help="START:STOP:STEP with the stop, or a list 128,160.")
+    ] = "96:224:32",
+    alphas: Annotated[
+        str | None, typer.Option(help="As --resolutions; default, every distinct width to 1.5.")
+    ] = None,
+    classes: Classes = None,
+    rounding: Rounding = None,
+    dtype: Dtype = "float32",
+    fold_batch_norm: FoldBatchNorm = False,
+    in_place: InPlace = False,
+    no_input: NoInput = False,
+    plot: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Draw it: FILE.png, FILE.svg or FILE.pdf.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which α and resolution fit a budget: the best network, what binds, and what is next to it.
+
+    Every distinct network is considered. Accuracy decides where the paper prints it or its law
+    gives an estimate (MobileNetV1, 1000 classes), else the most MACs do.
+
+    Example: [bold]costmodel plan --max-macs 150M --max-flash 1MiB --dtype int8[/bold]
+    """
+    from costmodel.amounts import fractions, integers
+    from costmodel.memory import MemoryRules
+    from costmodel.planning import plan
+    from costmodel.show import plan as shown
+
+    base, default, _ = base_network(network, classes)
+    if plot is not None:
+        image_format(plot)
+        check_target(plot)
+    made = plan(
+        base,
+        max_macs=max_macs,
+        max_params=max_params,
+        max_peak_memory=max_peak_memory,
+        max_flash=max_flash,
+        resolutions=integers(resolutions, "resolutions"),
+        alphas=None if alphas is None else fractions(alphas, "alphas"),
+        rounding=rounding or default,
+        rules=MemoryRules(dtype, not no_input, in_place, fold_batch_norm),
+    )
+    if as_json:
+        sys.stdout.write(shown.to_json(made))
+    else:
+        _print(shown.rich(made))
+    if plot is not None:
+        from costmodel.plot import plan_figure, save_figure
+
+        save_figure(plan_figure(made), plot)
+        sys.stderr.write(f"wrote {plot}\n")
+
+
+def _limits(*given: str | None) -> tuple[Limit, ...]:
+    from costmodel.amounts import LIMITS, Limit
+
+    pairs = zip(LIMITS, given, strict=True)
+    return tuple(Limit.of(name, text) for name, text in pairs if text is not None)

@@ -13,6 +13,8 @@ from costmodel.errors import CostModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+IMAGES = ("png", "svg", "pdf")
+
 
 def check_target(path: str | Path) -> None:
     """Fail before the work, where a file could not be written after it.
@@ -28,6 +30,20 @@ def check_target(path: str | Path) -> None:
         )
     if not os.access(target if target.exists() else target.parent, os.W_OK):
         raise CostModelError(f"cannot write {path}: permission denied; choose another place")
+
+
+def image_format(path: str | Path) -> str:
+    """The kind of image that a file's name asks for.
+
+    >>> image_format("figures/plan.svg")
+    'svg'
+
+    Raises CostModelError for another than png, svg and pdf.
+    """
+    kind = Path(path).suffix[1:].lower()
+    if kind not in IMAGES:
+        raise CostModelError(f"an image is a file named .{', .'.join(IMAGES)}, got {path}")
+    return kind
 
 
 def write_atomically(path: str | Path, data: str | bytes) -> None:

@@ -114,10 +114,12 @@ class Choice(NamedTuple):
 class Plan:
     """What fits the limits, the choice and why; `choice` is None where nothing fits.
 
-    `binding` are the limits that the next better network would break (or, where nothing fits,
-    that the smallest network breaks); `head_room` is the part of each limit the choice leaves.
-    `larger` and `smaller` are the cheapest network that is better than the choice and the best
-    that is worse. `fits` says of each α and resolution of `swept` whether it is within limits.
+    `binding` are the limits that a better network breaks alone (where each breaks several, those
+    that `larger` breaks; where nothing fits, those that `smallest` breaks), and `head_room` is
+    the part of each limit that the choice leaves. `larger` is, of the networks that are better
+    and break the fewest limits, the next one; `smaller` the next worse that fits. `front` is the
+    Pareto front of what fits, between the objective and the quantity `against`. `fits` says of
+    each α and resolution of `swept` whether it is within limits.
     """
 
     network: Network
@@ -131,6 +133,7 @@ class Plan:
     larger: Choice | None
     smaller: Choice | None
     smallest: Choice
+    against: str
     front: tuple[Choice, ...]
     swept: Sweep
     fits: Array
@@ -307,10 +310,15 @@ def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Pl
     ranked = order[fits[order]]
     best = int(ranked[-1]) if len(ranked) else None
     smallest = table.smallest()
-    larger, smaller = _neighbours(table.score, order, ranked)
-    breaks = smallest if best is None else larger
-    binding = tuple(n for n, inside in within.items() if breaks is not None and not inside[breaks])
-    front_of = next((x for x in limits if x.name in binding), limits[0])
+    best = int(ranked[-1]) if len(ranked) else None
+    if best is None:
+        larger = smaller = None
+        binding = tuple(name for name, inside in within.items() if not inside[smallest])
+    else:
+        above, below = _apart(table.score, order, ranked)
+        larger, binding = _next_better(above, within)
+        smaller = int(below[-1]) if len(below) else None
+    against = _against(limits, binding)
     return Plan(
         network=table.network,
         rounding=table.rounding,
@@ -323,33 +331,54 @@ def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Pl
         larger=table.choice(larger),
         smaller=table.choice(smaller),
         smallest=table.built(smallest),
-        front=tuple(map(table.built, _front(table, ranked, front_of.quantity))),
+        against=against,
+        front=tuple(map(table.built, _front(table, ranked, against))),
         swept=table.swept,
         fits=fits.reshape(table.swept.shape),
     )
 
 
-def _neighbours(score: Array, order: Array, ranked: Array) -> tuple[int | None, int | None]:
-    """The first that is better than the best that fits, and the best that fits and is worse."""
-    if not len(ranked):
-        return None, None
+def _apart(score: Array, order: Array, ranked: Array) -> tuple[Array, Array]:
+    """What is better than the best that fits, and what fits and is worse, from worst to best."""
     highest = score[ranked[-1]]
-    above = int(np.searchsorted(score[order], highest, "right"))
-    below = int(np.searchsorted(score[ranked], highest, "left"))
-    return (
-        int(order[above]) if above < len(order) else None,
-        int(ranked[below - 1]) if below else None,
+    better = order[int(np.searchsorted(score[order], highest, "right")) :]
+    return better, ranked[: int(np.searchsorted(score[ranked], highest, "left"))]
+
+
+def _next_better(above: Array, within: Mapping[str, Array]) -> tuple[int | None, tuple[str, ...]]:
+    """Of what breaks the fewest limits the first, and the limits that bind.
+
+    A limit binds where a better network breaks it alone; where each breaks several, those that
+    the first breaks.
+    """
+    if not len(above):
+        return None, ()
+    broken = np.array([~inside[above] for inside in within.values()])
+    counts = broken.sum(axis=0)
+    first = int(counts.argmin())
+    alone = broken & (counts == 1)
+    binds = alone.any(axis=1) if counts[first] == 1 else broken[:, first]
+    return int(above[first]), tuple(
+        name for name, is_bound in zip(within, binds, strict=True) if is_bound
     )
+
+
+def _against(limits: tuple[Limit, ...], binding: tuple[str, ...]) -> str:
+    """What the objective is traded for: a limited quantity, one that binds first, but not MACs.
+
+    More MACs are what makes a network better here, so that against them all would be a front.
+    """
+    others = [x for x in limits if x.quantity != "macs"]
+    return max(others, key=lambda x: x.name in binding).quantity if others else "params"
 
 
 def _front(table: _Table, ranked: Array, quantity: str) -> list[int]:
     """The Pareto front among what fits, between the objective and one limited quantity.
 
-    From the best score down, each that takes less than all before it.
+    From the best down, each that takes less than all before it.
     """
-    spent = table.quantities[quantity][ranked]
-    by_score = np.lexsort((_ranks(spent), -_ranks(table.score[ranked])))
-    spent = spent[by_score]
+    best_first = ranked[::-1]
+    spent = table.quantities[quantity][best_first]
     fresh = np.ones(len(ranked), dtype=bool)
     fresh[1:] = spent[1:] < np.minimum.accumulate(spent)[:-1]
-    return [int(cell) for cell in ranked[by_score][fresh]]
+    return [int(cell) for cell in best_first[fresh]]

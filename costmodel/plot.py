@@ -31,7 +31,7 @@ from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.family import family, law
-from costmodel.files import make_directory, write_atomically
+from costmodel.files import image_format, make_directory, write_atomically
 from costmodel.lower import lower
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.format import si
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from costmodel.family import Member
     from costmodel.lower import Lowered
     from costmodel.network import Network
+    from costmodel.planning import Plan
     from costmodel.show.polynomial import Polynomial
     from costmodel.show.report import Report
 
@@ -58,7 +59,12 @@ if TYPE_CHECKING:
 WIDTH = 3.5  # inches: a column of a two-column paper
 DPI = 200
 TALLEST = 300  # inches: the most that is drawn is 2¹⁶ pixels
-METADATA: dict[str, dict[str, Any]] = {"png": {}, "svg": {"Date": None}}  # no date: same bytes
+# No date: the same figure is the same bytes.
+METADATA: dict[str, dict[str, Any]] = {
+    "png": {},
+    "svg": {"Date": None},
+    "pdf": {"CreationDate": None},
+}
 SMALL = 5.5  # points: labels beside what they name
 BLACK, DIM, GREY, LIGHT = "#000000", "#555555", "#8C8C8C", "#CCCCCC"
 # Okabe and Ito's; orange and blue differ in grey too.
@@ -102,6 +108,16 @@ KERNELS = (1, 3, 5, 7, 9, 11)
 CHANNELS = (16, 32, 64, 128, 256, 512, 1024, 2048)
 DARK = 0.7  # of the colour map: beyond it, text is white
 
+# A ring hides nothing beneath it.
+RING: dict[str, Any] = {
+    "color": VERMILLION,
+    "marker": "o",
+    "markersize": 7.5,
+    "markeredgewidth": 1.4,
+    "fillstyle": "none",
+    "linestyle": "",
+    "zorder": 3,
+}
 SHIFT = 0.21  # of a row: how far the two bars of a block lie from its middle
 SERIES: dict[str, dict[str, Any]] = {
     "standard": {"facecolor": "white", "edgecolor": BLACK, "hatch": "//////", "linewidth": 0.5},
@@ -391,19 +407,8 @@ def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
 def _draw_chosen(axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int]) -> Model:
     """A ring, which hides nothing beneath it; the legend says what it costs."""
     alpha, resolution = float(multiplier(chosen[0], "alpha", MAX_ALPHA)), chosen[1]
-    axes.plot(
-        [alpha],
-        [resolution],
-        color=VERMILLION,
-        marker="o",
-        markersize=7.5,
-        markeredgewidth=1.4,
-        fillstyle="none",
-        linestyle="",
-        clip_on=False,
-        label=f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen, rounding)}",
-        zorder=3,
-    )
+    label = f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen, rounding)}"
+    axes.plot([alpha], [resolution], label=label, clip_on=False, **RING)
     return alpha, resolution
 
 
@@ -513,6 +518,82 @@ def family_figures() -> dict[str, Figure]:
     return {f"accuracy_{quantity}": accuracy_figure(quantity) for quantity in ("macs", "params")}
 
 
+# What limits a plan: colour, line and name.
+LIMIT_LOOK = {
+    "macs": (BLUE, "-", "MACs"),
+    "params": (ORANGE, "--", "params"),
+    "peak_bytes": (GREEN, "-.", "peak memory"),
+    "weight_bytes": (VERMILLION, ":", "flash"),
+}
+
+
+def plan_figure(made: Plan) -> Figure:
+    """The networks of a plan over α and D: what fits, each limit, the front and the choice.
+
+    A limit's curve is, at each D, the widest network within it; the shaded region lies within
+    all of them. Thin lines join networks of equal MACs.
+    """
+    alphas, sides = made.swept.alpha, made.swept.resolution
+    with _figure(3.6) as figure:
+        axes = figure.add_subplot()
+        widest = _widest(made.fits, alphas)
+        axes.fill_betweenx(
+            sides, alphas[0], widest, where=widest > 0, color=LIGHT, alpha=0.45, lw=0
+        )
+        if min(len(alphas), len(sides)) > 1:
+            _draw_levels(axes, alphas, sides, made.swept.evaluate("macs").astype(float))
+        for limit in made.limits:
+            colour, line, name = LIMIT_LOOK[limit.quantity]
+            values = made.swept.evaluate(limit.quantity)
+            ends = _widest(values <= limit.most, alphas)
+            text = f"{name} ≤ {limit.given}" + (", binds" if limit.name in made.binding else "")
+            reached = (ends > 0) & (ends < alphas[-1])
+            axes.plot(ends[reached], sides[reached], line, color=colour, label=text, zorder=2)
+        _draw_choices(axes, made)
+        axes.set_xlim(0, alphas[-1] * 1.03)
+        axes.set_title(f"Which {_cut(made.network.name)} fits")
+        axes.set_xlabel("width multiplier α")
+        axes.set_ylabel("resolution D (px)")
+        axes.yaxis.set_major_locator(MaxNLocator(8, integer=True, steps=[1, 2, 4, 8, 10]))
+        if len(sides) <= TICKS:
+            axes.set_yticks(sides)
+        figure.legend(loc="outside lower center", ncols=2)
+    return figure
+
+
+TICKS = 9  # resolutions that each have a tick of their own
+LINES = 10  # of equal MACs
+
+
+def _widest(inside: NDArray[Any], alphas: Floats) -> Floats:
+    """At each D the largest α inside, or 0."""
+    found: Floats = np.max(np.where(inside, alphas[:, np.newaxis], 0), axis=0)
+    return found
+
+
+def _draw_levels(axes: Axes, alphas: Floats, sides: NDArray[Any], macs: Floats) -> None:
+    """Lines of equal MACs, each with its label where it crosses the diagonal of the grid."""
+    levels = [level for level in LEVELS if macs.min() < level < macs.max()][-LINES:]
+    lines = axes.contour(alphas, sides, macs.T, levels, colors=GREY, linewidths=0.4, zorder=1)
+    part = np.linspace(0.08, 0.85, 200)
+    rows, columns = (np.rint(part * (len(axis) - 1)).astype(int) for axis in (alphas, sides))
+    crossed = np.searchsorted(macs[rows, columns], levels)
+    places = [(alphas[rows[i]], sides[columns[i]]) for i in crossed if 0 < i < len(part)]
+    axes.clabel(lines, fmt=si, fontsize=SMALL, colors=DIM, manual=places, zorder=1)
+
+
+def _draw_choices(axes: Axes, made: Plan) -> None:
+    front = [(float(c.alpha), c.resolution) for c in made.front]
+    if front:
+        label = f"Pareto front ({len(front):,})"
+        look: dict[str, Any] = {"color": BLACK, "linestyle": "", "zorder": 3}
+        axes.plot(*zip(*front, strict=True), ".", markersize=2, label=label, clip_on=False, **look)
+    if made.choice:
+        alpha, side = float(made.choice.alpha), made.choice.resolution
+        text = f"α = {alpha:.3g}, D = {side}: {si(made.choice.macs)}"
+        axes.plot([alpha], [side], label=text, clip_on=False, **RING)
+
+
 def report_figures(report: Report) -> dict[str, Figure]:
     """The four figures of a report, the blocks as fvcore measured them where it did."""
     measured = report.check.reductions if isinstance(report.check, CrossCheck) else None
@@ -535,15 +616,22 @@ def save_figures(figures: Mapping[str, Figure], directory: str | Path) -> tuple[
     Raises CostModelError where the directory is a file or cannot be written to.
     """
     folder = make_directory(directory)
-    paths = []
-    for name, figure in figures.items():
-        for kind, metadata in METADATA.items():
-            image = BytesIO()
-            with _style():
-                figure.savefig(image, format=kind, dpi=DPI, metadata=metadata)
-            paths.append(folder / f"{name}.{kind}")
-            write_atomically(paths[-1], image.getvalue())
+    paths = [folder / f"{name}.{kind}" for name in figures for kind in ("png", "svg")]
+    for path in paths:
+        save_figure(figures[path.stem], path)
     return tuple(paths)
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Write one figure as the PNG (200 dpi), SVG or PDF that its name asks for.
+
+    Raises CostModelError for another kind of file and a place that cannot be written.
+    """
+    kind = image_format(path)
+    image = BytesIO()
+    with _style():
+        figure.savefig(image, format=kind, dpi=DPI, metadata=METADATA[kind])
+    write_atomically(path, image.getvalue())
 
 
 def _style() -> AbstractContextManager[None]:

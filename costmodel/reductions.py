@@ -53,10 +53,32 @@ def best(
         fits = np.logical_and.reduce([part.evaluate(n) <= most for n, most in limits.items()])
         inside = np.where(fits, macs, -1).reshape(-1)
         index = int(np.argmax(inside))
-        if inside[index] > (found.quantities["macs"] if found else 0):
+        if inside[index] > (found.quantities["macs"] if found else -1):
             found = _cell(part, index)
         progress(macs.size)
     return found
+
+
+def extremes(
+    swept: Sweep, quantity: str, *, progress: Callable[[int], object] = int
+) -> tuple[Cell, Cell]:
+    """The configurations with least and with most of a quantity, the first of equal ones.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.sweeping import sweep
+    >>> least, most = extremes(sweep(mobilenet_v1(), [0.5, 1.0], [128, 224]), "macs")
+    >>> least.quantities["macs"], most.quantities["macs"]
+    (49103872, 568740352)
+    """
+    _check(swept, {quantity: 0})
+    cells = []
+    for part in swept.chunks():
+        values = part.evaluate(quantity).reshape(-1)
+        cells += [_cell(part, int(np.argmin(values))), _cell(part, int(np.argmax(values)))]
+        progress(values.size)
+    ordered = sorted(cells, key=lambda cell: cell.quantities[quantity])
+    most = ordered[-1].quantities[quantity]
+    return ordered[0], next(cell for cell in ordered if cell.quantities[quantity] == most)
 
 
 def histogram(

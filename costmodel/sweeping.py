@@ -14,6 +14,7 @@ from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -254,6 +255,11 @@ class Sweep:
     def shape(self) -> tuple[int, ...]:
         """Of the arrays."""
         return (len(self.alpha),) if self.paired else (len(self.alpha), len(self.resolution))
+
+    @property
+    def size(self) -> int:
+        """How many configurations."""
+        return prod(self.shape)
 
     def evaluate(self, quantity: str, out: Array | None = None) -> Array:
         """One of `QUANTITIES`, into the array `out` if it is given."""

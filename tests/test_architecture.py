@@ -37,16 +37,17 @@ MAY_BUILD = {*CORE, "regions", "zoo"} - {"cost"}
 OUTER = ("show", "plot", "report", "crosscheck", "check", "cli", "__main__")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
-    "sympy": ("symbols", "show"),
+    "sympy": ("symbols", "inverse", "show"),
     "numpy": ("sweeping", "functions", "reductions", "planning", "plot", "reference"),
     "pandas": ("show", "sweeping"),
     "rich": ("show",),
+    "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
     "torch": ("reference", "trace", "crosscheck", "check"),
     "fvcore": ("reference", "trace", "crosscheck", "check"),
 }
-HEAVY = {"torch", "fvcore", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
+HEAVY = {"torch", "fvcore", "pyarrow", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
 
 
 class Imports(ast.NodeVisitor):

@@ -29,10 +29,12 @@ from costmodel import (
 )
 from costmodel import alpha as alpha_symbol
 from costmodel import rho as rho_symbol
+from costmodel.planning import plan
 from costmodel.plot import (
     _evaluate,
     layers_figure,
     multipliers_figure,
+    plan_figure,
     reduction_figure,
     reduction_map_figure,
     save_figures,
@@ -409,3 +411,29 @@ def test_a_file_is_no_directory(tmp_path: Path) -> None:
     with pytest.raises(CostModelError, match=r"make the directory \S*/file: it is a file"):
         save_figures({}, tmp_path / "file")
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_plans_figure_is_the_plan() -> None:
+    """Each limit's curve ends at the widest network within it; the ring is the choice."""
+    made = plan(mobilenet_v1(), max_macs="150M", max_peak_memory="2MiB", resolutions=[96, 160, 224])
+    axes = plan_figure(made).axes[0]
+    lines = {line.get_label(): line.get_xydata().tolist() for line in axes.lines}
+    assert lines[next(label for label in lines if label.startswith("α = "))] == [
+        [float(made.choice.alpha), made.choice.resolution]
+    ]
+    front = lines[f"Pareto front ({len(made.front)})"]
+    assert front == [[float(c.alpha), c.resolution] for c in made.front]
+    curve = next(points for label, points in lines.items() if label.startswith("MACs ≤ 150M"))
+    assert curve
+    for width, side in curve:
+        resized = resize(mobilenet_v1(), resolution=int(side))
+        wider = min(a for a in made.swept.alpha if a > width)
+        assert cost(widen(resized, width)).macs <= 150_000_000 < cost(widen(resized, wider)).macs
+
+
+def test_a_plan_without_a_choice_or_a_grid_is_drawn() -> None:
+    """Nothing fits, or there is one network only: the figure says what there is."""
+    nothing = plan_figure(plan(mobilenet_v1(), max_flash="1KiB"))
+    assert not nothing.axes[0].get_legend_handles_labels()[1][1:]
+    one = plan_figure(plan(mobilenet_v1(), max_macs="1G", alphas=[1], resolutions=[224]))
+    assert any("α = 1" in label for label in one.axes[0].get_legend_handles_labels()[1])

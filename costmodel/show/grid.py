@@ -46,7 +46,7 @@ def plain_table(*, gap: int = 2, show_footer: bool = False) -> Table:
 
 @dataclass(frozen=True)
 class Grid:
-    """A titled table of text, the first `left` columns aligned left and the others right."""
+    """A table of text, titled or not, `left` columns aligned left and the others right."""
 
     title: str
     head: tuple[str, ...]
@@ -56,7 +56,8 @@ class Grid:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """A table where it fits, else a list."""
-        yield Text(self.title, style="bold")
+        if self.title:
+            yield Text(self.title, style="bold")
         table = plain_table(gap=self.gap)
         for i, title in enumerate(self.head):
             justify: JustifyMethod = "left" if i < self.left else "right"

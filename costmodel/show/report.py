@@ -204,7 +204,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
 
     Raises CostModelError for values outside their range.
     """
-    base, default_rounding, classes = _base(network, classes)
+    base, default_rounding, classes = base_network(network, classes)
     width = multiplier(alpha, "alpha", MAX_ALPHA)
     rounding = default_rounding if rounding is None else rounding
     if rho is not None and resolution is not None:
@@ -236,7 +236,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
     )
 
 
-def _base(network: str | Network, classes: Any) -> tuple[Network, str, int | None]:
+def base_network(network: str | Network, classes: Any) -> tuple[Network, str, int | None]:
     """The network at α = 1 and ρ = 1, its authors' rounding, and its number of classes."""
     named = isinstance(network, str) and not network.endswith(".json")
     found = architecture(str(network)) if named else None

@@ -1,0 +1,186 @@
+"""A plan for people and as data: the choice, why, what is next to it, and the front."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Group
+from rich.text import Text
+
+from costmodel.errors import CostModelError, printable
+from costmodel.family import law
+from costmodel.show.grid import Grid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from costmodel.memory import MemoryRules
+    from costmodel.planning import Choice, Plan
+
+#: Rows of the front that a terminal shows.
+MOST_ROWS = 8
+NAMES = {"params": "params", "peak_bytes": "peak memory", "weight_bytes": "flash"}
+_COLUMNS = ("α", "D", "top-1", "MACs", "params", "peak memory", "flash")
+
+
+def rich(made: Plan) -> RenderableType:
+    """The whole plan."""
+    return Group(
+        *_head(made), Text(), *_choices(made), *_limits(made), *_front(made), *_notes(made)
+    )
+
+
+def _head(made: Plan) -> Iterator[Text]:
+    widths, sides = made.swept.shape
+    facts = f"{widths:,} widths × {sides:,} resolutions · rounding {made.rounding}"
+    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts} · {rules(made.rules)}")
+    yield Text(" · ".join(map(str, made.limits)))
+    fit = f"{made.feasible:,} of {made.candidates:,} networks fit"
+    yield Text(fit, style="green" if made.choice else "bold yellow")
+
+
+def rules(chosen: MemoryRules) -> str:
+    """The rules of memory in words.
+
+    >>> from costmodel.memory import MemoryRules
+    >>> rules(MemoryRules("int8", fold_batch_norm=True))
+    'int8, batch norm folded'
+    """
+    words = [chosen.dtype]
+    words += ["batch norm folded"] * chosen.fold_batch_norm
+    words += ["elementwise in place"] * chosen.in_place
+    words += ["input not counted"] * (not chosen.count_input)
+    return ", ".join(words)
+
+
+def _choices(made: Plan) -> Iterator[RenderableType]:
+    named = {
+        "choice": made.choice,
+        "next better": made.larger,
+        "next worse": made.smaller,
+        "smallest there is": made.smallest,
+    }
+    yield _grid("", {name: choice for name, choice in named.items() if choice}, made.objective)
+
+
+def _grid(title: str, choices: dict[str, Choice], objective: str) -> Grid:
+    shown = [column for column in _COLUMNS if column != "top-1" or objective == "top1"]
+    rows = ((name, *map(_cells(choice).__getitem__, shown)) for name, choice in choices.items())
+    return Grid(title, ("", *shown), tuple(rows))
+
+
+def _cells(choice: Choice) -> dict[str, str]:
+    return {
+        "α": f"{float(choice.alpha):g}",
+        "D": str(choice.resolution),
+        "top-1": f"{'≈' if choice.estimated else ''}{choice.top1}",
+        "MACs": f"{choice.macs:,}",
+        "params": f"{choice.params:,}",
+        "peak memory": f"{choice.peak_bytes:,}",
+        "flash": f"{choice.weight_bytes:,}",
+    }
+
+
+def _limits(made: Plan) -> Iterator[RenderableType]:
+    """What the choice, or the smallest network, takes of each limit; and the reason in a line."""
+    taken = made.choice or made.smallest
+    who = "choice" if made.choice else "smallest"
+    rows = []
+    for limit in made.limits:
+        takes = getattr(taken, limit.quantity)
+        room = f"{100 * (1 - takes / limit.most):.1f} %"
+        room = room if takes <= limit.most else f"{takes / limit.most:.3g}× the limit"
+        binds = "binds" if limit.name in made.binding else ""
+        rows.append((limit.option, f"{limit.most:,}", f"{takes:,}", room, binds))
+    yield Grid("", ("limit", "most", f"{who} takes", "head-room", ""), tuple(rows))
+    yield Text(reason(made), style="bold")
+
+
+def reason(made: Plan) -> str:
+    """Why this choice, in a sentence.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.planning import plan
+    >>> print(reason(plan(mobilenet_v1(), max_macs="1k")))
+    nothing fits: the smallest network there is breaks --max-macs
+    """
+    names = " and ".join(x.option for x in made.limits if x.name in made.binding)
+    if made.choice is None:
+        return f"nothing fits: the smallest network there is breaks {names}"
+    what = "most accurate" if made.objective == "top1" else "largest"
+    if made.larger is None:
+        return f"the {what} of all the networks considered fits"
+    return f"the {what} that fits; a better one breaks {names}"
+
+
+def _front(made: Plan) -> Iterator[RenderableType]:
+    if not made.front:
+        return
+    step = max(1, -(-len(made.front) // MOST_ROWS))
+    objective = "top-1" if made.objective == "top1" else "MACs"
+    title = f"Pareto front, {objective} against {NAMES[made.against]}: {len(made.front):,}"
+    title += " networks" + (f", every {step}th of them" if step > 1 else "")
+    yield Text()
+    yield _grid(
+        title, {f"{i + 1}": made.front[i] for i in range(0, len(made.front), step)}, made.objective
+    )
+
+
+def _notes(made: Plan) -> Iterator[RenderableType]:
+    if made.objective == "top1":
+        yield Text(
+            "top-1 in percent as the paper prints it, or ≈ by its law of MACs alone, held between "
+            f"the printed ones:\n{law()}",
+            style="dim",
+        )
+    if hint := closed_form_hint(made):
+        yield Text(f"closed form, without rounding: {hint}", style="dim")
+
+
+def closed_form_hint(made: Plan) -> str | None:
+    """The α that takes exactly the limit's MACs at the chosen resolution, if it has a formula."""
+    from costmodel.inverse import solve_alpha
+
+    limits = [limit for limit in made.limits if limit.name == "max_macs"]
+    sides = {side for layer in made.network.inputs for side in layer.shape[2:]}
+    if not limits or made.choice is None or len(sides) != 1:
+        return None
+    (side,), side_chosen = sides, made.choice.resolution
+    try:
+        found = solve_alpha(made.network, macs=limits[0].most, rho=f"{side_chosen}/{side}")
+    except CostModelError:
+        return None
+    return f"α = {float(found):.6g} takes {limits[0].most:,} MACs at {side_chosen} px"
+
+
+def to_json(made: Plan) -> str:
+    """Everything but the grid itself."""
+    data = {
+        "network": made.network.name,
+        "rounding": made.rounding,
+        "memory_rules": rules(made.rules),
+        "limits": {limit.name: limit.most for limit in made.limits},
+        "objective": made.objective,
+        "candidates": made.candidates,
+        "feasible": made.feasible,
+        "reason": reason(made),
+        "binding": list(made.binding),
+        "head_room": dict(made.head_room),
+        "choice": _record(made.choice),
+        "larger": _record(made.larger),
+        "smaller": _record(made.smaller),
+        "smallest": _record(made.smallest),
+        "front_against": made.against,
+        "front": [_record(choice) for choice in made.front],
+        "closed_form_hint": closed_form_hint(made),
+    }
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _record(choice: Choice | None) -> dict[str, Any] | None:
+    if choice is None:
+        return None
+    return choice._asdict() | {"alpha": float(choice.alpha)}
