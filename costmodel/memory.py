@@ -12,6 +12,7 @@ from collections import Counter
 from dataclasses import dataclass
 from fractions import Fraction
 from math import gcd, prod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
@@ -22,7 +23,7 @@ from costmodel.nest import Parameter
 from costmodel.shapes import axes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from costmodel.arithmetic import Dim
     from costmodel.network import Network
@@ -66,6 +67,14 @@ class MemoryRules:
         if not isinstance(self.dtype, str) or self.dtype not in _WIDTHS:
             raise CostModelError(f"dtype must be one of {', '.join(_WIDTHS)}, got {self.dtype!r}")
 
+    def __str__(self) -> str:
+        """The rules in words: what is not said is as by default."""
+        words = [self.dtype]
+        words += ["batch norm folded"] * self.fold_batch_norm
+        words += ["elementwise in place"] * self.in_place
+        words += ["input not counted"] * (not self.count_input)
+        return ", ".join(words)
+
     @property
     def width(self) -> int:
         """Bytes of an activation's element."""
@@ -107,7 +116,7 @@ def _folded(layers: tuple[Lowered, ...], rules: MemoryRules) -> dict[str, str]:
 
 
 def _after_folding(
-    parameters: tuple[Parameter, ...], x: Lowered, folded: dict[str, str]
+    parameters: tuple[Parameter, ...], x: Lowered, folded: Mapping[str, str]
 ) -> tuple[Parameter, ...]:
     """A layer's parameters once every folded batch norm is a bias of the layer it followed."""
     if x.layer.name in folded:
@@ -284,6 +293,8 @@ def touched(  # noqa: PLR0913, PLR0917 - torch's own parameters
     """
     if any(map(is_symbolic, (size, positions, kernel, stride, padding, dilation))):
         return _touched_symbols(size, positions, kernel, stride, padding, dilation)
+    if dilation == 1 and stride <= kernel:  # as below, for a kernel of any size
+        return max(0, min(size, (positions - 1) * stride + kernel - padding))
     common = gcd(stride, dilation)
     total = 0
     for tap in range(kernel):
@@ -357,10 +368,18 @@ def traffic(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Traffic, ..
     """
     layers = _lowered(network)
     folded = _folded(layers, rules)
-    return tuple(_traffic(x, folded, rules) for x in layers)
+    return tuple(layer_traffic(x, rules, folded) for x in layers)
 
 
-def _traffic(x: Lowered, folded: dict[str, str], rules: MemoryRules) -> Traffic:
+def layer_traffic(
+    x: Lowered, rules: MemoryRules = DEFAULT, folded: Mapping[str, str] = MappingProxyType({})
+) -> Traffic:
+    """The compulsory traffic of one lowered layer; `folded` says where batch norms went.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> layer_traffic(lower(mobilenet_v1())[1]).bytes == 4 * (3*224*224 + 9*3*32 + 32*112*112)
+    True
+    """
     name = x.layer.name
     if isinstance(x.layer, ir.Input) or _is_view(x.layer) or name in folded:
         return Traffic(name, 0, 0, 0, 0, 0)

@@ -81,6 +81,8 @@ LAYER_KEYS = {
     "out_width",
     "params",
     "macs",
+    "bytes",
+    "intensity",
     "reference_macs",
     "reduction",
 }
@@ -110,6 +112,23 @@ def test_json(run: Callable) -> None:
     assert "batch norm" in data["schema"]["params"]
     first_pair = data["layers"][2]
     assert first_pair["reduction"] == float(1 / 48 + 1 / 9)
+    moved = 4 * (24 * 96 * 96 + 24 * 48 + 2 * 48 + 48 * 96 * 96)  # read, weights and norm, written
+    assert first_pair["bytes"] == moved
+    assert first_pair["intensity"] == 24 * 48 * 96 * 96 / moved
+
+
+def test_memory_of_a_report(run: Callable) -> None:
+    """Weights in each type, and the peak: two maps of block 1 at a time."""
+    found = json.loads(run(*MAIN_EXAMPLE, "--no-check", "--json").out)["memory"]
+    maps = 2 * 48 * 96 * 96
+    params = {"weights": 1_800_144 + 768 * 1000, "norm": 16_416, "biases": 1000}
+    folded = params["weights"] + 4 * (params["norm"] // 2 + params["biases"])  # int32 biases
+    assert [(f["rules"], f["weight_bytes"], f["peak_bytes"]) for f in found] == [
+        ("float32", 4 * sum(params.values()), 4 * maps),
+        ("float16", 2 * sum(params.values()), 2 * maps),
+        ("int8, batch norm folded", folded, maps),
+    ]
+    assert found[2]["peak_layer"] == "block1.pw.act"
 
 
 def test_json_of_images_that_are_not_square(run: Callable) -> None:

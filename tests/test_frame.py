@@ -110,6 +110,7 @@ def test_an_unknown_layer_is_no_silent_zero() -> None:
     assert "≥ 7,776" in text  # 9*3*8 * 6*6
     (line,) = (line for line in text.splitlines() if line.startswith("riddle"))
     assert line.split()[-3:] == ["?", "?", "?"]
+    assert made.memory == ()
     data = json.loads(made.to_json())
     assert [(row["params"], row["macs"]) for row in data["layers"]] == [(216, 7776), (None, None)]
     assert data["by_kind"]["unknown"] == {"params": None, "macs": None}
@@ -117,7 +118,7 @@ def test_an_unknown_layer_is_no_silent_zero() -> None:
     frame = table(network)
     assert list(frame.macs) == [7776, None]
     assert frame.macs.sum() == 7776
-    assert to_csv(made).splitlines()[2] == "riddle,unknown,1,1,8,8,6,6,,,,"
+    assert to_csv(made).splitlines()[2] == "riddle,unknown,1,1,8,8,6,6,,,,,,"
     assert str(closed_form(network)).startswith("MACs(α, ρ) ≥ ")
     assert r"(\alpha, \rho) \ge " in closed_form(network).latex
 

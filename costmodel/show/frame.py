@@ -8,7 +8,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costmodel.arithmetic import Dim, is_symbolic
+from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower
+from costmodel.memory import DEFAULT, layer_traffic
 from costmodel.network import Activation, BatchNorm, Conv
 from costmodel.rewrite import join, separable_pairs
 
@@ -29,8 +31,11 @@ class Row:
     """A layer's hyper-parameters and cost; `params` include the batch norm that follows it.
 
     `reduction` is, for both layers of a depthwise separable pair, what the pair costs over what
-    the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1). A
-    layer that no rule knows adds nothing to a sum, and is shown as not counted.
+    the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
+    `bytes` is the compulsory traffic in float32 with normalisation and activation fused: what is
+    touched of the input, all params and the output, once each; None where symbols leave it
+    without a closed form. A layer that no rule knows adds nothing to a sum, and is shown as not
+    counted.
     """
 
     name: str
@@ -42,7 +47,17 @@ class Row:
     out_size: Axes
     params: Dim
     macs: Dim
+    bytes: Dim | None = None
     reduction: Dim | None = None
+
+    @property
+    def intensity(self) -> Dim | None:
+        """MACs per byte of compulsory traffic."""
+        if self.bytes is None:
+            return None
+        if is_symbolic(self.macs) or is_symbolic(self.bytes):
+            return self.macs / self.bytes
+        return Fraction(self.macs, self.bytes or 1)
 
     @property
     def unknown(self) -> bool:
@@ -67,11 +82,27 @@ def rows(network: Network) -> tuple[Row, ...]:
         follows = isinstance(layer, (BatchNorm, Activation)) and layer.inputs[0] in owner
         if follows:
             owner[layer.name] = home = owner[layer.inputs[0]]
-            found[home] = replace(found[home], params=found[home].params + params)
+            found[home] = _with_parameters(found[home], params, part)
         elif part.nests or params or part.bodies is None:
             owner[layer.name] = layer.name
             found[layer.name] = _row(part, params, reductions.get(layer.name))
     return tuple(found.values())
+
+
+def _with_parameters(row: Row, params: Dim, part: Lowered) -> Row:
+    own = DEFAULT.parameter_bytes(part.parameters)
+    traffic = None if row.bytes is None else row.bytes + own
+    return replace(row, params=row.params + params, bytes=traffic)
+
+
+def _bytes(part: Lowered) -> Dim | None:
+    """The layer's own traffic; None where it is unknown or has no formula."""
+    if part.bodies is None:
+        return None
+    try:
+        return layer_traffic(part).bytes
+    except CostModelError:  # symbols in a window that touches only some of its input
+        return None
 
 
 def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
@@ -79,7 +110,9 @@ def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
         kind = UNKNOWN if part.bodies is None else part.elementwise[0].operation
-        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, params, 0)
+        return Row(
+            layer.name, kind, (), (), channels[0], channels[-1], size, params, 0, _bytes(part)
+        )
     nest = part.nests[0]
     stride = layer.stride if isinstance(layer, Conv) else 1
     rank = len(nest.positions)
@@ -93,6 +126,7 @@ def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
         nest.positions,
         params,
         sum(nest.macs for nest in part.nests),
+        _bytes(part),
         reduction,
     )
 
@@ -120,7 +154,6 @@ def record(row: Row) -> dict[str, Any]:
     112
     """
     height, width = (1, 1, *row.out_size)[-2:]
-    reduction = float(row.reduction) if isinstance(row.reduction, Fraction) else row.reduction
     return {
         "name": row.name,
         "kind": row.kind,
@@ -132,8 +165,14 @@ def record(row: Row) -> dict[str, Any]:
         "out_width": width,
         "params": None if row.unknown else row.params,
         "macs": None if row.unknown else row.macs,
-        "reduction": reduction,
+        "bytes": row.bytes,
+        "intensity": _float(row.intensity),
+        "reduction": _float(row.reduction),
     }
+
+
+def _float(value: Dim | None) -> Any:
+    return float(value) if isinstance(value, Fraction) else value
 
 
 def _plain(axes: Axes) -> Any:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from costmodel.memory import MemoryRules
     from costmodel.planning import Choice, Plan
 
 #: Rows of the front that a terminal shows.
@@ -36,24 +35,10 @@ def rich(made: Plan) -> RenderableType:
 def _head(made: Plan) -> Iterator[Text]:
     widths, sides = made.swept.shape
     facts = f"{widths:,} widths × {sides:,} resolutions · rounding {made.rounding}"
-    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts} · {rules(made.rules)}")
+    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts} · {made.rules}")
     yield Text(" · ".join(map(str, made.limits)))
     fit = f"{made.feasible:,} of {made.candidates:,} networks fit"
     yield Text(fit, style="green" if made.choice else "bold yellow")
-
-
-def rules(chosen: MemoryRules) -> str:
-    """The rules of memory in words.
-
-    >>> from costmodel.memory import MemoryRules
-    >>> rules(MemoryRules("int8", fold_batch_norm=True))
-    'int8, batch norm folded'
-    """
-    words = [chosen.dtype]
-    words += ["batch norm folded"] * chosen.fold_batch_norm
-    words += ["elementwise in place"] * chosen.in_place
-    words += ["input not counted"] * (not chosen.count_input)
-    return ", ".join(words)
 
 
 def _choices(made: Plan) -> Iterator[RenderableType]:
@@ -161,7 +146,7 @@ def to_json(made: Plan) -> str:
     data = {
         "network": made.network.name,
         "rounding": made.rounding,
-        "memory_rules": rules(made.rules),
+        "memory_rules": str(made.rules),
         "limits": {limit.name: limit.most for limit in made.limits},
         "objective": made.objective,
         "candidates": made.candidates,

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
 from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
+from costmodel.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.network import Network
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.formula import ClosedForm, closed_form
@@ -31,6 +32,10 @@ SCHEMA = {
     "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
     "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
     "activations": "elements of convolution and linear outputs",
+    "bytes": "compulsory float32 traffic: touched input, params and output once each, batch norm "
+    "and activation fused; intensity is macs / bytes",
+    "memory": "bytes of weights, and the most of live activations in the network's order, the "
+    "input counted, nothing in place",
     "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
@@ -43,6 +48,17 @@ class Unchecked:
 
     status: str
     reason: str
+
+
+class Footprint(NamedTuple):
+    """What a network's weights take, and its activations at their peak."""
+
+    rules: MemoryRules
+    weight_bytes: int
+    peak: Peak
+
+
+MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
 
 
 @dataclass(frozen=True)
@@ -100,6 +116,17 @@ class Report:
         """Params of convolutions, batch norm and classifier."""
         return params_by_part(self.network)
 
+    @cached_property
+    def memory(self) -> tuple[Footprint, ...]:
+        """Weights and peak under `MEMORY_RULES`; nothing where a layer is unknown."""
+        if self.total.unknown:
+            return ()
+        network = self.network
+        return tuple(
+            Footprint(rules, weight_bytes(network, rules), peak_activations(network, rules))
+            for rules in MEMORY_RULES
+        )
+
     @property
     def failed(self) -> bool:
         """Whether a check was made and found a difference."""
@@ -135,6 +162,15 @@ class Report:
             "params_by_part": dict(self.params_by_part),
             "standard": self.standard
             and {"params": self.standard.params, "macs": self.standard.macs},
+            "memory": [
+                {
+                    "rules": str(footprint.rules),
+                    "weight_bytes": footprint.weight_bytes,
+                    "peak_bytes": footprint.peak.bytes,
+                    "peak_layer": footprint.peak.layer,
+                }
+                for footprint in self.memory
+            ],
             "layers": self.records(),
             "closed_form": form
             and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},

@@ -17,7 +17,6 @@ from costmodel.files import check_target, replacing
 from costmodel.reductions import extremes
 from costmodel.show.format import si
 from costmodel.show.grid import Grid, console
-from costmodel.show.plan import rules as rules_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,7 +81,7 @@ class View:
     def headline(self) -> str:
         """What was swept, and whether its figures are bounds."""
         size = " × ".join(f"{length:,}" for length in self.swept.shape)
-        facts = f"rounding {self.rounding} · {rules_text(self.rules)}"
+        facts = f"rounding {self.rounding} · {self.rules}"
         text = f"{printable(self.network)}  {size} configurations · {facts}"
         if self.swept.unknown:
             text += f"\nlower bounds: no rule for {', '.join(map(printable, self.swept.unknown))}"
@@ -106,7 +105,7 @@ class View:
         else:
             grid, data = _whole(self.swept, progress)
         about = {"network": self.network, "rounding": self.rounding}
-        about |= {"memory_rules": rules_text(self.rules)}
+        about |= {"memory_rules": str(self.rules)}
         return Table(self.headline, grid, about | {"unknown": list(self.swept.unknown)} | data)
 
 

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from costmodel.check import CrossCheck
 from costmodel.errors import printable
+from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def render(report: Report, *, waiting: bool = False) -> RenderableType:
         _Fitted(_columns(report, waiting=waiting)),
         Text(),
         *_totals(report),
+        *_memory(report),
         *_closed_form(report),
         *_standard(report),
     )
@@ -127,7 +129,17 @@ class _Column:
 
 
 #: The columns that go, one after the other, where a terminal is narrow.
-_OPTIONAL = ("bar", "reduction", "kind", "share", "window", "channels", "output")
+_OPTIONAL = (
+    "bar",
+    "traffic",
+    "reduction",
+    "kind",
+    "share",
+    "intensity",
+    "window",
+    "channels",
+    "output",
+)
 
 
 class _Fitted:
@@ -181,6 +193,8 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         column("macs", "MACs", lambda row: _count(row, row.macs), bound + f"{total.macs:,}"),
         column("share", "share", lambda row: _share(row, whole)),
         column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
+        column("traffic", "traffic", lambda row: "" if row.bytes is None else _bytes(row.bytes)),
+        column("intensity", "MACs/B", _intensity),
         column("reduction", "vs std", _reduction),
     ]
     if waiting or isinstance(report.check, CrossCheck):
@@ -209,6 +223,14 @@ def _count(row: Row, count: int) -> str:
 
 def _share(row: Row, whole: int) -> str:
     return "?" if row.unknown else f"{100 * row.macs / whole:.1f}%"
+
+
+def _bytes(count: int) -> str:
+    return si(count) + ("B" if " " in si(count) else " B")
+
+
+def _intensity(row: Row) -> str:
+    return f"{float(row.intensity):.3g}" if row.macs and row.intensity is not None else ""
 
 
 def _kind(row: Row) -> Text:
@@ -268,6 +290,20 @@ def _totals(report: Report) -> Iterable[RenderableType]:
     if whole.unknown:
         names = ", ".join(map(printable, whole.unknown))
         yield Text(f"lower bound: no rule for {names}", style="yellow")
+
+
+def _memory(report: Report) -> Iterable[RenderableType]:
+    """What the weights take, and the activations where they take the most."""
+    if not report.memory:
+        return
+    yield Text()
+    table = plain_table()
+    for title in ("memory", "weights", "peak activations", ""):
+        table.add_column(title, justify="left" if title in {"memory", ""} else "right")
+    for rules, weights, peak in report.memory:
+        where = f"at {printable(peak.layer)}"
+        table.add_row(str(rules), f"{weights:,} B", f"{peak.bytes:,} B", where)
+    yield table
 
 
 def _closed_form(report: Report) -> Iterable[RenderableType]:
