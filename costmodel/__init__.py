@@ -40,6 +40,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from costmodel.check import crosscheck
     from costmodel.functions import cost_function, relaxed_function, width_function
+    from costmodel.inverse import solve_alpha
+    from costmodel.memory import MemoryRules, peak_activations, traffic, weight_bytes
+    from costmodel.planning import plan
     from costmodel.show.formula import closed_form, formulas
     from costmodel.show.frame import table
     from costmodel.show.report import report
@@ -64,6 +67,12 @@ _LAZY = {
     "cost_function": "functions",
     "relaxed_function": "functions",
     "width_function": "functions",
+    "MemoryRules": "memory",
+    "peak_activations": "memory",
+    "traffic": "memory",
+    "weight_bytes": "memory",
+    "plan": "planning",
+    "solve_alpha": "inverse",
     "crosscheck": "check",
 }
 
@@ -88,6 +97,7 @@ __all__ = [
     "Linear",
     "LoopNest",
     "Lowered",
+    "MemoryRules",
     "Network",
     "Parameter",
     "Placed",
@@ -108,6 +118,8 @@ __all__ = [
     "lower_rule",
     "mobilenet_v1",
     "mobilenet_v2",
+    "peak_activations",
+    "plan",
     "relax",
     "relaxed_function",
     "report",
@@ -116,8 +128,11 @@ __all__ = [
     "separable_pairs",
     "separate",
     "shape_rule",
+    "solve_alpha",
     "sweep",
     "table",
+    "traffic",
+    "weight_bytes",
     "widen",
     "width_function",
 ]

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import plot
+from costmodel import MemoryRules, mobilenet_v1, plan, plot
 from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from costmodel.planning import Plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,13 +62,23 @@ def test_links_and_pictures_exist() -> None:
     assert all((ROOT / link).exists() for link in links if "://" not in link)
 
 
-@pytest.mark.parametrize("name", ["multipliers", "reduction_map", "layers", "accuracy_macs"])
+@pytest.mark.parametrize(
+    "name", ["multipliers", "reduction_map", "layers", "accuracy_macs", "plan"]
+)
 def test_pictures_are_what_the_program_draws(tmp_path: Path, name: str) -> None:
-    """The committed figures are `report --plots` at the README's α and ρ, byte for byte."""
+    """The committed figures are those of the README's own commands, byte for byte."""
     figures = plot.report_figures(report(alpha="0.75", rho="0.857")) | plot.family_figures()
+    figures["plan"] = plot.plan_figure(planned())
     _, svg = plot.save_figures({name: figures[name]}, tmp_path)
     committed = ROOT / "notebooks" / "figures" / f"{name}.svg"
     assert svg.read_bytes() == committed.read_bytes()
+
+
+def planned() -> Plan:
+    """The plan that the README shows."""
+    limits = {"max_macs": "150M", "max_peak_memory": "512KiB", "max_flash": "2MiB"}
+    rules = MemoryRules("int8", fold_batch_norm=True)
+    return plan(mobilenet_v1(), **limits, resolutions=range(96, 257, 8), rules=rules)
 
 
 def test_versions_agree() -> None:

@@ -214,3 +214,83 @@ def test_growth_of_a_cost_function(benchmark: Any, record: Callable) -> None:
     once, twice = _medians(1 if small else ROUNDS, *map(many, functions))
     what = "`cost_function`, twice the layers : once"
     record(what, _text(twice / 100), _text(once / 100), twice / once, 3.0)
+
+
+# What a child's ru_maxrss counts is also the process it was forked from; this is its own.
+PEAK = """
+def peak():
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM"))
+"""
+PLANNED = (
+    PEAK
+    + """
+import sys, time, statistics
+import numpy as np
+from costmodel import mobilenet_v1, sweep
+from costmodel.amounts import LIMITS
+from costmodel.planning import distinct_alphas, plan
+rounds, last = map(int, sys.argv[1:])
+network, sides = mobilenet_v1(), range(32, last + 1)
+alphas = distinct_alphas(network)
+plans, sweeps = [], []
+before = peak()
+plan(network, max_macs=10**8, max_params="3M", resolutions=sides)
+added = peak() - before
+for i in range(rounds + 1):
+    start = time.perf_counter()
+    swept = sweep(network, list(alphas), list(sides))
+    values = [swept.evaluate(name) for name in LIMITS.values()]
+    sweeps.append(time.perf_counter() - start)
+    del values
+    start = time.perf_counter()
+    made = plan(network, max_macs=100_000_000 + i * 10**6, max_params="3M", resolutions=sides)
+    plans.append(time.perf_counter() - start)
+print(statistics.median(plans[1:]), statistics.median(sweeps[1:]), made.candidates, added)
+"""
+)
+
+
+@pytest.mark.parametrize("threads", ["one thread", "all threads"])
+def test_a_plan(benchmark: Any, record: Callable, threads: str) -> None:
+    """A plan over every distinct width and D takes under ten times a sweep of what it needs."""
+    small = benchmark.disabled
+    command = [sys.executable, "-c", PLANNED, *map(str, (1, 40) if small else (ROUNDS, 512))]
+    inherited = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
+    chosen = inherited | (ONE_THREAD if threads == "one thread" else {})
+    ran = subprocess.run(command, env=chosen, capture_output=True, check=True)
+    planned, swept, candidates, added = map(float, ran.stdout.split())
+    what = f"a plan of {candidates:,.0f} networks, {threads} : a sweep of the same quantities"
+    record(what, _text(planned), _text(swept), planned / swept, 10.0)
+    if threads == "one thread":
+        each = added / candidates
+        record("a plan's peak memory, a network : 200 B", f"{each:.0f} B", "200 B", each / 200, 1.0)
+
+
+REDUCED = (
+    PEAK
+    + """
+import sys, time
+import numpy as np
+from costmodel import mobilenet_v1, sweep
+from costmodel.reductions import best
+rows, columns = map(int, sys.argv[1:])
+before = peak()
+swept = sweep(mobilenet_v1(), np.arange(1, rows + 1) / (rows // 2), np.arange(32, 32 + columns))
+start = time.perf_counter()
+assert best(swept, {"macs": 150_000_000, "params": 2_000_000})
+seconds = time.perf_counter() - start
+print(seconds, peak() - before)
+"""
+)
+
+
+def test_a_billion_configurations(benchmark: Any, record: Callable) -> None:
+    """The best of 10⁹ under two limits takes a bounded memory: what holds one part of them."""
+    shape = (20, 50) if benchmark.disabled else (200_000, 5_000)
+    command = [sys.executable, "-c", REDUCED, *map(str, shape)]
+    ran = subprocess.run(command, env=os.environ | ONE_THREAD, capture_output=True, check=True)
+    seconds, added = map(float, ran.stdout.split())
+    whole = 8 * shape[0] * shape[1]
+    what = f"memory for the best of 10⁹ configurations ({seconds:.2g} s) : their MACs alone"
+    record(what, f"{added / 2**20:.0f} MiB", f"{whole / 2**20:.0f} MiB", added / whole, 1 / 8)
