@@ -31,7 +31,7 @@ def solve_alpha(network: Network, *, macs: Dim, rho: Dim = 1) -> Any:
     >>> solve_alpha(mobilenet_v1(), macs=568740352)
     1
     >>> round(float(solve_alpha(mobilenet_v1(), macs=150_000_000, rho="6/7")), 4)
-    0.5872
+    0.5883
 
     Raises CostModelError where no positive α takes so few MACs, where the MACs are no quadratic
     and where it depends on a symbol whether α is above 1.

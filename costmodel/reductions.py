@@ -68,7 +68,7 @@ def extremes(
     >>> from costmodel.sweeping import sweep
     >>> least, most = extremes(sweep(mobilenet_v1(), [0.5, 1.0], [128, 224]), "macs")
     >>> least.quantities["macs"], most.quantities["macs"]
-    (49103872, 568740352)
+    (49160192, 568740352)
     """
     _check(swept, {quantity: 0})
     cells = []
