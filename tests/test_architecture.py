@@ -43,7 +43,7 @@ LIBRARIES = {
     "rich": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "trace", "crosscheck", "check"),
+    "torch": ("reference", "modules", "build", "trace", "crosscheck", "check"),
     "fvcore": ("reference", "trace", "crosscheck", "check"),
 }
 HEAVY = {"torch", "fvcore", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}

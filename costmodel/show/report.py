@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
-from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
+from costmodel.build import INSTALL
+from costmodel.check import CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.network import Network
@@ -20,7 +21,9 @@ from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
+
+    from torch import nn
 
 #: A real forward pass of more MACs than this would take minutes.
 MAX_CHECKED_MACS = 10**12
@@ -173,6 +176,7 @@ def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
         return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
     return {
         "status": check.status,
+        "model": check.model,
         "comparisons": len(check.comparisons),
         "tools": dict(check.tools),
         "mismatches": [
@@ -294,28 +298,29 @@ REFERENCES = {
 
 
 def _check(report: Report) -> CrossCheck | Unchecked:
-    name = report.network.name
-    if report.classes is None:
-        why = "only networks of the zoo that classify are checked against a torch model"
-        return Unchecked("unavailable", why)
-    if name not in REFERENCES:
-        return Unchecked("unavailable", f"there is no torch model of {name} to check against yet")
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
-    heaviest = report.standard or report.total
+    written = report.classes is not None and report.network.name in REFERENCES
+    heaviest = (written and report.standard) or report.total
     if heaviest.macs > MAX_CHECKED_MACS:
         return Unchecked(
             "unavailable",
             f"a forward pass of {heaviest.macs:.2e} MACs is more than {MAX_CHECKED_MACS:.0e}; "
             "lower the resolution",
         )
+    if written:
+        return crosscheck(report.network, *_references(report))
+    try:
+        return crosscheck(report.network)
+    except CostModelError as error:  # torch has no such layer
+        return Unchecked("unavailable", str(error))
+
+
+def _references(report: Report) -> Iterator[nn.Module]:
     from costmodel.reference import mobilenet
 
     in_channels = report.network.inputs[0].shape[1]
-    modules = (
-        getattr(mobilenet, model)(
+    for model in REFERENCES[report.network.name]:
+        yield getattr(mobilenet, model)(
             report.alpha, report.classes, in_channels, rounding=report.rounding
         )
-        for model in REFERENCES[name]
-    )
-    return crosscheck(report.network, *modules)
