@@ -165,11 +165,7 @@ def _activation(layer: ir.Activation, _inputs: Inputs, _output: ir.Shape) -> nn.
 @build_rule(ir.Pool)
 def _pool(layer: ir.Pool, _inputs: Inputs, output: ir.Shape) -> nn.Module:
     rank = len(output) - 2
-    window = [axes(x, layer, rank) for x in (layer.kernel, layer.stride, layer.padding)]
-    for kernel, _, padding in zip(*window, strict=True):
-        if 2 * padding > kernel:
-            rule = f"padding must be at most half the kernel of {kernel} in torch"
-            raise CostModelError(f"{layer.name}: {rule}, got {padding}; lower it")
+    window = (axes(x, layer, rank) for x in (layer.kernel, layer.stride, layer.padding))
     kind = _of_rank(layer, {"average": "AvgPool", "max": "MaxPool"}[layer.kind], rank)
     module: nn.Module = kind(*window, ceil_mode=layer.ceil_mode)
     return module

@@ -257,7 +257,7 @@ def _totals(network: Network, measured: _Measured) -> Iterator[Comparison]:
         )
     yield Comparison("fvcore", "count", "", expected.total(), sum(measured.operators.values()))
     yield Comparison("fvcore", "activations", "", total.activations, measured.activations)
-    yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops[""])
+    yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops.get("", 0))
     yield Comparison("torch", "params", "", total.params, measured.params)
 
 
