@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,13 @@ class Graph(nn.Module):
         last = {name: layer.name for layer in network.layers for name in layer.inputs}
         self.inputs = tuple(layer.name for layer in network.inputs)
         self.outputs = tuple(layer.name for layer in network.layers if layer.name not in last)
+        done = defaultdict(list)
+        for source, reader in last.items():
+            done[reader].append(source)
         self.steps = tuple(
-            (name, reads, tuple(source for source in last if last[source] == name))
-            for name, reads in ((layer.name, layer.inputs) for layer in network.layers)
-            if name in modules
+            (layer.name, layer.inputs, tuple(done[layer.name]))
+            for layer in network.layers
+            if layer.name in modules
         )
         self.module_of: dict[str, str] = {}
         paths = {"": ""}

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
 from costmodel.errors import CostModelError
-from costmodel.lower import Lowered, lower, lower_rule
-from costmodel.memory import DEFAULT, MemoryRules
+from costmodel.lower import Lowered, lower_rule
+from costmodel.memory import DEFAULT, MemoryRules, known_layers
 from costmodel.regions import CropAndResize
 
 if TYPE_CHECKING:
@@ -91,16 +91,9 @@ def layer_training_costs(network: Network) -> dict[str, TrainingCost]:
 
     Raises CostModelError for a layer without a rule.
     """
-    layers = _known(network)
+    layers = known_layers(network)
     trained = _trained(layers)
     return {x.layer.name: _gradients(x, trained, lambda _: 1) for x in layers}
-
-
-def _known(network: Network) -> tuple[Lowered, ...]:
-    layers = lower(network)
-    if unknown := [x.layer.name for x in layers if x.state == "unknown"]:
-        raise CostModelError(f"no rule for {', '.join(unknown)}; register one with lower_rule")
-    return layers
 
 
 def _trained(layers: tuple[Lowered, ...]) -> set[str]:
@@ -159,7 +152,7 @@ def flop_counter_flops(network: Network) -> Dim:
 
     Raises CostModelError for a layer without a rule.
     """
-    layers = _known(network)
+    layers = known_layers(network)
     trained = _trained(layers)
     times = GROUPED_WEIGHT_GRADIENT.times
     return 2 * sum(_gradients(x, trained, times).macs for x in layers)
@@ -299,7 +292,7 @@ bytes=1605632))
             f"training keeps float32 or float16, not in place and not folded, got {rules}; "
             "leave dtype int8, in_place and fold_batch_norm to inference"
         )
-    layers = _known(network)
+    layers = known_layers(network)
     trained = _trained(layers)
     sizes = {x.layer.name: prod(x.output) for x in layers}
     home: dict[str, str] = {}

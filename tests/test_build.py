@@ -379,3 +379,18 @@ def test_a_report_of_what_torch_does_not_have_is_unchecked() -> None:
     assert checked.check.status == "unavailable"
     assert checked.check.reason.startswith("a: function must be one of")
     assert checked.total.macs == 4 * 2 * 81
+
+
+@pytest.mark.parametrize(
+    ("layers", "what"),
+    [
+        ((IMAGE, Flatten("flat"), Linear("wide", 10**7)), "3.25e+09 parameters"),
+        ((Input("image", (1, 3, 10**5, 10**5)), Activation("act")), "3.00e+10 elements"),
+        ((Input("image", (1, 3, 10**5, 10**5)), Conv("conv", 99, 9)), "MACs"),
+    ],
+)
+def test_a_report_allocates_no_more_than_there_is(layers: tuple[Layer, ...], what: str) -> None:
+    """A network too large to run is reported unchecked, and says what is too large."""
+    check = report(Network("n", layers)).checked().check
+    assert check.status == "unavailable"
+    assert what in check.reason

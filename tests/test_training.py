@@ -338,37 +338,57 @@ def registries() -> Iterator[None]:
         rule.clear()
 
 
-@pytest.mark.usefixtures("registries")
-@pytest.mark.parametrize(
-    ("layers", "gradients"),
-    [
-        ((Linear("a", 5), Product("product")), 2),
-        ((Linear("a", 5), Linear("b", 5, inputs=("x",)), Product("p", inputs=("a", "b"))), 2),
-        ((Linear("a", 8), Product("p", inputs=("a", "x"))), 1),
-        ((Product("p", inputs=("x",)),), 0),
-    ],
-    ids=["with itself", "of two", "with an image", "of images"],
-)
-def test_products_of_activations(layers: tuple[Layer, ...], gradients: int) -> None:
-    """Q·Kᵀ has no weight, and a gradient for each operand that has one."""
+class Multiply(nn.Module):
+    """Q·Kᵀ, or Q·Qᵀ."""
 
-    class Multiply(nn.Module):
-        def forward(self, q: torch.Tensor, k: torch.Tensor | None = None) -> torch.Tensor:
-            return q @ (q if k is None else k).transpose(-2, -1)
+    def forward(self, q: torch.Tensor, k: torch.Tensor | None = None) -> torch.Tensor:
+        """Over the last axis."""
+        return q @ (q if k is None else k).transpose(-2, -1)
 
+
+@pytest.fixture
+def product(registries: None) -> None:  # noqa: ARG001
+    """Rules for the product."""
+
+    @lower_rule(Product)
     def lowered(_: Layer, inputs: tuple, __: tuple) -> tuple:
         n, tokens, features = inputs[0]
         return (LoopNest(n, 1, tokens, features, (tokens,), (), weighted=False),), ()
 
-    lower_rule(Product)(lowered)
     build_rule(Product)(lambda *_: Multiply())
     kept_rule(Product)(lambda *_: PRODUCT)
-    network = Network("n", (Input("x", (2, 7, 8)), *layers))
+
+
+X = Input("x", (2, 7, 8))
+PRODUCTS = {
+    "with itself": ((X, Linear("a", 5), Product("p")), 2),
+    "of two": (
+        (X, Linear("a", 5), Linear("b", 5, inputs=("x",)), Product("p", inputs=("a", "b"))),
+        2,
+    ),
+    "with an image": ((X, Linear("a", 8), Product("p", inputs=("a", "x"))), 1),
+    "of an image": ((X, Product("p")), 0),
+}
+
+
+@pytest.mark.usefixtures("product")
+@pytest.mark.parametrize(("layers", "gradients"), PRODUCTS.values(), ids=PRODUCTS)
+def test_products_of_activations(layers: tuple[Layer, ...], gradients: int) -> None:
+    """Q·Kᵀ has no weight, and a gradient for each operand that has one."""
+    network = Network("n", layers)
     assert measured_flops(network) == flop_counter_flops(network)
-    made = layer_training_costs(network)[network.layers[-1].name]
-    assert made.input_gradient == gradients * made.forward
-    assert made.weight_gradient == 0
     assert kept_bytes(network) == measured_bytes(network)
+    made = layer_training_costs(network)["p"]
+    assert made == TrainingCost(made.forward, gradients * made.forward, 0)
+
+
+@pytest.mark.usefixtures("product")
+def test_a_wrong_product_is_caught() -> None:
+    """Factors that no gradient needs, kept all the same, make the bytes differ."""
+    network = Network("n", PRODUCTS["with an image"][0])
+    kept_rule.registered[Product] = lambda *_: INPUTS
+    kept_rule.clear()
+    assert kept_bytes(network) != measured_bytes(network)
 
 
 #: One wrong rule for each layer type, and layers among which it shows.

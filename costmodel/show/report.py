@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.network import Network
 from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
 from costmodel.zoo import architecture
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-#: A real forward pass of more MACs than this would take minutes.
-MAX_CHECKED_MACS = 10**12
+#: A real forward pass of more than this would take minutes, or more memory than there is.
+MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 10**9}
 
 SCHEMA = {
     "version": 1,
@@ -302,12 +304,12 @@ def _check(report: Report) -> CrossCheck | Unchecked:
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
     written = report.classes is not None and report.network.name in REFERENCES
     heaviest = (written and report.standard) or report.total
-    if heaviest.macs > MAX_CHECKED_MACS:
-        return Unchecked(
-            "unavailable",
-            f"a forward pass of {heaviest.macs:.2e} MACs is more than {MAX_CHECKED_MACS:.0e}; "
-            "lower the resolution",
-        )
+    largest = max(prod(output) for _, _, output in infer(report.network))
+    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
+    for (what, most), size in sizes:
+        if size > most:
+            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
+            return Unchecked("unavailable", f"{why}; lower the resolution or the width")
     if written:
         return crosscheck(report.network, *_references(report))
     try:
