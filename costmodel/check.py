@@ -14,6 +14,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from costmodel.build import INSTALL, build
 from costmodel.conventions import FVCORE, TORCH
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
 
     from costmodel.network import Network
 
-INSTALL = "pip install 'costmodel[torch]'"
+
+#: A torch model written apart from the network, which checks its layer table too.
+WRITTEN = "a real torch model"
+#: One made from the network: it checks how layers are counted, and not which they are.
+BUILT = "a torch model built from the network"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,8 @@ class CrossCheck:
     reference_macs: Mapping[str, int | None]
     #: fvcore's depthwise + pointwise over its standard convolution, by block, where measured.
     reductions: Mapping[str, Fraction]
+    #: What was measured: a module of one's own, or one that `build` made.
+    model: str = WRITTEN
 
     @property
     def mismatches(self) -> tuple[Comparison, ...]:
@@ -79,19 +86,26 @@ def torch_is_installed() -> bool:
     return all(find_spec(name) for name in ("torch", "fvcore"))
 
 
-def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = None) -> CrossCheck:
+def crosscheck(
+    network: Network, module: nn.Module | None = None, twin: nn.Module | None = None
+) -> CrossCheck:
     """Compare a network with the torch module it describes; the module's mode is restored.
 
-    Layer `name` of the network is submodule `name`, or the `name.conv` inside it. With `twin`,
-    the same architecture with standard convolutions, the reduction of every depthwise
-    separable block is measured too and compared with 1/C_out + 1/K² as exact rationals.
+    Layer `name` of the network is submodule `name`, or the `name.conv` inside it. Without a
+    module, the network is compared with the one that `build` makes of it: that checks how
+    its layers are counted, and not that they are the right ones. With `twin`, the same
+    architecture with standard convolutions, the reduction of every depthwise separable block is
+    measured too and compared with 1/C_out + 1/K² as exact rationals.
 
     >>> from costmodel import mobilenet_v1, widen
     >>> from costmodel.reference.mobilenet import MobileNetV1
     >>> crosscheck(widen(mobilenet_v1(resolution=32), 0.25), MobileNetV1(0.25)).status
     'passed'
+    >>> crosscheck(widen(mobilenet_v1(resolution=32), 0.25)).model
+    'a torch model built from the network'
 
-    Raises CostModelError where torch or fvcore is missing and where the forward pass fails.
+    Raises CostModelError where torch or fvcore is missing, where the forward pass fails, and as
+    `build` does.
     """
     from importlib.metadata import version
 
@@ -100,27 +114,60 @@ def crosscheck(network: Network, module: nn.Module, twin: nn.Module | None = Non
             f"the cross-check needs torch and fvcore, which are not installed; {INSTALL}"
         )
     shapes = tuple(layer.shape for layer in network.inputs)
-    measured = _measure(module, shapes)
-    comparisons = [*_by_layer(network, measured, module), *_totals(network, measured, module)]
+    measured = _measure(build(network) if module is None else module, shapes)
+    comparisons = [*_by_layer(network, measured), *_totals(network, measured)]
     reductions = {}
     if twin is not None:
-        reductions = _reductions(network, measured.macs, _measure(twin, shapes).macs)
+        reductions = _reductions(network, measured, _measure(twin, shapes))
         comparisons += _compare_reductions(network, reductions)
     tools = {name: version(name) for name in ("torch", "fvcore")}
     reference = {
-        layer.layer.name: _first(measured.macs, layer.layer.name)
+        layer.layer.name: measured.macs_of(layer.layer.name)
         for layer in lower(network)
         if layer.nests
     }
-    return CrossCheck(tuple(comparisons), tools, reference, reductions)
+    model = WRITTEN if measured.paths is None else BUILT
+    return CrossCheck(tuple(comparisons), tools, reference, reductions, model)
 
 
 @dataclass(frozen=True)
 class _Measured:
+    modules: dict[str, nn.Module]
+    paths: Mapping[str, str] | None  # where `build` put each layer, if it did
     macs: dict[str, int]  # fvcore's convolution and linear counts by module
     operators: dict[str, int]  # fvcore's by operator
     flops: dict[str, int]  # FlopCounterMode's by module
     activations: int  # fvcore's
+
+    def path(self, layer: str) -> str:
+        """Which submodule a layer is."""
+        if self.paths is not None:
+            return self.paths.get(layer, layer)
+        return conv if (conv := f"{layer}.conv") in self.modules else layer
+
+    def macs_of(self, layer: str) -> int | None:
+        """fvcore's count of a layer."""
+        path = self.path(layer)
+        macs = self.macs.get(path)
+        if macs is None or self.paths is None:
+            return macs
+        # fvcore adds what stands inside a module, and `build` puts `rpn.boxes` inside `rpn`.
+        inside = (f"{path}.{name}" for name, _ in self.modules[path].named_children())
+        return macs - sum(self.macs.get(child, 0) for child in inside)
+
+    def flops_of(self, layer: str) -> int | None:
+        """FlopCounterMode's count of a layer."""
+        return self.flops.get(self.path(layer))
+
+    def params_of(self, layer: str) -> int | None:
+        """The elements of a layer's own parameters."""
+        part = self.modules.get(self.path(layer))
+        return None if part is None else sum(p.numel() for p in part.parameters(recurse=False))
+
+    @property
+    def params(self) -> int:
+        """Those of all parameters, shared ones once."""
+        return sum(parameter.numel() for parameter in self.modules[""].parameters())
 
 
 def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measured:
@@ -138,6 +185,8 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
             activations = _silent(ActivationCountAnalysis(module, images)).total()
     root = type(module).__name__
     return _Measured(
+        dict(module.named_modules()),
+        getattr(module, "module_of", None),
         {name: by["conv"] + by["linear"] for name, by in by_module.items()},
         dict(operators),
         {
@@ -186,31 +235,20 @@ def _silent(analysis: Any) -> Any:
     return analysis
 
 
-def _first(counts: Mapping[str, int], name: str) -> int | None:
-    return counts.get(f"{name}.conv", counts.get(name))
-
-
-def _parameters(module: nn.Module, name: str) -> int | None:
-    modules = dict(module.named_modules())
-    part = modules.get(f"{name}.conv", modules.get(name))
-    return None if part is None else sum(p.numel() for p in part.parameters(recurse=False))
-
-
-def _by_layer(network: Network, measured: _Measured, module: nn.Module) -> Iterator[Comparison]:
+def _by_layer(network: Network, measured: _Measured) -> Iterator[Comparison]:
     for lowered in lower(network):
         name = lowered.layer.name
         if lowered.nests:
             macs = sum(nest.macs for nest in lowered.nests)
-            yield Comparison("fvcore", "macs", name, macs, _first(measured.macs, name))
+            yield Comparison("fvcore", "macs", name, macs, measured.macs_of(name))
             flops = TORCH.count_layers((lowered,)).total()
-            found = _first(measured.flops, name)
-            yield Comparison("FlopCounterMode", "flops", name, flops, found)
+            yield Comparison("FlopCounterMode", "flops", name, flops, measured.flops_of(name))
         if lowered.parameters:
             params = sum(parameter.count for parameter in lowered.parameters)
-            yield Comparison("torch", "params", name, params, _parameters(module, name))
+            yield Comparison("torch", "params", name, params, measured.params_of(name))
 
 
-def _totals(network: Network, measured: _Measured, module: nn.Module) -> Iterator[Comparison]:
+def _totals(network: Network, measured: _Measured) -> Iterator[Comparison]:
     total = cost(network)
     expected = FVCORE.count(network)
     for operator in sorted(expected.keys() | measured.operators.keys()):
@@ -219,19 +257,16 @@ def _totals(network: Network, measured: _Measured, module: nn.Module) -> Iterato
         )
     yield Comparison("fvcore", "count", "", expected.total(), sum(measured.operators.values()))
     yield Comparison("fvcore", "activations", "", total.activations, measured.activations)
-    yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops[""])
-    params = sum(parameter.numel() for parameter in module.parameters())
-    yield Comparison("torch", "params", "", total.params, params)
+    yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops.get("", 0))
+    yield Comparison("torch", "params", "", total.params, measured.params)
 
 
-def _reductions(
-    network: Network, separable: Mapping[str, int], standard: Mapping[str, int]
-) -> dict[str, Fraction]:
+def _reductions(network: Network, separable: _Measured, standard: _Measured) -> dict[str, Fraction]:
     """fvcore's depthwise + pointwise count over fvcore's standard count, per block."""
     return {
         pair.joined: Fraction(
-            (_first(separable, pair.depthwise) or 0) + (_first(separable, pair.pointwise) or 0),
-            _first(standard, pair.joined) or 1,
+            (separable.macs_of(pair.depthwise) or 0) + (separable.macs_of(pair.pointwise) or 0),
+            standard.macs_of(pair.joined) or 1,
         )
         for pair in separable_pairs(network)
     }

@@ -89,8 +89,8 @@ class MemoryRules:
 DEFAULT = MemoryRules()
 
 
-def _lowered(network: Network) -> tuple[Lowered, ...]:
-    """The lowered layers; an error where the memory of one is not known."""
+def known_layers(network: Network) -> tuple[Lowered, ...]:
+    """The lowered layers; an error where what one costs is not known."""
     layers = lower(network)
     if unknown := [x.layer.name for x in layers if x.state == "unknown"]:
         raise CostModelError(f"no rule for {', '.join(unknown)}; register one with lower_rule")
@@ -142,7 +142,7 @@ def weight_bytes(network: Network, rules: MemoryRules = DEFAULT) -> Dim:
 
     Raises CostModelError for a layer without a rule.
     """
-    layers = _lowered(network)
+    layers = known_layers(network)
     folded = _folded(layers, rules)
     return sum(rules.parameter_bytes(_after_folding(x.parameters, x, folded)) for x in layers)
 
@@ -209,7 +209,8 @@ def live_bytes(network: Network, rules: MemoryRules = DEFAULT) -> tuple[tuple[st
     Raises CostModelError for a layer without a rule.
     """
     return tuple(
-        (name, rules.width * sum(live.values())) for name, live in _live(_lowered(network), rules)
+        (name, rules.width * sum(live.values()))
+        for name, live in _live(known_layers(network), rules)
     )
 
 
@@ -236,7 +237,7 @@ def peak_activations(network: Network, rules: MemoryRules = DEFAULT) -> Peak:
     needs an order.
     """
     peak = Peak(-1, "", ())
-    for name, live in _live(_lowered(network), rules):
+    for name, live in _live(known_layers(network), rules):
         total = rules.width * sum(live.values())
         if is_symbolic(total):
             raise CostModelError(
@@ -366,7 +367,7 @@ def traffic(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Traffic, ..
 
     Raises CostModelError for a layer without a rule and as `touched` does.
     """
-    layers = _lowered(network)
+    layers = known_layers(network)
     folded = _folded(layers, rules)
     return tuple(layer_traffic(x, rules, folded) for x in layers)
 

@@ -44,7 +44,7 @@ LIBRARIES = {
     "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "trace", "crosscheck", "check"),
+    "torch": ("reference", "modules", "build", "trace", "crosscheck", "check"),
     "fvcore": ("reference", "trace", "crosscheck", "check"),
 }
 HEAVY = {"torch", "fvcore", "pyarrow", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
@@ -212,6 +212,11 @@ LIGHT = {
     "rewrites": "import costmodel as c; c.separate(c.join(c.drop(c.mobilenet_v1(), 'block7.*')))",
     "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), 0.857), '3/4')",
     "JSON": "import costmodel as c; c.Network.from_json(c.mobilenet_v2().to_json())",
+    "training": (
+        "import costmodel as c; from costmodel.training import kept_bytes, training_cost; "
+        "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
+    ),
+    "rules for building": "from costmodel.build import build_rule",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"

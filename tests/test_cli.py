@@ -295,10 +295,11 @@ def test_a_broken_network_file(run: Callable, tmp_path: Path, changes: dict, wor
 
 
 def test_a_network_file(run: Callable, tmp_path: Path) -> None:
-    """A network in JSON is reported as those of the zoo are, without a torch model."""
+    """A network in JSON is reported as those of the zoo are, and checked against itself, built."""
     data = json.loads(run("report", _network_file(tmp_path, CONV), "--alpha", "3", "--json").out)
     assert data["totals"]["macs"] == 9 * 3 * 12 * 6 * 6
-    assert data["check"]["status"] == "unavailable"
+    assert data["check"]["status"] == "passed"
+    assert data["check"]["model"] == "a torch model built from the network"
     assert data["classes"] is None
 
 

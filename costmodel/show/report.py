@@ -6,25 +6,30 @@ import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
-from costmodel.check import INSTALL, CrossCheck, crosscheck, torch_is_installed
+from costmodel.build import INSTALL
+from costmodel.check import CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.network import Network
 from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
-#: A real forward pass of more MACs than this would take minutes.
-MAX_CHECKED_MACS = 10**12
+    from torch import nn
+
+#: A real forward pass of more than this would take minutes, or more memory than there is.
+MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 10**9}
 
 SCHEMA = {
     "version": 1,
@@ -209,6 +214,7 @@ def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
         return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
     return {
         "status": check.status,
+        "model": check.model,
         "comparisons": len(check.comparisons),
         "tools": dict(check.tools),
         "mismatches": [
@@ -330,28 +336,29 @@ REFERENCES = {
 
 
 def _check(report: Report) -> CrossCheck | Unchecked:
-    name = report.network.name
-    if report.classes is None:
-        why = "only networks of the zoo that classify are checked against a torch model"
-        return Unchecked("unavailable", why)
-    if name not in REFERENCES:
-        return Unchecked("unavailable", f"there is no torch model of {name} to check against yet")
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
-    heaviest = report.standard or report.total
-    if heaviest.macs > MAX_CHECKED_MACS:
-        return Unchecked(
-            "unavailable",
-            f"a forward pass of {heaviest.macs:.2e} MACs is more than {MAX_CHECKED_MACS:.0e}; "
-            "lower the resolution",
-        )
+    written = report.classes is not None and report.network.name in REFERENCES
+    heaviest = (written and report.standard) or report.total
+    largest = max(prod(output) for _, _, output in infer(report.network))
+    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
+    for (what, most), size in sizes:
+        if size > most:
+            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
+            return Unchecked("unavailable", f"{why}; lower the resolution or the width")
+    if written:
+        return crosscheck(report.network, *_references(report))
+    try:
+        return crosscheck(report.network)
+    except CostModelError as error:  # torch has no such layer
+        return Unchecked("unavailable", str(error))
+
+
+def _references(report: Report) -> Iterator[nn.Module]:
     from costmodel.reference import mobilenet
 
     in_channels = report.network.inputs[0].shape[1]
-    modules = (
-        getattr(mobilenet, model)(
+    for model in REFERENCES[report.network.name]:
+        yield getattr(mobilenet, model)(
             report.alpha, report.classes, in_channels, rounding=report.rounding
         )
-        for model in REFERENCES[name]
-    )
-    return crosscheck(report.network, *modules)

@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from costmodel.check import CrossCheck
+from costmodel.check import WRITTEN, CrossCheck
 from costmodel.errors import printable
 from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
@@ -103,7 +103,8 @@ def _verdict(report: Report) -> Text:
     count = len(check.comparisons)
     if not check.mismatches:
         text = Text("✓ ", style="bold green")
-        text.append(f"all {count} figures equal a real torch model's: {tools}")
+        whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
+        text.append(f"all {count} figures equal {whose}: {tools}")
         text.stylize("green")
         return text
     text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")

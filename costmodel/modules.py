@@ -1,0 +1,125 @@
+"""The torch modules of a built network where torch has none: the graph itself and its merges."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from costmodel.network import Network
+
+
+class Graph(nn.Module):
+    """A network's layers, each a submodule that is called on what the layer reads.
+
+    `module_of` maps a layer's name to its submodule's: the same name, so that the keys of
+    `state_dict` are the layers' names with `.weight` and so on. A layer `conv1.norm` stands inside
+    the layer `conv1`, if there is one, and is called after it. What torch or fvcore does not
+    allow is changed: a slash is an underscore, and underscores follow a part that is empty or
+    that its module already has (`train`, or `bias` in a convolution).
+
+    >>> from costmodel import Activation, Conv, Input, Network
+    >>> layers = (Input("image", (1, 3, 8, 8)), Conv("a/b", 4, 3), Activation("train"))
+    >>> network = Network("n", layers)
+    >>> Graph(network, {"a/b": nn.Conv2d(3, 4, 3), "train": nn.ReLU()}).module_of
+    {'a/b': 'a_b', 'train': 'train_'}
+    """
+
+    def __init__(self, network: Network, modules: Mapping[str, nn.Module]) -> None:
+        """Place the module of every layer but the inputs."""
+        super().__init__()
+        last = {name: layer.name for layer in network.layers for name in layer.inputs}
+        self.inputs = tuple(layer.name for layer in network.inputs)
+        self.outputs = tuple(layer.name for layer in network.layers if layer.name not in last)
+        done = defaultdict(list)
+        for source, reader in last.items():
+            done[reader].append(source)
+        self.steps = tuple(
+            (layer.name, layer.inputs, tuple(done[layer.name]))
+            for layer in network.layers
+            if layer.name in modules
+        )
+        self.module_of: dict[str, str] = {}
+        paths = {"": ""}
+        for name in modules:
+            parts = name.split(".")
+            for i in range(len(parts)):
+                above, here = ".".join(parts[:i]), ".".join(parts[: i + 1])
+                if here not in paths:
+                    module = modules[here] if here in modules else nn.Module()
+                    paths[here] = self._place(paths[above], parts[i], module)
+            self.module_of[name] = paths[name]
+
+    def _place(self, above: str, part: str, module: nn.Module) -> str:
+        """Add a module inside another, under a name that is still free there; its path."""
+        parent = self.get_submodule(above)
+        part = part.replace("/", "_") or "_"  # fvcore takes a slash for a step between modules
+        while hasattr(parent, part):
+            part += "_"
+        parent.add_module(part, module)
+        return f"{above}.{part}".lstrip(".")
+
+    def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """What no layer reads, in the network's order: a tensor, or a tuple where there are more.
+
+        Each tensor is let go of after its last reader.
+        """
+        values = dict(zip(self.inputs, images, strict=True))
+        for name, reads, done in self.steps:
+            module = self.get_submodule(self.module_of[name])
+            values[name] = module(*(values[source] for source in reads))
+            for source in done:
+                del values[source]
+        outputs = tuple(values[name] for name in self.outputs)
+        return outputs[0] if len(outputs) == 1 else outputs
+
+
+class Add(nn.Module):
+    """The sum of any number of tensors.
+
+    >>> Add()(torch.ones(2), torch.ones(2), torch.ones(2))
+    tensor([3., 3.])
+    """
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """One plus the next, and so on."""
+        return reduce(torch.add, tensors)
+
+
+class Concat(nn.Module):
+    """Tensors side by side along the channels.
+
+    >>> Concat()(torch.ones(1, 2, 4), torch.ones(1, 3, 4)).shape
+    torch.Size([1, 5, 4])
+    """
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Joined along axis 1."""
+        return torch.cat(tensors, dim=1)
+
+
+class Crop(nn.Module):
+    """Crops along the batch; every proposal is the whole map, which costs what any other would.
+
+    >>> Crop(3, 2)(torch.ones(1, 5, 8, 8)).shape
+    torch.Size([3, 5, 2, 2])
+    """
+
+    def __init__(self, proposals: int, output_size: int) -> None:
+        """Remember how many, and the side of each."""
+        super().__init__()
+        self.proposals = proposals
+        self.output_size = output_size
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The nearest elements, once for each proposal."""
+        size = [self.output_size] * (features.dim() - 2)
+        crop = interpolate(features, size, mode="nearest-exact")
+        return crop.repeat_interleave(self.proposals, dim=0)
