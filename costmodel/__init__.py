@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from costmodel.build import build, build_rule
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from costmodel.show.report import report
     from costmodel.sweeping import sweep
     from costmodel.symbols import alpha, relax, rho
+    from costmodel.training import kept_bytes, training_cost
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
 #: The zoo, and what loads sympy, numpy, pandas or torch: imported when first asked for.
@@ -71,6 +73,8 @@ _LAZY = {
     "peak_activations": "memory",
     "traffic": "memory",
     "weight_bytes": "memory",
+    "training_cost": "training",
+    "kept_bytes": "training",
     "plan": "planning",
     "solve_alpha": "inverse",
     "crosscheck": "check",
@@ -104,6 +108,8 @@ __all__ = [
     "Pool",
     "Times",
     "alpha",
+    "build",
+    "build_rule",
     "closed_form",
     "conv_mobilenet",
     "cost",
@@ -113,6 +119,7 @@ __all__ = [
     "formulas",
     "infer",
     "join",
+    "kept_bytes",
     "layer_cost",
     "lower",
     "lower_rule",
@@ -132,6 +139,7 @@ __all__ = [
     "sweep",
     "table",
     "traffic",
+    "training_cost",
     "weight_bytes",
     "widen",
     "width_function",
