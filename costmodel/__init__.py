@@ -40,7 +40,12 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from costmodel.check import crosscheck
-    from costmodel.functions import cost_function, relaxed_function, width_function
+    from costmodel.functions import (
+        cost_function,
+        relaxed_function,
+        relaxed_width_function,
+        width_function,
+    )
     from costmodel.inverse import solve_alpha
     from costmodel.memory import MemoryRules, peak_activations, traffic, weight_bytes
     from costmodel.planning import plan
@@ -69,6 +74,7 @@ _LAZY = {
     "cost_function": "functions",
     "relaxed_function": "functions",
     "width_function": "functions",
+    "relaxed_width_function": "functions",
     "MemoryRules": "memory",
     "peak_activations": "memory",
     "traffic": "memory",
@@ -129,6 +135,7 @@ __all__ = [
     "plan",
     "relax",
     "relaxed_function",
+    "relaxed_width_function",
     "report",
     "resize",
     "rho",

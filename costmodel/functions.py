@@ -22,7 +22,7 @@ from costmodel.network import Add, AtLeast, Fixed, Network, Times
 from costmodel.rewrite import resize, widen, width_multiples, width_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -378,16 +378,63 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
     A column for each layer whose width is a plain count or `AtLeast`, one for those that are
     added together; depthwise convolutions, expansions and classes follow or stay as in `widen`.
 
+    An AMC-like planner has a ratio for each layer, a NetAdapt-like one takes channels from one
+    layer at a time, and a NAS asks for a whole population at once:
+
     >>> from costmodel import mobilenet_v1
     >>> f = width_function(mobilenet_v1())
     >>> f([0.5] * len(f.layers), 224).macs
     149497088
+    >>> own = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    >>> f([*own[:9], 400, *own[10:]], 224).macs
+    546063936
     >>> import numpy as np
-    >>> f(np.array([[32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]]), 224).macs
-    array([5.68740352e+08])
+    >>> f(np.array([own, [c // 2 for c in own]]), 224).macs.astype(int).tolist()
+    [568740352, 149497088]
     """
-    tape = _Tape()
     columns = _columns(network)
+    names = list(dict.fromkeys(columns.values()))
+    function, unknown = _over_widths(network, columns, _Tape(), "D")
+    multiples = width_multiples(network)
+    made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
+    return WidthFunction(made, rounding, function, unknown)
+
+
+def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], Cost]:
+    """g(widths, ρ): the relaxed cost with a width for each layer, in plain arithmetic.
+
+    The widths are channels in the order of `width_function`'s columns, as numbers, arrays or
+    tensors. The gradient is what a channel of each layer costs, as a MorphNet-like planner
+    regularises by (Gordon et al. 2018, eq. 7):
+
+    >>> import torch
+    >>> from costmodel import mobilenet_v1
+    >>> g = relaxed_width_function(mobilenet_v1())
+    >>> own = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    >>> widths = torch.tensor(own, dtype=torch.float64, requires_grad=True)
+    >>> g(widths, 1.0).macs.backward()
+    >>> int(widths.grad[9]) == (512 + 9 + 512) * 14*14
+    True
+
+    Raises CostModelError, when called, for another number of widths.
+    """
+    columns = _columns(network)
+    names = list(dict.fromkeys(columns.values()))
+    function, unknown = _over_widths(network, columns, _Tape(relaxed=True), "rho")
+
+    def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
+        if len(widths) != len(names):
+            wanted = f"{len(names)}, one for each of {', '.join(names[:3])}, …"
+            raise CostModelError(f"widths must be {wanted}, got {len(widths)}")
+        return _cost(function(*widths, rho), unknown)
+
+    return cost_of
+
+
+def _over_widths(
+    network: Network, columns: Mapping[str, str], tape: _Tape, size: str
+) -> tuple[Callable[..., Any], tuple[str, ...]]:
+    """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = list(dict.fromkeys(columns.values()))
 
     def traced(layer: Layer) -> Layer:
@@ -396,15 +443,12 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
         column = names.index(columns[layer.name])
         return layer.evolve(**{layer.width: Traced(tape, f"w{column}")})
 
-    layers = [traced(layer) for layer in network.layers]
-    resized = resize(network.with_layers(layers), resolution=Traced(tape, "D"))
-    lowered = lower(resized)
+    made = network.with_layers([traced(layer) for layer in network.layers])
+    sized = Traced(tape, size)
+    lowered = lower(resize(made, sized) if tape.relaxed else resize(made, resolution=sized))
+    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), "D"])
-    function = _written(tape, parameters, lowered)
-    multiples = width_multiples(network)
-    made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
-    return WidthFunction(made, rounding, function, unknown)
+    return _written(tape, parameters, lowered), unknown
 
 
 def _column(layer: Layer, multiple: int) -> Column:

@@ -25,6 +25,7 @@ from costmodel import (
     mobilenet_v1,
     relax,
     relaxed_function,
+    relaxed_width_function,
     resize,
     widen,
     width_function,
@@ -184,3 +185,42 @@ def test_a_netadapt_like_planner() -> None:
         tries[np.diag_indices(len(widths))] = np.maximum(1, widths * 9 // 10)
         widths = tries[int(np.argmin(f(tries, 224).macs))]
     assert 0 < f(widths, 224).macs <= 300_000_000
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "squeezenet_1_1"])
+def test_relaxed_widths_are_the_exact_ones_where_nothing_is_rounded(name: str) -> None:
+    """At ρ = 1 and whole channels no map of these networks is rounded but SqueezeNet's."""
+    network = ZOO[name].build()
+    exact, relaxed = width_function(network), relaxed_width_function(network)
+    random = np.random.default_rng(3)
+    side = 224 if name.startswith("mobilenet") else 227
+    for _ in range(5):
+        widths = random.integers(1, 40, len(exact.layers)) * 8
+        ours, theirs = relaxed(widths.tolist(), 1), exact(widths, side)
+        assert ours.params == theirs.params
+        if side == 224:
+            assert ours.macs == theirs.macs
+
+
+def test_a_channels_price_is_the_gradient() -> None:
+    """MobileNetV1's MACs are linear in each width: one more channel costs the gradient."""
+    exact, relaxed = width_function(V1), relaxed_width_function(V1)
+    own = np.array([c.channels for c in exact.columns])
+    widths = torch.tensor(own.tolist(), dtype=torch.float64, requires_grad=True)
+    relaxed(widths, 1.0).macs.backward()
+    more = exact(own + np.eye(len(own), dtype=int), 224).macs
+    assert (more - exact(own, 224).macs).tolist() == widths.grad.tolist()
+
+
+def test_relaxed_widths_are_counted() -> None:
+    """Another number of widths is one clear line."""
+    with pytest.raises(CostModelError, match="widths must be 14, one for each of conv1"):
+        relaxed_width_function(V1)([1.0], 1.0)
+
+
+def test_functions_of_thousands_of_layers() -> None:
+    """A sum of thousands of terms is no deeper than Python's parser goes."""
+    layers = [Input("image", (1, 3, 64, 64)), *(Conv(f"c{i}", 8 + i, 1) for i in range(4000))]
+    network = Network("deep", tuple(layers))
+    expected = 64 * 64 * (3 * 8 + sum((8 + i) * (9 + i) for i in range(3999)))
+    assert cost_function(network)(1, 64).macs == expected
