@@ -78,7 +78,7 @@ def width_multiples(network: Network) -> dict[str, int]:
             multiples[source] = lcm(multiples.get(source, 1), groups // gcd(groups, factor))
     # What is added must stay equal: a multiple of one summand is one of every summand.
     sums = [x.inputs for x in network.layers if isinstance(x, ir.Add)]
-    for inputs in sums * len(sums):
+    for inputs in sums * len(sums) if multiples else ():
         alike = {source for name in inputs for source, _ in sources[name]}
         multiples |= dict.fromkeys(alike, lcm(*(multiples.get(source, 1) for source in alike)))
     return multiples

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,11 +16,17 @@ from costmodel import (
     ZOO,
     Conv,
     CostModelError,
+    Elementwise,
     Input,
+    Layer,
     Network,
+    closed_form,
     cost,
+    cost_function,
+    lower_rule,
     mobilenet_v1,
     resize,
+    shape_rule,
     sweeping,
     widen,
 )
@@ -201,3 +209,33 @@ def test_reductions_equal_brute_force() -> None:
     assert {(cell.alpha, cell.resolution) for cell in front(swept)} == undominated
     with pytest.raises(CostModelError, match="quantity must be one of"):
         histogram(swept, "miles")
+
+
+@dataclass(frozen=True)
+class Halved(Layer):
+    """A user's own layer, whose shape rule divides with `//`."""
+
+
+@shape_rule(Halved)
+def _halved(_layer: Layer, inputs: tuple, _widths: dict) -> tuple:
+    n, c, *sides = inputs[0]
+    return (n, c // 2, *(side // 2 for side in sides))
+
+
+@lower_rule(Halved)
+def _free(_layer: Layer, _inputs: tuple, output: tuple) -> tuple:
+    return (Elementwise("halved", output),), ()
+
+
+def test_a_rule_that_halves_with_slashes() -> None:
+    """`//` in a user's shape rule is swept, compiled and relaxed as it is evaluated."""
+    layers = (Input("image", (1, 3, 33, 33)), Conv("a", 16, 3), Halved("half"), Conv("b", 8, 1))
+    network = Network("halved", layers)
+    widths, sides = [0.5, 0.75, 1.0], [21, 32, 33]
+    grid = swept_by(network, widths, sides).macs
+    function = cost_function(network)
+    for (i, a), (j, side) in product(enumerate(widths), enumerate(sides)):
+        expected = cost(widen(resize(network, resolution=side), a)).macs
+        assert grid[i, j] == expected == function(a, side).macs
+    # 9·3·16·31² and, at half the channels and half of 31, 8·8·15.5²
+    assert closed_form(network).macs_at(Fraction(1), Fraction(1)) == 9 * 48 * 31**2 + 64 * 15.5**2
