@@ -391,7 +391,7 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
     rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
     grid = fractions(alphas, "alphas"), integers(resolutions, "resolutions")
     swept = sweep(base, *grid, rounding=rounding, paired=pairs, rules=rules)
-    view = shown.View(swept, base.name, rounding, rules)
+    view = shown.View(swept, base, rounding, rules)
     with shown.progress_bar(swept.size) as advance:
         if output is not None:
             rows = shown.write(swept, output, progress=advance)
