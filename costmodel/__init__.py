@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from costmodel.build import build, build_rule
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
@@ -39,6 +38,7 @@ from costmodel.shapes import Placed, infer, shape_rule
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from costmodel.building import build, build_rule
     from costmodel.check import crosscheck
     from costmodel.functions import (
         cost_function,
@@ -79,6 +79,8 @@ _LAZY = {
     "peak_activations": "memory",
     "traffic": "memory",
     "weight_bytes": "memory",
+    "build": "building",
+    "build_rule": "building",
     "training_cost": "training",
     "kept_bytes": "training",
     "plan": "planning",

@@ -14,7 +14,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from costmodel.build import INSTALL, build
+from costmodel.building import INSTALL, build
 from costmodel.conventions import FVCORE, TORCH
 from costmodel.cost import cost
 from costmodel.errors import CostModelError

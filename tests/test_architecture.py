@@ -44,8 +44,8 @@ LIBRARIES = {
     "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "modules", "build", "trace", "crosscheck", "check"),
-    "fvcore": ("reference", "trace", "crosscheck", "check"),
+    "torch": ("reference", "modules", "building", "tracing", "check"),
+    "fvcore": ("reference", "tracing", "check"),
 }
 HEAVY = {"torch", "fvcore", "pyarrow", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
 
@@ -216,7 +216,7 @@ LIGHT = {
         "import costmodel as c; from costmodel.training import kept_bytes, training_cost; "
         "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
     ),
-    "rules for building": "from costmodel.build import build_rule",
+    "rules for building": "from costmodel.building import build_rule",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
-from costmodel.build import INSTALL
+from costmodel.building import INSTALL
 from costmodel.check import CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
