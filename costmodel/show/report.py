@@ -21,6 +21,7 @@ from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
+from costmodel.training import TrainingCost, kept_bytes, training_cost
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:
@@ -41,6 +42,8 @@ SCHEMA = {
     "and activation fused; intensity is macs / bytes",
     "memory": "bytes of weights, and the most of live activations in the network's order, the "
     "input counted, nothing in place",
+    "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
+    "for it, parameters apart; null where a layer has no rule",
     "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
@@ -61,6 +64,13 @@ class Footprint(NamedTuple):
     rules: MemoryRules
     weight_bytes: int
     peak: Peak
+
+
+class Training(NamedTuple):
+    """MACs of a training step, and the bytes of activations kept for its backward pass."""
+
+    cost: TrainingCost
+    kept_bytes: int
 
 
 MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
@@ -132,6 +142,14 @@ class Report:
             for rules in MEMORY_RULES
         )
 
+    @cached_property
+    def training(self) -> Training | None:
+        """A step's cost; None where it is not known what a layer keeps."""
+        try:
+            return Training(training_cost(self.network), kept_bytes(self.network))
+        except CostModelError:
+            return None
+
     @property
     def failed(self) -> bool:
         """Whether a check was made and found a difference."""
@@ -176,6 +194,12 @@ class Report:
                 }
                 for footprint in self.memory
             ],
+            "training": self.training
+            and {
+                "forward_macs": self.training.cost.forward,
+                "backward_macs": self.training.cost.backward,
+                "kept_bytes": self.training.kept_bytes,
+            },
             "layers": self.records(),
             "closed_form": form
             and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
