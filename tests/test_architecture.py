@@ -44,7 +44,7 @@ LIBRARIES = {
     "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "modules", "building", "tracing", "check"),
+    "torch": ("reference", "models", "modules", "building", "tracing", "check"),
     "fvcore": ("reference", "tracing", "check"),
 }
 HEAVY = {"torch", "fvcore", "pyarrow", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
