@@ -198,7 +198,9 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
     )
 
 
-def forward_pass(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> tuple[torch.Tensor, ...]:
+def forward_pass(
+    module: nn.Module, shapes: tuple[tuple[int, ...], ...]
+) -> tuple[torch.Tensor, ...]:
     """Images on which a forward pass of the module succeeds.
 
     Raises CostModelError where it does not.

@@ -50,9 +50,12 @@ def _lost_by_thop(layer: Lowered) -> int:
 
 
 class Rule(NamedTuple):
-    """An operation counts `factor` per something that `PER` names, under the tool's own `part`.
+    """An operation counts `factor` per something that `PER` names, as the tool's `part`.
 
     `averaged` figures are divided by the batch of the network's input.
+
+    >>> Rule("batch_norm", 2, "element", "batch norm").why
+    '2 per element'
     """
 
     operation: str
@@ -64,7 +67,7 @@ class Rule(NamedTuple):
     @property
     def why(self) -> str:
         """The rule in words."""
-        return f"{self.factor} per {self.per}{', averaged over the batch' * self.averaged}"
+        return f"{abs(self.factor)} per {self.per}"
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,9 @@ class Convention:
 
     `package` is what `pip install` takes, where the tool is not torch itself or the paper.
 
-    >>> THOP.name, THOP.unit, THOP.rules[-1].why
-    ('thop', 'MACs', '1 per unit lost to floats')
+    >>> from costmodel import mobilenet_v1
+    >>> [convention.count(mobilenet_v1()).total() for convention in (TORCH, THOP, TORCHINFO)]
+    [1137480704, 588962304, 568763240]
     """
 
     name: str
@@ -139,7 +143,7 @@ def _share(count: Dim, batch: Dim) -> Dim:
     return count // batch if share is None else share  # a remainder is a user's own layer's
 
 
-def _rules(  # noqa: PLR0913 - a rule's own fields
+def _rules(
     operations: str, factor: int, per: str, part: str, *, averaged: bool = False
 ) -> tuple[Rule, ...]:
     return tuple(Rule(name, factor, per, part, averaged) for name in operations.split())

@@ -58,16 +58,20 @@ def render(report: Report, *, waiting: bool = False) -> RenderableType:
     )
 
 
-def _headline(report: Report) -> Text:
+def title(report: Report) -> Text:
+    """The network's name and the settings it is at."""
     alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
     facts = [f"α = {alpha}"]
     facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
     facts += [f"rounding {report.rounding}"]
+    name = Text(printable(report.network.name), style="bold")
+    return Text.assemble(name, "  " + " · ".join(facts))
+
+
+def _headline(report: Report) -> Text:
     bound = "≥ " if report.total.unknown else ""
-    text = Text()
-    text.append(printable(report.network.name), style="bold")
-    text.append("  " + " · ".join(facts) + "\n")
+    text = title(report).append("\n")
     figures = (
         (report.total.macs, "MACs"),
         (report.total.params, "params"),

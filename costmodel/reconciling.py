@@ -28,7 +28,6 @@ from costmodel.conventions import (
     TORCHINFO,
     TORCHPROFILE,
 )
-from costmodel.cost import cost
 from costmodel.errors import CostModelError, printable
 from costmodel.memory import known_layers
 
@@ -74,7 +73,6 @@ class Reconciliation:
     """Every convention's figure for one network; `model` says what the tools were run on."""
 
     network: Network
-    macs: int
     reckonings: tuple[Reckoning, ...]
     model: str = ""
 
@@ -104,15 +102,21 @@ def reconcile(
     """
     layers = known_layers(network)
     made = tuple(Reckoning(convention, convention.parts(layers)) for convention in CONVENTIONS)
-    total = cost(network).macs
     if not run:
-        return Reconciliation(network, total, made)
+        return Reconciliation(network, made)
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
     model = BUILT if module is None else WRITTEN
     module = _copy(build(network).flatten() if module is None else module)
-    images = forward_pass(module, tuple(layer.shape for layer in network.inputs))
-    return Reconciliation(network, total, tuple(_run(x, module, images) for x in made), model)
+    images = _forward(module, network)
+    return Reconciliation(network, tuple(_run(x, module, images) for x in made), model)
+
+
+def _forward(module: nn.Module, network: Network) -> Images:
+    import torch
+
+    with torch.no_grad():
+        return forward_pass(module, tuple(layer.shape for layer in network.inputs))
 
 
 def _copy(module: nn.Module) -> nn.Module:
@@ -122,24 +126,35 @@ def _copy(module: nn.Module) -> nn.Module:
 
 
 def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
-    import torch
-
     convention = made.convention
-    tool = _TOOLS.get(convention.name)
-    if tool is None:
+    if convention.name not in _TOOLS:
         return made  # the paper is no tool
     if find_spec(convention.package) is None:
         return replace(made, problem=f"not installed; pip install {convention.package}")
     made = replace(made, version=version(convention.package))
     try:
-        with _silence(), torch.no_grad():
-            import_module(convention.package)
-            with _patches_undone():
-                measured = tool(_copy(module), images)
+        return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
         text = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
         return replace(made, problem=printable(f"failed: {text}"))
-    return replace(made, measured=int(measured) if measured == int(measured) else measured)
+
+
+def measure(convention: Convention, module: nn.Module, images: Images) -> float:
+    """What a tool prints of any module's forward pass; the module and torch are as before.
+
+    >>> import torch
+    >>> measure(THOP, torch.nn.BatchNorm2d(3), (torch.zeros(1, 3, 8, 8),)) == 4 * 3 * 8 * 8
+    True
+
+    Raises what the tool raises.
+    """
+    import torch
+
+    with _silence(), torch.no_grad():
+        import_module(convention.package)  # not to be undone
+        with _patches_undone():
+            measured = _TOOLS[convention.name](_copy(module), images)
+    return int(measured) if measured == int(measured) else measured
 
 
 @contextmanager
@@ -186,7 +201,8 @@ def _flop_counter_mode(module: nn.Module, images: Images) -> int:
 
     with FlopCounterMode(display=False) as counter:
         module(*images)
-    return counter.get_total_flops()
+    total: int = counter.get_total_flops()
+    return total
 
 
 def _thop(module: nn.Module, images: Images) -> float:
@@ -241,8 +257,8 @@ def _torchinfo(module: nn.Module, images: Images) -> int:
 def _torchprofile(module: nn.Module, images: Images) -> int:
     import torchprofile
 
-    total: int = torchprofile.profile_macs(module, images)
-    return total
+    total: Any = torchprofile.profile_macs(module, images)  # by operator, were it asked to
+    return int(total)
 
 
 def _calflops(place: int) -> Callable[[nn.Module, Images], int]:
