@@ -42,6 +42,11 @@ DEVIATIONS = (
         "functional linear layer", _BY_MODULE, "F.linear with a parameter of one's own is not seen"
     ),
     Deviation(
+        "function imported by name",
+        (*_BY_MODULE, *_CALFLOPS),
+        "`from torch.nn.functional import linear` escapes what is patched into that module",
+    ),
+    Deviation(
         "subclass of a convolution",
         _BY_MODULE,
         "classes are matched exactly, and by torchinfo by name: counted 0, or a weight once",
