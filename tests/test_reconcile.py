@@ -35,6 +35,7 @@ from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from costmodel.reconciling import Reckoning, Reconciliation
 
@@ -342,9 +343,10 @@ def test_options_change_the_network(run: Callable) -> None:
     ]
 
 
-def test_names_are_inert(run: Callable, tmp_path: object) -> None:
-    """A network's name is shown, and does nothing."""
+def test_names_are_inert(run: Callable, tmp_path: Path) -> None:
+    """A network's name is shown, and does nothing: in a terminal, in Markdown and in JSON."""
     path = tmp_path / "n.json"
-    path.write_text(Network("[red]\x1b|x", TINY.layers).to_json(), encoding="utf-8")
-    assert "[red]\\x1b|x" in run("reconcile", path).out
-    assert "\x1b" not in run("reconcile", path, "--markdown").out
+    path.write_text(Network("[red]\x1b|<b>", TINY.layers).to_json(), encoding="utf-8")
+    assert "[red]\\x1b|<b>" in run("reconcile", path).out
+    assert "&lt;b&gt;" in run("reconcile", path, "--markdown").out
+    assert json.loads(run("reconcile", path, "--json").out)["network"] == "[red]\x1b|<b>"

@@ -15,7 +15,7 @@ from costmodel.errors import CostModelError
 from costmodel.reconciling import reconcile
 from costmodel.show.grid import Grid, plain_table
 from costmodel.show.report import too_large, written_modules
-from costmodel.show.table import title
+from costmodel.show.table import escape, title
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,8 +146,10 @@ def rich(report: Report, made: Reconciliation) -> RenderableType:
 
 def to_markdown(report: Report, made: Reconciliation) -> str:
     """For GitHub."""
-    grid = Grid(title(report).plain, _head(made), tuple(map(tuple, _rows(made, _sum))), left=2)
-    return "\n\n".join([grid.markdown(), *_notes(made)]) + "\n"
+    grid = Grid(
+        escape(title(report).plain), _head(made), tuple(map(tuple, _rows(made, _sum))), left=2
+    )
+    return "\n\n".join([grid.markdown(), *map(escape, _notes(made))]) + "\n"
 
 
 def to_json(report: Report, made: Reconciliation) -> str:

@@ -362,16 +362,16 @@ def to_markdown(report: Report) -> str:
     headline = _headline(report).plain.splitlines()
     columns = [c for c in _columns(report, waiting=False) if c.key != "bar"]
     cells = [(c.title, "---:" if c.right else "---", *c.cells, c.footer) for c in columns]
-    lines = [f"# {_escape(report.network.name)}", "", *map(_escape, headline), ""]
+    lines = [f"# {escape(report.network.name)}", "", *map(escape, headline), ""]
     for i, line in enumerate(zip(*cells, strict=True)):
-        texts = line if i == 1 else (_escape(str(cell)) for cell in line)
+        texts = line if i == 1 else (escape(str(cell)) for cell in line)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
     rest = (*_closed_form(report), *_standard(report), Text(), _verdict(report))
-    return "\n".join([*lines, *(_escape(str(part)) for part in rest)]) + "\n"
+    return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text of a model inside Markdown: no markup, no HTML, no new cell."""
     text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for sign in "\\`*_[]|":
