@@ -79,6 +79,12 @@ DEVIATIONS = (
         "another operator when traced, which is not seen; calflops infers a smaller output",
     ),
     Deviation(
+        "interpolation",
+        ("fvcore", "torchprofile", "ptflops", "calflops FLOPs"),
+        "bilinear is 4 per output to fvcore and torchprofile, 1 to ptflops whatever its mode, and "
+        "to calflops 1 per position of one channel",
+    ),
+    Deviation(
         "image without a batch",
         (*_BY_MODULE, *_CALFLOPS),
         "axes are taken for others; calflops raises an error",

@@ -98,7 +98,7 @@ def reconcile(
     ('thop', 13023744, 13023744, 'equal')
 
     Raises CostModelError for a layer without a rule; with `run`, where torch is missing, where
-    the forward pass fails, and as `build` does.
+    the module cannot be copied, where its forward pass fails, and as `build` does.
     """
     layers = known_layers(network)
     made = tuple(Reckoning(convention, convention.parts(layers)) for convention in CONVENTIONS)
@@ -121,8 +121,15 @@ def _forward(module: nn.Module, network: Network) -> Images:
 
 def _copy(module: nn.Module) -> nn.Module:
     """Another module in evaluation mode, of the same tensors: what is hung on it is thrown away."""
-    tensors = chain(module.parameters(), module.buffers())
-    return deepcopy(module, {id(tensor): tensor for tensor in tensors}).eval()
+    tensors = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+    try:
+        return deepcopy(module, tensors).eval()
+    except (RuntimeError, TypeError) as error:
+        text = str(error).partition("\n")[0]
+        raise CostModelError(
+            f"the tools need copies of the torch model, which cannot be copied: {text}; give one "
+            "that copy.deepcopy takes"
+        ) from None
 
 
 def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:

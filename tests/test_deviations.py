@@ -160,6 +160,17 @@ CASES = {
             "calflops FLOPs": 2 * 4 * 6 * 16 * 16,
         },
     ),
+    "interpolation": Case(
+        Calls(lambda x, _: functional.interpolate(x, size=(8, 8), mode="bilinear"), 1),
+        (2, 4, 5, 5),
+        0,
+        {
+            "fvcore": 4 * 2 * 4 * 8 * 8,
+            "torchprofile": 4 * 2 * 4 * 8 * 8,
+            "ptflops": 2 * 4 * 8 * 8,
+            "calflops FLOPs": 8 * 8,
+        },
+    ),
     "image without a batch": Case(
         nn.Conv2d(4, 6, 3, bias=False),
         (4, 5, 5),

@@ -54,7 +54,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
-    for module in ("reconciling", "check"):
+    for module in ("reconciling", "show.reconcile"):
         monkeypatch.setattr(
             f"costmodel.{module}.find_spec", lambda name: None if name in packages else real(name)
         )
@@ -202,6 +202,14 @@ def test_a_forward_pass_that_fails() -> None:
     with pytest.raises(CostModelError, match="forward pass") as caught:
         reconcile(TINY, nn.Conv2d(4, 4, 3), run=True)
     assert "\n" not in str(caught.value)
+
+
+def test_a_module_that_cannot_be_copied() -> None:
+    """The tools get copies, and the error says why there is none."""
+    module = nn.Conv2d(3, 4, 3)
+    module.batches = iter(x for x in ())
+    with pytest.raises(CostModelError, match=r"cannot be copied: cannot pickle 'generator' object"):
+        reconcile(TINY, module, run=True)
 
 
 class Mystery(Layer):

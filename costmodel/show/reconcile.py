@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.check import torch_is_installed
 from costmodel.deviations import DEVIATIONS
 from costmodel.errors import CostModelError
 from costmodel.reconciling import reconcile
@@ -40,8 +40,8 @@ def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
         return reconcile(report.network)
     if obstacle := too_large(report):
         raise CostModelError(f"the tools cannot be run: {obstacle}")
-    module, *_ = (*written_modules(report), None) if torch_is_installed() else (None,)
-    return reconcile(report.network, module, run=True)
+    written = written_modules(report) if find_spec("torch") else ()
+    return reconcile(report.network, *written[:1], run=True)
 
 
 class Term(NamedTuple):
