@@ -66,24 +66,6 @@ class Graph(nn.Module):
         parent.add_module(part, module)
         return f"{above}.{part}".lstrip(".")
 
-    def flatten(self) -> Graph:
-        """Place every layer beside the others, none inside another; the graph itself.
-
-        Tools that look no deeper than a module they know (thop, ptflops), or at the innermost
-        ones only (torchinfo), then see all of them.
-
-        >>> from costmodel import build, mobilenet_v1
-        >>> list(build(mobilenet_v1(resolution=32)).flatten().state_dict())[:2]
-        ['conv1.weight', 'conv1_norm.weight']
-        """
-        modules = {name: self.get_submodule(path) for name, path in self.module_of.items()}
-        for path, _ in list(self.named_modules())[:0:-1]:  # what stands inside comes off first
-            above, _, part = path.rpartition(".")
-            delattr(self.get_submodule(above), part)
-        for name, module in modules.items():
-            self.module_of[name] = self._place("", name.replace(".", "_"), module)
-        return self
-
     def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What no layer reads, in the network's order: a tensor, or a tuple where there are more.
 
@@ -97,6 +79,25 @@ class Graph(nn.Module):
                 del values[source]
         outputs = tuple(values[name] for name in self.outputs)
         return outputs[0] if len(outputs) == 1 else outputs
+
+
+def side_by_side(graph: Graph) -> Graph:
+    """The same graph, now with every layer beside the others and none inside another.
+
+    Tools that look no deeper than a module they know (thop, ptflops), or at the innermost ones
+    only (torchinfo), then see all of them.
+
+    >>> from costmodel import build, mobilenet_v1
+    >>> list(side_by_side(build(mobilenet_v1(resolution=32))).state_dict())[:2]
+    ['conv1.weight', 'conv1_norm.weight']
+    """
+    modules = {name: graph.get_submodule(path) for name, path in graph.module_of.items()}
+    for path, _ in list(graph.named_modules())[:0:-1]:  # what stands inside comes off first
+        above, _, part = path.rpartition(".")
+        delattr(graph.get_submodule(above), part)
+    for name, module in modules.items():
+        graph.module_of[name] = graph._place("", name.replace(".", "_"), module)  # noqa: SLF001
+    return graph
 
 
 class Add(nn.Module):

@@ -107,9 +107,15 @@ def reconcile(
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
     model = BUILT if module is None else WRITTEN
-    module = _copy(build(network).flatten() if module is None else module)
+    module = _copy(_built(network) if module is None else module)
     images = _forward(module, network)
     return Reconciliation(network, tuple(_run(x, module, images) for x in made), model)
+
+
+def _built(network: Network) -> nn.Module:
+    from costmodel.modules import side_by_side
+
+    return side_by_side(build(network))
 
 
 def _forward(module: nn.Module, network: Network) -> Images:
