@@ -326,7 +326,7 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
     as_json: AsJson = False,
     as_markdown: AsMarkdown = False,
 ) -> None:
-    """What nine counts of six tools print for a network, and why: the exact sum behind each.
+    """What seven tools print for a network, nine figures, and why: the exact sum behind each.
 
     Example: [bold]costmodel reconcile mobilenet_v2 --run[/bold]
     """

@@ -148,7 +148,7 @@ def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
     try:
         return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
-        text = f"{type(error).__name__}: {error}".strip().partition("\n")[0]
+        text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
         return replace(made, problem=printable(f"failed: {text}"))
 
 

@@ -152,6 +152,12 @@ def test_a_tool_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vars(torch.Tensor).keys() == before[2].keys()
 
 
+def test_an_error_without_words() -> None:
+    """calflops looks for a first parameter where there is none."""
+    network = Network("n", (Input("image", (1, 3, 8, 8)), Pool("pool", "max", 2, 2)))
+    assert of(reconcile(network, run=True), "calflops").problem == "failed: StopIteration"
+
+
 def test_torch_is_as_before() -> None:
     """What the tools patch is put back, also what they forget."""
     names = ("baddbmm", "matmul", "add", "mul", "einsum", "addmm")
