@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from costmodel.inverse import solve_alpha
     from costmodel.memory import MemoryRules, peak_activations, traffic, weight_bytes
     from costmodel.planning import plan
+    from costmodel.reconciling import reconcile
     from costmodel.show.formula import closed_form, formulas
     from costmodel.show.frame import table
     from costmodel.show.report import report
@@ -86,6 +87,7 @@ _LAZY = {
     "plan": "planning",
     "solve_alpha": "inverse",
     "crosscheck": "check",
+    "reconcile": "reconciling",
 }
 
 __all__ = [
@@ -135,6 +137,7 @@ __all__ = [
     "mobilenet_v2",
     "peak_activations",
     "plan",
+    "reconcile",
     "relax",
     "relaxed_function",
     "relaxed_width_function",

@@ -25,7 +25,7 @@ from costmodel.training import TrainingCost, kept_bytes, training_cost
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
@@ -362,27 +362,42 @@ REFERENCES = {
 def _check(report: Report) -> CrossCheck | Unchecked:
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
-    written = report.classes is not None and report.network.name in REFERENCES
-    heaviest = (written and report.standard) or report.total
-    largest = max(prod(output) for _, _, output in infer(report.network))
-    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
-    for (what, most), size in sizes:
-        if size > most:
-            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
-            return Unchecked("unavailable", f"{why}; lower the resolution or the width")
-    if written:
-        return crosscheck(report.network, *_references(report))
+    if obstacle := too_large(report):
+        return Unchecked("unavailable", obstacle)
+    if written := written_modules(report):
+        return crosscheck(report.network, *written)
     try:
         return crosscheck(report.network)
     except CostModelError as error:  # torch has no such layer
         return Unchecked("unavailable", str(error))
 
 
-def _references(report: Report) -> Iterator[nn.Module]:
+def too_large(report: Report) -> str:
+    """Why a forward pass of the network is out of reach; empty where it is not."""
+    heaviest = (_is_written(report) and report.standard) or report.total
+    largest = max(prod(output) for _, _, output in infer(report.network))
+    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
+    for (what, most), size in sizes:
+        if size > most:
+            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
+            return f"{why}; lower the resolution or the width"
+    return ""
+
+
+def _is_written(report: Report) -> bool:
+    return report.classes is not None and report.network.name in REFERENCES
+
+
+def written_modules(report: Report) -> tuple[nn.Module, ...]:
+    """The torch models written from the paper, the network's own first; none of most networks."""
+    if not _is_written(report):
+        return ()
     from costmodel.reference import mobilenet
 
     in_channels = report.network.inputs[0].shape[1]
-    for model in REFERENCES[report.network.name]:
-        yield getattr(mobilenet, model)(
+    return tuple(
+        getattr(mobilenet, model)(
             report.alpha, report.classes, in_channels, rounding=report.rounding
         )
+        for model in REFERENCES[report.network.name]
+    )
