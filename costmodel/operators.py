@@ -82,7 +82,7 @@ def _owned(layer: Any, role: str, size: Dim) -> tuple[Parameter, ...]:
     return (Parameter(layer.shares or layer.name, role, size),)
 
 
-def _free(function: str, output: Shape, taps: Dim = 1) -> Rule:
+def _free(operation: str, output: Shape, taps: Dim = 1) -> Rule:
     return (Elementwise(operation, output, taps),), ()
 
 
@@ -711,7 +711,11 @@ class PadSame(Layer):
 
 @shape_rule(PadSame)
 def _pad_same_shape(layer: PadSame, inputs: Inputs, _widths: Widths) -> Shape:
-    (shape,) = inputs
+    return pad_same(layer, inputs[0])
+
+
+def pad_same(layer: PadSame, shape: Shape) -> Shape:
+    """The shape after the padding."""
     window = (layer.kernel, layer.stride, layer.dilation)
     windows = zip(*(axes(value, layer, len(shape) - 2) for value in window), strict=True)
     sides = []

@@ -1,0 +1,367 @@
+"""Tracing: any torch module as a network, from one forward pass over tensors without data.
+
+A public `TorchFunctionMode` sees every call. It runs each on the meta device, with a twin of
+every tensor that is the caller's, so nothing is allocated and the module is never touched.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
+
+from costmodel import network as ir
+from costmodel.calls import Call, Extent, Graph, Value, interpret
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.network import Fixed, Network, Times
+from costmodel.rewrite import width_sources
+from costmodel.shapes import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    Sizes = tuple[int, ...]
+
+#: Functions that need a tensor's values: a branch on data.
+_VALUES = frozenset(
+    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ __complex__ __contains__ "
+    "is_nonzero unique argwhere".split()
+)
+_DEVICES = frozenset({"cpu", "cuda"})
+
+
+def trace(
+    module: nn.Module,
+    input_size: tuple[int, ...] = (3, 224, 224),
+    *,
+    example_inputs: Any = None,
+    strict: bool = False,
+) -> Network:
+    """The network that a torch module computes on one input of `input_size` (batch apart).
+
+    `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
+    or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
+    is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
+    that run them; functions are numbered within theirs.
+
+    >>> from torch import nn
+    >>> from costmodel import cost, resize
+    >>> net = trace(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()), (3, 32, 32))
+    >>> cost(resize(net, rho=2)).macs == 9 * 3 * 16 * 62 * 62
+    True
+
+    A function without a rule is a layer of unknown cost; with `strict` it raises. Raises
+    CostModelError for what is no module, a forward pass that fails or needs the values of a
+    tensor, and where a layer's shapes are not what torch has.
+    """
+    if not isinstance(module, nn.Module):
+        raise CostModelError(f"trace takes a torch.nn.Module, got {type(module).__name__}")
+    if isinstance(module, torch.jit.ScriptModule):
+        raise CostModelError("trace takes a module written in Python, got a ScriptModule")
+    owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
+    watch = _Watch(module, Graph(owned))
+    args, kwargs = _examples(module, input_size, example_inputs, watch)
+    outputs = _run(module, args, kwargs, watch)
+    network = _network(type(module).__name__, watch.graph, outputs)
+    if strict:
+        _check_strict(network)
+    return network
+
+
+def _check_strict(network: Network) -> None:
+    if unknown := [x.layer for x in lower(network) if x.state == "unknown"]:
+        named = ", ".join(f"{layer.name} ({layer.function})" for layer in unknown)  # type: ignore[attr-defined]
+        raise CostModelError(f"no rule for {named}; register one or leave strict off")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A tensor, kept so that its id stays its own, its twin on the meta device and its value."""
+
+    tensor: torch.Tensor
+    twin: torch.Tensor | None
+    value: Value
+
+
+class _Watch(TorchFunctionMode):
+    """Runs every call on the meta device and adds its layers to the graph."""
+
+    def __init__(self, module: nn.Module, graph: Graph) -> None:
+        super().__init__()
+        self.graph = graph
+        self.seen: dict[int, _Seen] = {}
+        self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
+        self.paths = {id(part): path for path, part in module.named_modules()}
+        #: The modules that run: each one's path and, for one call, whether it is a leaf.
+        self.running: list[list[Any]] = []
+
+    def enter(self, module: nn.Module, _args: Any) -> None:
+        """Begin a module: a forward pre-hook."""
+        default = self.running[-1][0] if self.running else ""
+        path = self.paths.get(id(module), default)
+        self.graph.lost_size = False
+        self.running.append([path, bool(path) and not module._modules])  # noqa: SLF001
+
+    def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        """End a module: a forward hook."""
+        self.running.pop()
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = func.__name__
+        kwargs = kwargs or {}
+        if name == "__get__":
+            name = func.__self__.__name__
+        if name in {"shape", "size"}:
+            return self._size(func, args, kwargs)
+        tensors = list(_tensors((args, kwargs)))
+        if name in _VALUES:
+            return self._value(func, name, args, kwargs)
+        meta = any(self._look(tensor).twin is not None for tensor in tensors)
+        if name in _DEVICES and meta:
+            return args[0]
+        if meta:
+            replaced = _map(args, self._twin)
+            result = func(*replaced, **_map(kwargs, self._twin))
+        else:
+            result = func(*args, **kwargs)
+        return self._record(name, args, kwargs, result)
+
+    def _look(self, tensor: torch.Tensor) -> _Seen:
+        """What is known of a tensor; a new one is the caller's, and gets a twin."""
+        seen = self.seen.get(id(tensor))
+        if seen is None or seen.tensor is not tensor:
+            twin = torch.empty_like(tensor, device="meta", requires_grad=False)
+            name = self.parameters.get(id(tensor))
+            value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
+            seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
+            self.seen[id(twin)] = _Seen(twin, twin, value)
+        return seen
+
+    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
+        seen = self._look(tensor)
+        if seen.twin is None:  # made during the pass, and now meets one without data
+            seen.twin = torch.empty_like(tensor, device="meta")
+            self.seen[id(seen.twin)] = _Seen(seen.twin, seen.twin, seen.value)
+        return seen.twin
+
+    def know(self, tensor: torch.Tensor, value: Value) -> None:
+        """Remember what a tensor is."""
+        self.seen[id(tensor)] = _Seen(tensor, tensor if tensor.is_meta else None, value)
+
+    def _size(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        size = func(*args, **kwargs)
+        value = self._look(args[0]).value
+        if value.is_constant:
+            return size
+        if isinstance(size, int):
+            axis = args[1] if len(args) > 1 else kwargs["dim"]
+            return Extent.of(self.graph, value, axis % len(value.shape))
+        return torch.Size([Extent.of(self.graph, value, axis) for axis in range(len(size))])
+
+    def _value(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any) -> Any:
+        tensor = args[0]
+        if tensor.is_meta or not self._look(tensor).value.is_constant:
+            where = self.running[-1][0] if self.running else ""
+            what = f"{where or 'the model'}: needs the values of a tensor ({name.strip('_')})"
+            raise CostModelError(f"{what}, and tracing has only sizes; trace the parts apart")
+        return func(*args, **kwargs)
+
+    def _record(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
+        if name == "__setitem__":
+            tensors = [args[0]]
+        elif isinstance(result, torch.Tensor):
+            tensors = [result]
+        else:
+            tensors = list(_tensors(result))
+        if not tensors:
+            return result
+        given = _map((args, kwargs), lambda tensor: self._look(tensor).value)
+        values = [*_tensors(args)]
+        if name in _ALIASES and values and tensors[0] is self._twin(values[0]):
+            return result
+        self._interpret(name, *given, tensors)
+        return result
+
+    def _interpret(
+        self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
+    ) -> None:
+        running = self.running[-1] if self.running else ["", False]
+        path, is_leaf = running
+        base = path if is_leaf else f"{path}.{name.strip('_')}".lstrip(".")
+        call = Call(self.graph, path, base, name, [tuple(t.shape) for t in tensors])
+        before = len(self.graph.layers)
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        values = interpret(call, args, kwargs)
+        for tensor, value in zip(tensors, values if isinstance(values, list) else [values]):
+            self.know(tensor, value)
+        if len(self.graph.layers) > before:
+            running[1] = False
+            self.graph.lost_size = False
+
+
+#: Functions that often return what they were given.
+_ALIASES = frozenset(
+    "contiguous to float half double type type_as detach requires_grad_ dropout expand".split()
+)
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in arguments or in what a call or a module returned."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, slice):
+        yield from _tensors((value.start, value.stop, value.step))
+
+
+def _map(value: Any, function: Any) -> Any:
+    """Arguments with a function applied to every tensor."""
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    if type(value) in {tuple, list}:
+        return type(value)([_map(part, function) for part in value])
+    if type(value) is dict:
+        return {key: _map(part, function) for key, part in value.items()}
+    if isinstance(value, slice):
+        return slice(*(_map(x, function) for x in (value.start, value.stop, value.step)))
+    return value
+
+
+def _examples(
+    module: nn.Module, input_size: Any, example_inputs: Any, watch: _Watch
+) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs on the meta device, each the Input of a network."""
+    names = list(inspect.signature(module.forward).parameters) or ["input"]
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    if example_inputs is None:
+        example_inputs = ((1, *_sizes(input_size, "input_size")),)
+    if isinstance(example_inputs, torch.Tensor):
+        example_inputs = (example_inputs,)
+
+    def made(name: str, example: Any) -> Any:
+        if isinstance(example, torch.Tensor):
+            tensor = torch.empty_like(example, device="meta")
+        elif isinstance(example, (tuple, list)):
+            sizes = _sizes(example, f"example_inputs of {name}")
+            tensor = torch.empty(sizes, dtype=dtype, device="meta")
+        else:
+            return example
+        sizes = tuple(tensor.shape)
+        value = Value(sizes)
+        if len(sizes) > 1:
+            value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
+        watch.know(tensor, value)
+        return tensor
+
+    if isinstance(example_inputs, dict):
+        return [], {name: made(name, each) for name, each in example_inputs.items()}
+    if not isinstance(example_inputs, (tuple, list)):
+        got = type(example_inputs).__name__
+        raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
+    padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
+    return [made(*pair) for pair in zip(padded, example_inputs, strict=False)], {}
+
+
+def _sizes(value: Any, name: str) -> Sizes:
+    sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not sizes or any(type(size) is not int or size < 1 for size in sizes):
+        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {value}")
+    return sizes
+
+
+def _run(
+    module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Watch
+) -> list[torch.Tensor]:
+    """The tensors that a forward pass returns, watched."""
+    with ExitStack() as stack:
+        stack.enter_context(_unchanged(module))
+        for register, hook in (
+            (hooks.register_module_forward_pre_hook, watch.enter),
+            (hooks.register_module_forward_hook, watch.leave),
+        ):
+            stack.callback(register(hook).remove)
+        stack.enter_context(torch.no_grad())
+        try:
+            with watch:
+                returned = module(*args, **kwargs)
+        except CostModelError:
+            raise
+        except Exception as error:
+            raise CostModelError(_failure(module, (args, kwargs), error, watch)) from None
+    tensors = list(_returned(returned))
+    if not tensors:
+        got = type(returned).__name__
+        raise CostModelError(f"{type(module).__name__} returned no tensor, got {got}")
+    return tensors
+
+
+def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
+    where = watch.running[-1][0] if watch.running else ""
+    shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in _tensors(given))
+    lines = str(error).strip().splitlines() or [""]
+    said = f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said})"
+    return f"{what}; check input_size and example_inputs"
+
+
+def _returned(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor that a model returned, in dataclasses too."""
+    if is_dataclass(value) and not isinstance(value, (dict, type)):
+        value = [getattr(value, each.name) for each in fields(value)]
+    yield from _tensors(value)
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """What a forward pass assigns is undone, and the random numbers it draws given back."""
+    parts = [(part, part.__dict__) for part in module.modules()]
+    before = [(own, own.copy(), _tables(own)) for _, own in parts]
+    drawn = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(drawn[0])
+        random.setstate(drawn[1])
+        for own, attributes, tables in before:
+            own.clear()
+            own.update(attributes)
+            for name, table in tables.items():
+                own[name].clear()
+                own[name].update(table)
+
+
+def _tables(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {name: own[name].copy() for name in ("_parameters", "_buffers", "_modules")}
+
+
+def _network(name: str, graph: Graph, outputs: Iterable[torch.Tensor], watch: Any = None) -> Network:
+    """The graph as a network, each of its shapes inferred anew and compared with torch's."""
+    graph.add_unused()
+    layers = _related(graph, [])
+    network = Network(name, tuple(layers))
+    for layer, _, output in walk(network):
+        traced = graph.shapes[layer.name]
+        if tuple(output) != traced:
+            has, is_ = ("×".join(map(str, shape)) for shape in (output, traced))
+            raise CostModelError(f"{layer.name}: its shape is {has} by its rule and {is_} in torch")
+    return network
+
+
+def _related(graph: Graph, outputs: list[str]) -> list[ir.Layer]:
+    return graph.layers
