@@ -472,10 +472,11 @@ def _rmatmul(call: Call, right: Value, left: Value) -> Result:
 
 
 @_handles("addmm", "baddbmm", "addbmm", counted=True)
-def _addmm(call: Call, bias: Value, left: Value, right: Value, **scales: Any) -> Result:
+def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any) -> Result:
+    left, right = *factors, *(value for value in named.values() if isinstance(value, Value))
     if call.function == "addbmm":
         return call.recorded((bias, left, right), prod(left.shape) * right.shape[-1])
-    return _product(call, left, right, None if scales.get("beta") == 0 else bias)
+    return _product(call, left, right, None if beta == 0 else bias)
 
 
 def _product(
@@ -621,9 +622,9 @@ def _layer_norm(
 
 @_handles("group_norm")
 def _group_norm(
-    call: Call, x: Value, groups: int, weight: Any = None, bias: Any = None, *_: Any
+    call: Call, x: Value, num_groups: int, weight: Any = None, bias: Any = None, *_: Any, **__: Any
 ) -> Result:
-    return call.affine(x, (1,), (weight, bias), groups=int(groups))
+    return call.affine(x, (1,), (weight, bias), groups=int(num_groups))
 
 
 @_handles("instance_norm")
@@ -1104,6 +1105,6 @@ FREE = frozenset(
     std_mean var_mean aminmax count_nonzero cdist_ dist lift kthvalue mode quantile
     atleast_1d atleast_2d atleast_3d ravel hsplit vsplit dsplit hstack vstack dstack block_diag
     batch_norm_ constant_pad_nd cummax cummin swapaxes_ allclose equal isin softmax_ bitwise_xor
-    norm
+    norm linalg_vector_norm linalg_norm
     """.split()
 )

@@ -10,7 +10,6 @@ import inspect
 import random
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -22,8 +21,8 @@ from costmodel import network as ir
 from costmodel.calls import Call, Extent, Graph, Value, interpret
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
-from costmodel.network import Fixed, Network, Times
-from costmodel.rewrite import width_sources
+from costmodel.network import Network
+from costmodel.relations import related
 from costmodel.shapes import walk
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ class _Watch(TorchFunctionMode):
         tensors = list(_tensors((args, kwargs)))
         if name in _VALUES:
             return self._value(func, name, args, kwargs)
-        meta = any(self._look(tensor).twin is not None for tensor in tensors)
+        meta = any(self.look(tensor).twin is not None for tensor in tensors)
         if name in _DEVICES and meta:
             return args[0]
         if meta:
@@ -137,7 +136,7 @@ class _Watch(TorchFunctionMode):
             result = func(*args, **kwargs)
         return self._record(name, args, kwargs, result)
 
-    def _look(self, tensor: torch.Tensor) -> _Seen:
+    def look(self, tensor: torch.Tensor) -> _Seen:
         """What is known of a tensor; a new one is the caller's, and gets a twin."""
         seen = self.seen.get(id(tensor))
         if seen is None or seen.tensor is not tensor:
@@ -149,7 +148,7 @@ class _Watch(TorchFunctionMode):
         return seen
 
     def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        seen = self._look(tensor)
+        seen = self.look(tensor)
         if seen.twin is None:  # made during the pass, and now meets one without data
             seen.twin = torch.empty_like(tensor, device="meta")
             self.seen[id(seen.twin)] = _Seen(seen.twin, seen.twin, seen.value)
@@ -161,7 +160,7 @@ class _Watch(TorchFunctionMode):
 
     def _size(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         size = func(*args, **kwargs)
-        value = self._look(args[0]).value
+        value = self.look(args[0]).value
         if value.is_constant:
             return size
         if isinstance(size, int):
@@ -171,7 +170,7 @@ class _Watch(TorchFunctionMode):
 
     def _value(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any) -> Any:
         tensor = args[0]
-        if tensor.is_meta or not self._look(tensor).value.is_constant:
+        if tensor.is_meta or not self.look(tensor).value.is_constant:
             where = self.running[-1][0] if self.running else ""
             what = f"{where or 'the model'}: needs the values of a tensor ({name.strip('_')})"
             raise CostModelError(f"{what}, and tracing has only sizes; trace the parts apart")
@@ -186,7 +185,7 @@ class _Watch(TorchFunctionMode):
             tensors = list(_tensors(result))
         if not tensors:
             return result
-        given = _map((args, kwargs), lambda tensor: self._look(tensor).value)
+        given = _map((args, kwargs), lambda tensor: self.look(tensor).value)
         values = [*_tensors(args)]
         if name in _ALIASES and values and tensors[0] is self._twin(values[0]):
             return result
@@ -287,8 +286,8 @@ def _sizes(value: Any, name: str) -> Sizes:
 
 def _run(
     module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Watch
-) -> list[torch.Tensor]:
-    """The tensors that a forward pass returns, watched."""
+) -> list[str]:
+    """The layers whose outputs a forward pass returns, watched."""
     with ExitStack() as stack:
         stack.enter_context(_unchanged(module))
         for register, hook in (
@@ -308,7 +307,7 @@ def _run(
     if not tensors:
         got = type(returned).__name__
         raise CostModelError(f"{type(module).__name__} returned no tensor, got {got}")
-    return tensors
+    return [watch.graph.read(watch.look(tensor).value) for tensor in tensors]
 
 
 def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
@@ -350,18 +349,13 @@ def _tables(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: own[name].copy() for name in ("_parameters", "_buffers", "_modules")}
 
 
-def _network(name: str, graph: Graph, outputs: Iterable[torch.Tensor], watch: Any = None) -> Network:
+def _network(name: str, graph: Graph, outputs: Iterable[str]) -> Network:
     """The graph as a network, each of its shapes inferred anew and compared with torch's."""
     graph.add_unused()
-    layers = _related(graph, [])
-    network = Network(name, tuple(layers))
+    network = Network(name, tuple(related(graph, outputs)))
     for layer, _, output in walk(network):
         traced = graph.shapes[layer.name]
         if tuple(output) != traced:
             has, is_ = ("×".join(map(str, shape)) for shape in (output, traced))
             raise CostModelError(f"{layer.name}: its shape is {has} by its rule and {is_} in torch")
     return network
-
-
-def _related(graph: Graph, outputs: list[str]) -> list[ir.Layer]:
-    return graph.layers

@@ -1,0 +1,118 @@
+"""Which channel counts of a traced network belong together, and which of them α must leave."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costmodel import network as ir
+from costmodel import operators as op
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from costmodel.calls import Graph
+
+#: Layers whose inputs have the same channels, where those are not 1.
+_ALIKE = (ir.Add, op.Combine)
+#: Layers whose output's channels are their input's.
+_KEEP = (ir.BatchNorm, ir.Activation, ir.Pool, ir.AdaptivePool, op.Affine, op.Pad, op.PadSame)
+
+
+def related(graph: Graph, outputs: Iterable[str]) -> Iterator[ir.Layer]:
+    """The layers, with the counts that inputs, outputs and constants fix as `Fixed`.
+
+    The count of a squeeze-excite's gate becomes that of the layer it multiplies.
+    """
+    channels = _Channels(graph)
+    fixed = channels.fixed(outputs)
+    for layer in graph.layers:
+        width = getattr(layer, layer.width) if layer.width else None
+        if not isinstance(width, int):
+            yield layer
+        elif channels.find(layer.name) in fixed:
+            yield layer.evolve(**{layer.width: ir.Fixed(width)})
+        elif of := channels.gates.get(layer.name):
+            yield layer.evolve(**{layer.width: ir.Times(1, of)})
+        else:
+            yield layer
+
+
+class _Channels:
+    """Classes of layers with the same channels (a union–find), and what each is made of."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.parents: dict[str, str] = {}
+        #: By class, the classes that it is computed from: a concatenation's parts.
+        self.parts: dict[str, tuple[str, ...]] = {}
+        #: By layer, the last layer before it that set its channels.
+        self.setters: dict[str, str] = {}
+        self.gates: dict[str, str] = {}
+        self.seeds: set[str] = set()
+        self.shapes = graph.shapes
+        for layer in graph.layers:
+            self._place(layer)
+
+    def find(self, name: str) -> str:
+        """The layer that stands for a class."""
+        root = name
+        while self.parents.get(root, root) != root:
+            root = self.parents[root]
+        while self.parents.get(name, name) != root:
+            self.parents[name], name = root, self.parents[name]
+        return root
+
+    def _union(self, name: str, other: str) -> None:
+        self.parents[self.find(name)] = self.find(other)
+
+    def _place(self, layer: ir.Layer) -> None:
+        name, shape = layer.name, self.shapes[layer.name]
+        width = getattr(layer, layer.width) if layer.width else None
+        if width is None and len(layer.inputs) == 1:
+            self.setters[name] = self._setter(layer, shape)
+        if width == ir.SAME or (isinstance(layer, _KEEP) and layer.inputs):
+            self._union(name, layer.inputs[0])
+        elif isinstance(layer, _ALIKE):
+            self._merge(layer, shape)
+        elif width is None or isinstance(width, ir.Times):
+            self.parts[name] = layer.inputs
+        if layer.width:
+            self.setters[name] = name
+        if not layer.inputs:
+            self.seeds.add(name)
+
+    def _setter(self, layer: ir.Layer, shape: tuple[int, ...]) -> str:
+        before = self.shapes[layer.inputs[0]]
+        kept = len(shape) > 1 and len(before) > 1 and shape[1] == before[1]
+        return self.setters.get(layer.inputs[0], "") if kept else ""
+
+    def _merge(self, layer: ir.Layer, shape: tuple[int, ...]) -> None:
+        same = [name for name in layer.inputs if self._channels(name, len(shape)) == shape[1]]
+        for each in same:
+            self._union(layer.name, each)
+        self.parts[layer.name] = tuple(name for name in layer.inputs if name not in same)
+        if not same:
+            return
+        self.setters[layer.name] = of = self.setters.get(same[0], "")
+        for gate in same[1:]:
+            source = self.setters.get(gate, "")
+            if of and source and source != of and self.shapes[gate][2:] != shape[2:]:
+                self.gates[source] = of
+
+    def _channels(self, name: str, rank: int) -> int:
+        """The size on axis 1 once broadcast to a rank; 0 where there is none."""
+        shape = (1,) * (rank - len(self.shapes[name])) + self.shapes[name]
+        return shape[1] if len(shape) > 1 else 0
+
+    def fixed(self, outputs: Iterable[str]) -> set[str]:
+        """The classes α must leave: the inputs', the outputs' and constants', and their parts."""
+        todo = [self.find(name) for name in (*self.seeds, *outputs)]
+        parts: dict[str, list[str]] = {}
+        for name, sources in self.parts.items():
+            parts.setdefault(self.find(name), []).extend(sources)
+        found: set[str] = set()
+        while todo:
+            name = todo.pop()
+            if name not in found:
+                found.add(name)
+                todo += [self.find(part) for part in parts.get(name, ())]
+        return found
