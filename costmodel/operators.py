@@ -727,6 +727,42 @@ def pad_same(layer: PadSame, shape: Shape) -> Shape:
 
 
 @dataclass(frozen=True)
+class FixedSize(ir.Activation):
+    """A view that lets one size through: what reads it has parameters for each position.
+
+    -1 lets every size through, and symbols are taken to be the size they have to be.
+
+    >>> from costmodel import Input, infer
+    >>> fixed = FixedSize("fc.input", sizes=(-1, -1, 7, 7))
+    >>> infer(Network("n", (Input("map", (1, 512, 8, 8)), fixed)))
+    Traceback (most recent call last):
+        ...
+    costmodel.errors.CostModelError: fc.input: fixes its input's size to *×*×7×7, got 1×512×8×8; \
+trace again at that size
+    """
+
+    function: str = "identity"
+    sizes: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the sizes too."""
+        super().__post_init__()
+        _require(self, "sizes, or -1", sizes=_all_integers(self.sizes, -1))
+
+
+@shape_rule(FixedSize)
+def _fixed_shape(layer: FixedSize, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    pairs = list(zip(shape, layer.sizes, strict=False))
+    if len(shape) != len(layer.sizes) or any(
+        size not in (-1, had) for had, size in pairs if not is_symbolic(had)
+    ):
+        fixed = "×".join("*" if size == -1 else str(size) for size in layer.sizes)
+        _refuse(layer, f"fixes its input's size to {fixed}, got {_text(shape)}")
+    return tuple(had if size == -1 else size for had, size in pairs)
+
+
+@dataclass(frozen=True)
 class Constant(Layer):
     """A tensor that comes from no input: learned (`parameters` of its own) or made.
 

@@ -1,4 +1,4 @@
-"""Which channel counts of a traced network belong together, and which of them α must leave."""
+"""What a traced network leaves free: which channels belong together, which sizes are fixed."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from costmodel import network as ir
 from costmodel import operators as op
+from costmodel.errors import CostModelError
+from costmodel.shapes import walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from costmodel.calls import Graph
+    from costmodel.shapes import Inputs
 
 #: Layers whose inputs have the same channels, where those are not 1.
 _ALIKE = (ir.Add, op.Combine)
@@ -18,7 +21,7 @@ _ALIKE = (ir.Add, op.Combine)
 _KEEP = (ir.BatchNorm, ir.Activation, ir.Pool, ir.AdaptivePool, op.Affine, op.Pad, op.PadSame)
 
 
-def related(graph: Graph, outputs: Iterable[str]) -> Iterator[ir.Layer]:
+def relate(graph: Graph, outputs: Iterable[str]) -> Iterator[ir.Layer]:
     """The layers, with the counts that inputs, outputs and constants fix as `Fixed`.
 
     The count of a squeeze-excite's gate becomes that of the layer it multiplies.
@@ -116,3 +119,87 @@ class _Channels:
                 found.add(name)
                 todo += [self.find(part) for part in parts.get(name, ())]
         return found
+
+
+class _Side(int):
+    """A size that follows the resolution, as an int."""
+
+    def __add__(self, other: int) -> int:
+        return _Side(int.__add__(self, other))
+
+    def __sub__(self, other: int) -> int:
+        return _Side(int.__sub__(self, other))
+
+    def __mul__(self, other: int) -> int:
+        return _Side(int.__mul__(self, other))
+
+    def __floordiv__(self, other: int) -> int:
+        return _Side(int.__floordiv__(self, other))
+
+    def __neg__(self) -> int:
+        return _Side(int.__neg__(self))
+
+    def __divmod__(self, other: int) -> tuple[int, int]:
+        return _Side(int.__floordiv__(self, other)), int.__mod__(self, other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+def checked(network: ir.Network, shapes: dict[str, tuple[int, ...]]) -> ir.Network:
+    """The network, each shape inferred anew and compared with the traced one.
+
+    Where a layer has a parameter for every position (a classifier on a flattened map), a
+    `FixedSize` comes before it: at another resolution the model would not run.
+    """
+    sides = [_by_sides(x) if isinstance(x, ir.Input) else x for x in network.layers]
+    pins: dict[str, op.FixedSize] = {}
+    layers = {layer.name: layer for layer in network.layers}
+    for layer, inputs, output in walk(network.with_layers(sides)):
+        if output != shapes[layer.name]:
+            has, traced = ("×".join(map(str, shape)) for shape in (output, shapes[layer.name]))
+            raise CostModelError(f"{layer.name}: its shape is {has} by its rule, {traced} in torch")
+        if isinstance(layer, _PARAMETRIC) and (axes := _fixed_axes(layer, inputs)):
+            pinned, sizes = layers[layer.name], [-1] * len(inputs[0])
+            for axis in axes:
+                sizes[axis] = int(inputs[0][axis])
+            source = _flattened(layers, layer) if isinstance(layer, ir.Linear) else None
+            if source is not None:
+                pinned, shape = source, shapes[source.inputs[0]]
+                sizes = [-1, -1, *shape[2:]]
+            name = f"{layer.name}.input"
+            pins[pinned.name] = op.FixedSize(name, sizes=tuple(sizes), inputs=pinned.inputs)
+    return ir.Network(network.name, tuple(_pinned(network, pins))) if pins else network
+
+
+def _by_sides(layer: ir.Input) -> ir.Input:
+    return layer.evolve(shape=layer.shape[:2] + tuple(map(_Side, layer.shape[2:])))
+
+
+_PARAMETRIC = (ir.Linear, ir.Conv, op.TransposedConv, ir.BatchNorm, op.Affine)
+
+
+def _fixed_axes(layer: ir.Layer, inputs: Inputs) -> list[int]:
+    """The axes that the layer has parameters along and whose size follows the resolution."""
+    (shape,) = inputs
+    along = (-1,) if isinstance(layer, ir.Linear) else (1,)
+    if isinstance(layer, op.Affine):
+        along = layer.along if layer.tensors else ()
+    return [axis % len(shape) for axis in along if isinstance(shape[axis], _Side)]
+
+
+def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
+    """The Flatten that a layer reads through layers that keep the shape."""
+    source = layers[layer.inputs[0]]
+    while isinstance(source, _KEEP):
+        source = layers[source.inputs[0]]
+    return source if isinstance(source, ir.Flatten) else None
+
+
+def _pinned(network: ir.Network, pins: dict[str, op.FixedSize]) -> Iterator[ir.Layer]:
+    for layer in network.layers:
+        if pin := pins.get(layer.name):
+            yield pin
+            yield layer.evolve(inputs=(pin.name, *layer.inputs[1:]))
+        else:
+            yield layer

@@ -22,8 +22,7 @@ from costmodel.calls import Call, Extent, Graph, Value, interpret
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Network
-from costmodel.relations import related
-from costmodel.shapes import walk
+from costmodel.relations import checked, relate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -36,6 +35,8 @@ _VALUES = frozenset(
     "is_nonzero unique argwhere".split()
 )
 _DEVICES = frozenset({"cpu", "cuda"})
+#: Functions whose output is like their input, and which torch computes from many others.
+_NORMALISATIONS = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm".split())
 
 
 def trace(
@@ -70,7 +71,9 @@ def trace(
     watch = _Watch(module, Graph(owned))
     args, kwargs = _examples(module, input_size, example_inputs, watch)
     outputs = _run(module, args, kwargs, watch)
-    network = _network(type(module).__name__, watch.graph, outputs)
+    watch.graph.add_unused()
+    related = Network(type(module).__name__, tuple(relate(watch.graph, outputs)))
+    network = checked(related, watch.graph.shapes)
     if strict:
         _check_strict(network)
     return network
@@ -89,6 +92,7 @@ class _Seen:
     tensor: torch.Tensor
     twin: torch.Tensor | None
     value: Value
+    late: torch.Tensor | None = None
 
 
 class _Watch(TorchFunctionMode):
@@ -123,18 +127,43 @@ class _Watch(TorchFunctionMode):
             name = func.__self__.__name__
         if name in {"shape", "size"}:
             return self._size(func, args, kwargs)
-        tensors = list(_tensors((args, kwargs)))
         if name in _VALUES:
             return self._value(func, name, args, kwargs)
-        meta = any(self.look(tensor).twin is not None for tensor in tensors)
-        if name in _DEVICES and meta:
-            return args[0]
-        if meta:
-            replaced = _map(args, self._twin)
-            result = func(*replaced, **_map(kwargs, self._twin))
-        else:
+        twins: list[torch.Tensor | None] = []
+        replaced, values = self._pair(args, twins)
+        named, named_values = self._pair(kwargs, twins) if kwargs else (kwargs, kwargs)
+        if all(twin is None for twin in twins):
             result = func(*args, **kwargs)
-        return self._record(name, args, kwargs, result)
+        elif name in _DEVICES:
+            return args[0]
+        elif name in _NORMALISATIONS and args:
+            result = torch.empty_like(replaced[0])
+        else:
+            result = func(*replaced, **named)
+        tensors = [result] if isinstance(result, torch.Tensor) else list(_tensors(result))
+        if name == "__setitem__":
+            tensors = [args[0]]
+        if tensors and not (name in _ALIASES and tensors[0] is twins[0]):
+            self._interpret(name, values, named_values, tensors)
+        return result
+
+    def _pair(self, value: Any, twins: list[torch.Tensor | None]) -> tuple[Any, Any]:
+        """Arguments with their twins, and with their values, in the tensors' places."""
+        if isinstance(value, torch.Tensor):
+            seen = self.look(value)
+            twins.append(seen.twin)
+            return self._twin(seen), seen.value
+        kind = type(value)
+        if kind is tuple or kind is list:
+            pairs = [self._pair(part, twins) for part in value]
+            return kind([twin for twin, _ in pairs]), kind([own for _, own in pairs])
+        if kind is dict:
+            parts = {key: self._pair(part, twins) for key, part in value.items()}
+            return {k: v[0] for k, v in parts.items()}, {k: v[1] for k, v in parts.items()}
+        if kind is slice:
+            ends = self._pair([value.start, value.stop, value.step], twins)
+            return slice(*ends[0]), slice(*ends[1])
+        return value, value
 
     def look(self, tensor: torch.Tensor) -> _Seen:
         """What is known of a tensor; a new one is the caller's, and gets a twin."""
@@ -147,12 +176,14 @@ class _Watch(TorchFunctionMode):
             self.seen[id(twin)] = _Seen(twin, twin, value)
         return seen
 
-    def _twin(self, tensor: torch.Tensor) -> torch.Tensor:
-        seen = self.look(tensor)
-        if seen.twin is None:  # made during the pass, and now meets one without data
-            seen.twin = torch.empty_like(tensor, device="meta")
-            self.seen[id(seen.twin)] = _Seen(seen.twin, seen.twin, seen.value)
-        return seen.twin
+    def _twin(self, seen: _Seen) -> torch.Tensor:
+        """Of a tensor made during the pass too, in case it meets one without data."""
+        if seen.twin is not None:
+            return seen.twin
+        if seen.late is None:
+            seen.late = torch.empty_like(seen.tensor, device="meta")
+            self.seen[id(seen.late)] = _Seen(seen.late, seen.late, seen.value)
+        return seen.late
 
     def know(self, tensor: torch.Tensor, value: Value) -> None:
         """Remember what a tensor is."""
@@ -175,22 +206,6 @@ class _Watch(TorchFunctionMode):
             what = f"{where or 'the model'}: needs the values of a tensor ({name.strip('_')})"
             raise CostModelError(f"{what}, and tracing has only sizes; trace the parts apart")
         return func(*args, **kwargs)
-
-    def _record(self, name: str, args: Any, kwargs: Any, result: Any) -> Any:
-        if name == "__setitem__":
-            tensors = [args[0]]
-        elif isinstance(result, torch.Tensor):
-            tensors = [result]
-        else:
-            tensors = list(_tensors(result))
-        if not tensors:
-            return result
-        given = _map((args, kwargs), lambda tensor: self.look(tensor).value)
-        values = [*_tensors(args)]
-        if name in _ALIASES and values and tensors[0] is self._twin(values[0]):
-            return result
-        self._interpret(name, *given, tensors)
-        return result
 
     def _interpret(
         self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
@@ -227,19 +242,6 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
         yield from _tensors(list(value.values()))
     elif isinstance(value, slice):
         yield from _tensors((value.start, value.stop, value.step))
-
-
-def _map(value: Any, function: Any) -> Any:
-    """Arguments with a function applied to every tensor."""
-    if isinstance(value, torch.Tensor):
-        return function(value)
-    if type(value) in {tuple, list}:
-        return type(value)([_map(part, function) for part in value])
-    if type(value) is dict:
-        return {key: _map(part, function) for key, part in value.items()}
-    if isinstance(value, slice):
-        return slice(*(_map(x, function) for x in (value.start, value.stop, value.step)))
-    return value
 
 
 def _examples(
@@ -347,15 +349,3 @@ def _unchanged(module: nn.Module) -> Iterator[None]:
 
 def _tables(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: own[name].copy() for name in ("_parameters", "_buffers", "_modules")}
-
-
-def _network(name: str, graph: Graph, outputs: Iterable[str]) -> Network:
-    """The graph as a network, each of its shapes inferred anew and compared with torch's."""
-    graph.add_unused()
-    network = Network(name, tuple(related(graph, outputs)))
-    for layer, _, output in walk(network):
-        traced = graph.shapes[layer.name]
-        if tuple(output) != traced:
-            has, is_ = ("×".join(map(str, shape)) for shape in (output, traced))
-            raise CostModelError(f"{layer.name}: its shape is {has} by its rule and {is_} in torch")
-    return network
