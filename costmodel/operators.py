@@ -416,9 +416,12 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
         at += axes_read
         known = [inputs[x[0]][x[1]] if isinstance(x, tuple) else x for x in sizes]
         rest = exact_div(whole, prod(x for x in known if x != -1))
+        if rest is None and -1 in known:
+            parts = prod(x for x in known if x != -1)
+            _refuse(layer, f"{parts} parts must divide {whole}", "choose a multiple of them")
         if rest is None or (-1 not in known and rest != 1):
-            fixed = "×".join("*" if x == -1 else str(x) for x in known) or "1"
-            _refuse(layer, f"fixes its input's size to {fixed}, and that is {_text((whole,))}")
+            fixed = "×".join(map(str, known)) or "1"
+            _refuse(layer, f"{layer.function} fixes its input's size to {fixed}, got {whole}")
         output += [rest if x == -1 else x for x in known]
     if at != len(shape):
         _refuse(layer, f"reshapes {at} axes, and its input is {_text(shape)}", "change the runs")

@@ -18,25 +18,29 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
-from costmodel.calls import Call, Extent, Graph, Value, interpret
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Network
-from costmodel.relations import checked, relate
+from costmodel.tracing.calls import Call, Extent, Graph, Value
+from costmodel.tracing.functions import interpret
+from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     Sizes = tuple[int, ...]
 
 #: Functions that need a tensor's values: a branch on data.
 _VALUES = frozenset(
-    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ __complex__ __contains__ "
-    "is_nonzero unique argwhere".split()
+    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ is_nonzero unique argwhere".split()  # noqa: SIM905 - on one line
 )
 _DEVICES = frozenset({"cpu", "cuda"})
-#: Functions whose output is like their input, and which torch computes from many others.
-_NORMALISATIONS = frozenset("batch_norm layer_norm group_norm instance_norm rms_norm".split())
+#: Functions whose output is like their first input, always or where the others are like it too.
+#: Torch works out in Python what even a sum of meta tensors is like, which takes most of a pass.
+_LIKE_FIRST = frozenset(["batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"])
+_ARITHMETIC = frozenset(
+    "add sub mul div __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__".split()  # noqa: SIM905 - on one line
+)
 
 
 def trace(
@@ -136,8 +140,8 @@ class _Watch(TorchFunctionMode):
             result = func(*args, **kwargs)
         elif name in _DEVICES:
             return args[0]
-        elif name in _NORMALISATIONS and args:
-            result = torch.empty_like(replaced[0])
+        elif name in _LIKE_FIRST or (name in _ARITHMETIC and _are_alike(replaced, named)):
+            result = torch.empty_like(replaced[0] if replaced else named["input"])
         else:
             result = func(*replaced, **named)
         tensors = [result] if isinstance(result, torch.Tensor) else list(_tensors(result))
@@ -210,7 +214,7 @@ class _Watch(TorchFunctionMode):
     def _interpret(
         self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
     ) -> None:
-        running = self.running[-1] if self.running else ["", False]
+        running: list[Any] = self.running[-1] if self.running else ["", False]
         path, is_leaf = running
         base = path if is_leaf else f"{path}.{name.strip('_')}".lstrip(".")
         call = Call(self.graph, path, base, name, [tuple(t.shape) for t in tensors])
@@ -218,7 +222,7 @@ class _Watch(TorchFunctionMode):
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
         values = interpret(call, args, kwargs)
-        for tensor, value in zip(tensors, values if isinstance(values, list) else [values]):
+        for tensor, value in zip(tensors, values, strict=False):
             self.know(tensor, value)
         if len(self.graph.layers) > before:
             running[1] = False
@@ -227,8 +231,21 @@ class _Watch(TorchFunctionMode):
 
 #: Functions that often return what they were given.
 _ALIASES = frozenset(
-    "contiguous to float half double type type_as detach requires_grad_ dropout expand".split()
+    "contiguous to float half double type type_as detach dropout expand".split()  # noqa: SIM905 - on one line
 )
+
+
+def _are_alike(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Whether operands are floats of one shape, and numbers."""
+    first = args[0]
+    if named or not isinstance(first, torch.Tensor) or not first.is_floating_point():
+        return False
+    return all(
+        other.shape == first.shape and other.dtype == first.dtype
+        if isinstance(other, torch.Tensor)
+        else type(other) in {int, float}
+        for other in args[1:]
+    )
 
 
 def _tensors(value: Any) -> Iterator[torch.Tensor]:
@@ -286,9 +303,7 @@ def _sizes(value: Any, name: str) -> Sizes:
     return sizes
 
 
-def _run(
-    module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Watch
-) -> list[str]:
+def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Watch) -> list[str]:
     """The layers whose outputs a forward pass returns, watched."""
     with ExitStack() as stack:
         stack.enter_context(_unchanged(module))
@@ -303,7 +318,7 @@ def _run(
                 returned = module(*args, **kwargs)
         except CostModelError:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever the model raises is its own error
             raise CostModelError(_failure(module, (args, kwargs), error, watch)) from None
     tensors = list(_returned(returned))
     if not tensors:

@@ -12,8 +12,8 @@ from costmodel.shapes import walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from costmodel.calls import Graph
     from costmodel.shapes import Inputs
+    from costmodel.tracing.calls import Graph
 
 #: Layers whose inputs have the same channels, where those are not 1.
 _ALIKE = (ir.Add, op.Combine)
@@ -47,8 +47,9 @@ class _Channels:
         self.parents: dict[str, str] = {}
         #: By class, the classes that it is computed from: a concatenation's parts.
         self.parts: dict[str, tuple[str, ...]] = {}
-        #: By layer, the last layer before it that set its channels.
+        #: By layer, the last layer before it that set its channels; those layers in order.
         self.setters: dict[str, str] = {}
+        self.order: dict[str, int] = {}
         self.gates: dict[str, str] = {}
         self.seeds: set[str] = set()
         self.shapes = graph.shapes
@@ -74,12 +75,13 @@ class _Channels:
             self.setters[name] = self._setter(layer, shape)
         if width == ir.SAME or (isinstance(layer, _KEEP) and layer.inputs):
             self._union(name, layer.inputs[0])
-        elif isinstance(layer, _ALIKE):
+        elif isinstance(layer, _ALIKE) and len(shape) > 1:
             self._merge(layer, shape)
         elif width is None or isinstance(width, ir.Times):
             self.parts[name] = layer.inputs
         if layer.width:
             self.setters[name] = name
+            self.order[name] = len(self.order)
         if not layer.inputs:
             self.seeds.add(name)
 
@@ -98,13 +100,14 @@ class _Channels:
         self.setters[layer.name] = of = self.setters.get(same[0], "")
         for gate in same[1:]:
             source = self.setters.get(gate, "")
-            if of and source and source != of and self.shapes[gate][2:] != shape[2:]:
+            after = bool(of and source) and self.order[of] < self.order[source]
+            if after and self.shapes[gate][2:] != shape[2:]:
                 self.gates[source] = of
 
     def _channels(self, name: str, rank: int) -> int:
         """The size on axis 1 once broadcast to a rank; 0 where there is none."""
         shape = (1,) * (rank - len(self.shapes[name])) + self.shapes[name]
-        return shape[1] if len(shape) > 1 else 0
+        return shape[1]
 
     def fixed(self, outputs: Iterable[str]) -> set[str]:
         """The classes α must leave: the inputs', the outputs' and constants', and their parts."""
@@ -165,8 +168,8 @@ def checked(network: ir.Network, shapes: dict[str, tuple[int, ...]]) -> ir.Netwo
                 sizes[axis] = int(inputs[0][axis])
             source = _flattened(layers, layer) if isinstance(layer, ir.Linear) else None
             if source is not None:
-                pinned, shape = source, shapes[source.inputs[0]]
-                sizes = [-1, -1, *shape[2:]]
+                pinned = source
+                sizes = [-1, -1, *shapes[source.inputs[0]][2:]]
             name = f"{layer.name}.input"
             pins[pinned.name] = op.FixedSize(name, sizes=tuple(sizes), inputs=pinned.inputs)
     return ir.Network(network.name, tuple(_pinned(network, pins))) if pins else network
@@ -181,8 +184,8 @@ _PARAMETRIC = (ir.Linear, ir.Conv, op.TransposedConv, ir.BatchNorm, op.Affine)
 
 def _fixed_axes(layer: ir.Layer, inputs: Inputs) -> list[int]:
     """The axes that the layer has parameters along and whose size follows the resolution."""
-    (shape,) = inputs
-    along = (-1,) if isinstance(layer, ir.Linear) else (1,)
+    shape = inputs[0]
+    along: tuple[int, ...] = (-1,) if isinstance(layer, ir.Linear) else (1,)
     if isinstance(layer, op.Affine):
         along = layer.along if layer.tensors else ()
     return [axis % len(shape) for axis in along if isinstance(shape[axis], _Side)]
