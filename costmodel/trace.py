@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 #: Functions that need a tensor's values: a branch on data.
 _VALUES = frozenset(
-    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ is_nonzero unique argwhere".split()  # noqa: SIM905 - on one line
+    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ is_nonzero unique".split()  # noqa: SIM905 - on one line
 )
 _DEVICES = frozenset({"cpu", "cuda"})
 #: Functions whose output is like their first input, always or where the others are like it too.

@@ -6,6 +6,7 @@ from typing import Any
 
 from costmodel import network as ir
 from costmodel import operators as op
+from costmodel.errors import CostModelError
 from costmodel.tracing import products, shaping  # noqa: F401 - they register their handlers
 from costmodel.tracing.calls import (
     COUNTED,
@@ -27,8 +28,17 @@ from costmodel.tracing.shaping import resized
 
 
 def interpret(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Value]:
-    """The values a call returns, its layers added to the graph."""
-    result = _interpreted(call, args, kwargs)
+    """The values a call returns, its layers added to the graph.
+
+    A call whose arguments are not those its handler knows is of an unknown function.
+    """
+    try:
+        result = _interpreted(call, args, kwargs)
+    except (TypeError, ValueError, LookupError, AttributeError, ArithmeticError) as error:
+        if isinstance(error, CostModelError):
+            raise
+        first = call.unknown(values_in((args, kwargs)))
+        return [first, *others(call, first)]
     return result if isinstance(result, list) else [result]
 
 
