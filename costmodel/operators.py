@@ -364,7 +364,8 @@ def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
     for sizes in zip(*aligned, strict=True):
         size, *others = [size for size in sizes if size != 1] or [1]
         if any(other != size for other in others):
-            _refuse(layer, f"{layer.function} of {' and '.join(map(_text, inputs))}")
+            given = " and ".join(map(_text, inputs))
+            _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
         output.append(size)
     return tuple(output)
 
@@ -419,7 +420,8 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
         if rest is None and -1 in known:
             parts = prod(x for x in known if x != -1)
             _refuse(layer, f"{parts} parts must divide {whole}", "choose a multiple of them")
-        if rest is None or (-1 not in known and rest != 1):
+        squeezed = is_symbolic(whole) and prod(known) == 1  # as it has to be
+        if rest is None or (-1 not in known and rest != 1 and not squeezed):
             fixed = "×".join(map(str, known)) or "1"
             _refuse(layer, f"{layer.function} fixes its input's size to {fixed}, got {whole}")
         output += [rest if x == -1 else x for x in known]
@@ -733,7 +735,8 @@ def pad_same(layer: PadSame, shape: Shape) -> Shape:
 class FixedSize(ir.Activation):
     """A view that lets one size through: what reads it has parameters for each position.
 
-    -1 lets every size through, and symbols are taken to be the size they have to be.
+    -1 lets every size through, and symbols are taken to be the size they have to be. With
+    `modulo` a size need only leave the same remainder: the model branched on it.
 
     >>> from costmodel import Input, infer
     >>> fixed = FixedSize("fc.input", sizes=(-1, -1, 7, 7))
@@ -746,23 +749,33 @@ trace again at that size
 
     function: str = "identity"
     sizes: tuple[int, ...] = ()
+    modulo: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the sizes too."""
         super().__post_init__()
         _require(self, "sizes, or -1", sizes=_all_integers(self.sizes, -1))
+        fits = len(self.modulo) in {0, len(self.sizes)} and _all_integers(self.modulo, 1)
+        _require(self, "a positive count for each size", modulo=fits)
 
 
 @shape_rule(FixedSize)
 def _fixed_shape(layer: FixedSize, inputs: Inputs, _widths: Widths) -> Shape:
     (shape,) = inputs
-    pairs = list(zip(shape, layer.sizes, strict=False))
-    if len(shape) != len(layer.sizes) or any(
-        size not in (-1, had) for had, size in pairs if not is_symbolic(had)
-    ):
-        fixed = "×".join("*" if size == -1 else str(size) for size in layer.sizes)
+    if len(shape) != len(layer.sizes):
+        _refuse(layer, f"has {len(layer.sizes)} sizes for {_text(shape)}", "change the sizes")
+    modulo = layer.modulo or (0,) * len(shape)
+    checked = list(zip(shape, layer.sizes, modulo, strict=True))
+    if any(_differs(had, size, by) for had, size, by in checked):
+        fixed = "×".join("*" if x == -1 else f"{x} mod {m}" if m else str(x) for _, x, m in checked)
         _refuse(layer, f"fixes its input's size to {fixed}, got {_text(shape)}")
-    return tuple(had if size == -1 else size for had, size in pairs)
+    return tuple(had if size == -1 or by else size for had, size, by in checked)
+
+
+def _differs(had: Dim, size: int, modulo: int) -> bool:
+    if size == -1 or is_symbolic(had):
+        return False
+    return bool((had - size) % modulo if modulo else had != size)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import random
+from collections import OrderedDict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def trace(
     outputs = _run(module, args, kwargs, watch)
     watch.graph.add_unused()
     related = Network(type(module).__name__, tuple(relate(watch.graph, outputs)))
-    network = checked(related, watch.graph.shapes)
+    network = checked(related, watch.graph)
     if strict:
         _check_strict(network)
     return network
@@ -346,21 +347,25 @@ def _returned(value: Any) -> Iterator[torch.Tensor]:
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """What a forward pass assigns is undone, and the random numbers it draws given back."""
-    parts = [(part, part.__dict__) for part in module.modules()]
-    before = [(own, own.copy(), _tables(own)) for _, own in parts]
+    before = [(own, own.copy(), _contents(own)) for own in map(vars, module.modules())]
     drawn = torch.get_rng_state(), random.getstate()
     try:
         yield
     finally:
         torch.set_rng_state(drawn[0])
         random.setstate(drawn[1])
-        for own, attributes, tables in before:
+        for own, attributes, contents in before:
             own.clear()
             own.update(attributes)
-            for name, table in tables.items():
-                own[name].clear()
-                own[name].update(table)
+            for container, content in contents:
+                container.clear()
+                (container.extend if isinstance(container, list) else container.update)(content)
 
 
-def _tables(own: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: own[name].copy() for name in ("_parameters", "_buffers", "_modules")}
+def _contents(own: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The containers among attributes (parameters, buffers, hooks, …) and copies of them."""
+    containers = (value for value in own.values() if type(value) in _CONTAINERS)
+    return [(container, container.copy()) for container in containers]
+
+
+_CONTAINERS = frozenset({dict, OrderedDict, list, set})

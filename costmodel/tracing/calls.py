@@ -76,10 +76,11 @@ class Extent(int):
         return self._derive(int.__floordiv__(self, other))
 
     def __mod__(self, other: Any) -> Any:
+        """A remainder, which a model takes to branch on it: other sizes must have the same."""
+        if self.value is not None and self.factor == 1 and type(other) is int and other > 0:
+            self.graph.remainders.append((self.value, self.axis, other))
+        self.graph.lost_size = True
         return self._derive(int.__mod__(self, other))
-
-    def __rmod__(self, other: Any) -> Any:
-        return self._derive(int.__rmod__(self, other))
 
     def __truediv__(self, other: Any) -> Any:
         self.graph.lost_size = True
@@ -107,6 +108,8 @@ class Graph:
     shareable: set[str] = field(default_factory=set)
     #: Whether a number was computed from a size since the running module was entered.
     lost_size: bool = False
+    #: Of which axes a remainder was taken, and by what.
+    remainders: list[tuple[Value, int, int]] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def unique(self, wanted: str) -> str:

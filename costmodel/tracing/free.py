@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 _NAMES = """
-_weight_norm abs absolute acos add add_ addcdiv addcmul affine_grid alias allclose alpha_dropout
+fractional_max_pool2d fractional_max_pool3d outer ger _weight_norm
+abs absolute acos add add_ addcdiv addcmul affine_grid alias allclose alpha_dropout
 aminmax argsort as_strided asin atan atan2 atleast_1d atleast_2d atleast_3d batch_norm_ bernoulli
 bernoulli_ bfloat16 bincount bitwise_and bitwise_not bitwise_or bitwise_xor block_diag bool
 broadcast_tensors bucketize cartesian_prod cdist_ ceil celu clamp clamp_ clamp_max clamp_min clip

@@ -82,11 +82,9 @@ def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
         padded = (1,) * (len(call.shape) - len(constant.shape)) + constant.shape
         along = tuple(axis for axis, size in enumerate(padded) if size != 1)
         follows = along in {(), (1,), (len(padded) - 1,)}
-        if follows and call.graph.parameter(constant) and call.shape[0] != padded[0]:
+        if follows and call.graph.parameter(constant):
             return call.affine(active[0], along, (constant,), function=function)
-        if follows and call.graph.parameter(constant) and padded[0] == 1:
-            return call.affine(active[0], along, (constant,), function=function)
-    if function == "add" and all(x.shape == call.shape for x in reads):
+    if function == "add" and len(active) == len(reads) and len({x.shape for x in reads}) == 1:
         return call.emit(ir.Add, reads=reads)
     return call.emit(op.Combine, function, reads=reads)
 

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 from costmodel import network as ir
 from costmodel import operators as op
 from costmodel.network import SAME, Times
-from costmodel.tracing.calls import Call, Result, Value, handles, others, per_axis, values_in
+from costmodel.tracing.calls import (
+    Call,
+    Result,
+    Value,
+    handles,
+    others,
+    per_axis,
+    spread,
+    values_in,
+)
 
 if TYPE_CHECKING:
     from costmodel.tracing.calls import Sizes
@@ -69,6 +78,8 @@ def _pad_as_tensorflow(call: Call, x: Value, window: tuple[Any, ...], rank: int)
     same = op.PadSame(layer.name, kernel, stride, dilation, inputs=layer.inputs)
     if padding == 0 and op.pad_same(same, layer.reads[0]) == layer.sizes:
         graph.layers[-1] = same
+        # Whatever the remainder is, the padding makes up for it.
+        graph.remainders = [r for r in graph.remainders if r[0].layer not in layer.inputs]
 
 
 @handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", counted=True)
@@ -99,7 +110,7 @@ def _linear(call: Call, x: Value, weight: Value, bias: Value | None = None) -> R
     return _product(call, x, weight, bias, transposed=True)
 
 
-@handles("matmul", "bmm", "mm", "__matmul__", "mv", "dot", counted=True)
+@handles("matmul", "bmm", "mm", "__matmul__", "mv", "dot", "vdot", counted=True)
 def _matmul(call: Call, left: Value, right: Value) -> Result:
     return _product(call, left, right)
 
@@ -132,7 +143,8 @@ def _product(
             made = call.finish(made, weights, -1)
             return _added(call, made, bias) if alone and bias is not None else made
     equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
-    made = call.emit(op.Einsum, equation, reads=(left, right))
+    function = "mv" if min(len(left.shape), len(right.shape)) == 1 else "matmul"
+    made = call.emit(op.Einsum, equation, function, reads=(left, right))
     return made if bias is None else _added(call, made, bias)
 
 
@@ -155,11 +167,56 @@ def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
 def _einsum(call: Call, equation: str, *operands: Any) -> Result:
     reads = list(values_in(operands))
     written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])
-    if written is None or len(reads) > 2:  # noqa: PLR2004
+    if written is None:
         return [call.unknown(reads)]
     if len(reads) == 1:
         return call.recorded(reads)
-    return call.emit(op.Einsum, written, reads=reads)
+    return _contracted(call, written, reads)
+
+
+def _contracted(call: Call, equation: str, reads: list[Value]) -> Value:
+    """Operands multiplied from left to right, each index kept while someone needs it."""
+    terms, _, output = equation.partition("->")
+    first, *others_ = terms.split(",")
+    made = reads[0]
+    for i, (term, value) in enumerate(zip(others_, reads[1:], strict=True)):
+        needed = set(output).union(*others_[i + 1 :])
+        last = i + 2 == len(reads)
+        kept = output if last else "".join(x for x in dict.fromkeys(first + term) if x in needed)
+        sizes = dict(zip(first + term, made.shape + value.shape, strict=True))
+        shape = call.shape if last else tuple(sizes[letter] for letter in kept)
+        fields = (f"{first},{term}->{kept}", "einsum")
+        made, first = call.emit(op.Einsum, *fields, reads=(made, value), shape=shape), kept
+    return made
+
+
+@handles("tensordot", counted=True)
+def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -> Result:
+    rank, other = len(left.shape), len(right.shape)
+    pairs = ([*range(rank - dims, rank)], [*range(dims)]) if isinstance(dims, int) else dims
+    first, second = _LETTERS[:rank], list(_LETTERS[rank : rank + other])
+    for a, b in zip(*(spread(axes, 1) for axes in pairs), strict=True):
+        second[b] = first[a]
+    shared = set(first) & set(second)
+    output = "".join(x for x in [*first, *second] if x not in shared)
+    equation = f"{first},{''.join(second)}->{output}"
+    return call.emit(op.Einsum, equation, call.function, reads=(left, right))
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+@handles(*_RECURRENT, *(f"{name}_cell" for name in _RECURRENT), counted=True)
+def _recurrent(call: Call, x: Value, *others_: Any, **named: Any) -> Result:
+    """Every step multiplies by each matrix once."""
+    weights = [value for value in values_in((others_, named)) if value.parameters]
+    steps = x.shape[:-1]  # of a packed sequence the first axis is all of its steps
+    macs = prod(steps) * sum(prod(value.shape) for value in weights if len(value.shape) > 1)
+    made = call.recorded([x, *values_in((others_, named))], macs)
+    return [made, *others(call, made)]
 
 
 def _explicit(equation: str, ranks: list[int]) -> str | None:

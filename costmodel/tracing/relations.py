@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import lcm
 from typing import TYPE_CHECKING
 
 from costmodel import network as ir
@@ -149,30 +150,51 @@ class _Side(int):
     __rmul__ = __mul__
 
 
-def checked(network: ir.Network, shapes: dict[str, tuple[int, ...]]) -> ir.Network:
+def checked(network: ir.Network, graph: Graph) -> ir.Network:
     """The network, each shape inferred anew and compared with the traced one.
 
     Where a layer has a parameter for every position (a classifier on a flattened map), a
-    `FixedSize` comes before it: at another resolution the model would not run.
+    `FixedSize` comes before it, since at another resolution the model would not run; and where
+    the model took a size's remainder, since it might have done something else.
     """
     sides = [_by_sides(x) if isinstance(x, ir.Input) else x for x in network.layers]
-    pins: dict[str, op.FixedSize] = {}
     layers = {layer.name: layer for layer in network.layers}
+    pins: dict[str, list[op.FixedSize]] = {}
+    remainders = _remainders(graph)
     for layer, inputs, output in walk(network.with_layers(sides)):
-        if output != shapes[layer.name]:
-            has, traced = ("×".join(map(str, shape)) for shape in (output, shapes[layer.name]))
-            raise CostModelError(f"{layer.name}: its shape is {has} by its rule, {traced} in torch")
+        if output != graph.shapes[layer.name]:
+            has, was = ("×".join(map(str, x)) for x in (output, graph.shapes[layer.name]))
+            raise CostModelError(f"{layer.name}: its shape is {has} by its rule, {was} in torch")
+        if layer.inputs and layer.inputs[0] in remainders:
+            pin = remainders.pop(layer.inputs[0])
+            pins.setdefault(layer.name, []).append(pin)
         if isinstance(layer, _PARAMETRIC) and (axes := _fixed_axes(layer, inputs)):
-            pinned, sizes = layers[layer.name], [-1] * len(inputs[0])
-            for axis in axes:
-                sizes[axis] = int(inputs[0][axis])
+            fixed = tuple(int(x) if i in axes else -1 for i, x in enumerate(inputs[0]))
+            pinned: ir.Layer = layer
             source = _flattened(layers, layer) if isinstance(layer, ir.Linear) else None
             if source is not None:
-                pinned = source
-                sizes = [-1, -1, *shapes[source.inputs[0]][2:]]
-            name = f"{layer.name}.input"
-            pins[pinned.name] = op.FixedSize(name, sizes=tuple(sizes), inputs=pinned.inputs)
+                pinned, fixed = source, (-1, -1, *graph.shapes[source.inputs[0]][2:])
+            pin = op.FixedSize(f"{layer.name}.input", sizes=fixed)
+            pins.setdefault(pinned.name, []).append(pin)
     return ir.Network(network.name, tuple(_pinned(network, pins))) if pins else network
+
+
+def _remainders(graph: Graph) -> dict[str, op.FixedSize]:
+    """By layer, the remainders that its sizes must have."""
+    found: dict[str, dict[int, int]] = {}
+    for value, axis, by in graph.remainders:
+        if value.layer and by > 1:
+            axes = found.setdefault(value.layer, {})
+            axes[axis] = lcm(axes.get(axis, 1), by)
+    return {
+        name: op.FixedSize(
+            f"{name}.size",
+            sizes=tuple(size % axes[i] if i in axes else -1 for i, size in enumerate(shape)),
+            modulo=tuple(axes.get(i, 1) for i in range(len(shape))),
+        )
+        for name, axes in found.items()
+        for shape in [graph.shapes[name]]
+    }
 
 
 def _by_sides(layer: ir.Input) -> ir.Input:
@@ -199,10 +221,10 @@ def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
     return source if isinstance(source, ir.Flatten) else None
 
 
-def _pinned(network: ir.Network, pins: dict[str, op.FixedSize]) -> Iterator[ir.Layer]:
+def _pinned(network: ir.Network, pins: dict[str, list[op.FixedSize]]) -> Iterator[ir.Layer]:
     for layer in network.layers:
-        if pin := pins.get(layer.name):
-            yield pin
-            yield layer.evolve(inputs=(pin.name, *layer.inputs[1:]))
-        else:
-            yield layer
+        source = layer.inputs[:1]
+        for pin in pins.get(layer.name, ()):
+            yield pin.evolve(inputs=source)
+            source = (pin.name,)
+        yield layer.evolve(inputs=source + layer.inputs[1:])

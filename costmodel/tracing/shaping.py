@@ -63,8 +63,7 @@ def resized(call: Call, x: Value, sizes: list[Any]) -> Result:
 @handles("pad")
 def _pad(call: Call, x: Value, pad: Any, *_: Any, **__: Any) -> Result:
     if any(isinstance(amount, Extent) for amount in pad) or call.graph.lost_size:
-        call.graph.lost_size = False
-        return call.recorded((x,)) if any(pad) else x
+        return call.recorded((x,))  # unless a convolution shows what it was computed for
     amounts = tuple((int(pad[i]), int(pad[i + 1])) for i in range(len(pad) - 2, -1, -2))
     return call.emit(op.Pad, amounts, reads=(x,))
 
