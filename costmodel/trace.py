@@ -105,7 +105,7 @@ class _Watch(TorchFunctionMode):
 
     def __init__(self, module: nn.Module, graph: Graph) -> None:
         super().__init__()
-        self.graph = graph
+        self.graph, self.name = graph, type(module).__name__
         self.seen: dict[int, _Seen] = {}
         self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
         self.paths = {id(part): path for path, part in module.named_modules()}
@@ -208,7 +208,7 @@ class _Watch(TorchFunctionMode):
         tensor = args[0]
         if tensor.is_meta or not self.look(tensor).value.is_constant:
             where = self.running[-1][0] if self.running else ""
-            what = f"{where or 'the model'}: needs the values of a tensor ({name.strip('_')})"
+            what = f"{where or self.name}: needs the values of a tensor ({name.strip('_')})"
             raise CostModelError(f"{what}, and tracing has only sizes; trace the parts apart")
         return func(*args, **kwargs)
 
