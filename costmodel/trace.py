@@ -107,26 +107,30 @@ class _Watch(TorchFunctionMode):
         super().__init__()
         self.graph, self.name = graph, type(module).__name__
         self.seen: dict[int, _Seen] = {}
+        self.inputs: list[Value] = []
         self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
         self.paths = {id(part): path for path, part in module.named_modules()}
-        #: The modules that run: each one's path and, for one call, whether it is a leaf.
+        self.owned = {id(tensor) for part in module.modules() for tensor in _tensors(vars(part))}
+        #: The modules that run: each one's path, for one call whether it is a leaf, and
+        #: whether the module that called it had lost a size.
         self.running: list[list[Any]] = []
 
     def enter(self, module: nn.Module, _args: Any) -> None:
         """Begin a module: a forward pre-hook."""
         default = self.running[-1][0] if self.running else ""
         path = self.paths.get(id(module), default)
+        is_leaf = bool(path) and not module._modules  # noqa: SLF001
+        self.running.append([path, is_leaf, self.graph.lost_size])
         self.graph.lost_size = False
-        self.running.append([path, bool(path) and not module._modules])  # noqa: SLF001
 
     def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
         """End a module: a forward hook."""
-        self.running.pop()
+        self.graph.lost_size = self.running.pop()[2]
 
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name = func.__name__
+        name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
         kwargs = kwargs or {}
         if name == "__get__":
             name = func.__self__.__name__
@@ -171,12 +175,17 @@ class _Watch(TorchFunctionMode):
         return value, value
 
     def look(self, tensor: torch.Tensor) -> _Seen:
-        """What is known of a tensor; a new one is the caller's, and gets a twin."""
+        """What is known of a tensor; a new one is the caller's, and gets a twin.
+
+        One without data that the caller does not own was made by a call that nobody saw.
+        """
         seen = self.seen.get(id(tensor))
         if seen is None or seen.tensor is not tensor:
             twin = torch.empty_like(tensor, device="meta", requires_grad=False)
             name = self.parameters.get(id(tensor))
             value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
+            if tensor.is_meta and id(tensor) not in self.owned:
+                value = self._call("untraced", [value.shape]).unknown(self.inputs)
             seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
             self.seen[id(twin)] = _Seen(twin, twin, value)
         return seen
@@ -215,19 +224,20 @@ class _Watch(TorchFunctionMode):
     def _interpret(
         self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
     ) -> None:
-        running: list[Any] = self.running[-1] if self.running else ["", False]
-        path, is_leaf = running
-        base = path if is_leaf else f"{path}.{name.strip('_')}".lstrip(".")
-        call = Call(self.graph, path, base, name, [tuple(t.shape) for t in tensors])
+        call = self._call(name, [tuple(t.shape) for t in tensors])
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
         values = interpret(call, args, kwargs)
         for tensor, value in zip(tensors, values, strict=False):
             self.know(tensor, value)
-        if len(self.graph.layers) > before:
-            running[1] = False
-            self.graph.lost_size = False
+        if len(self.graph.layers) > before and self.running:
+            self.running[-1][1] = False
+
+    def _call(self, name: str, shapes: list[Sizes]) -> Call:
+        path, is_leaf, _ = self.running[-1] if self.running else ("", False, False)
+        base = path if is_leaf else f"{path}.{name.strip('_')}".lstrip(".")
+        return Call(self.graph, path, base, name, shapes)
 
 
 #: Functions that often return what they were given.
@@ -285,6 +295,7 @@ def _examples(
         value = Value(sizes)
         if len(sizes) > 1:
             value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
+            watch.inputs.append(value)
         watch.know(tensor, value)
         return tensor
 

@@ -33,7 +33,7 @@ from costmodel import operators as op  # noqa: E402
 from costmodel import trace as tracing  # noqa: E402
 from costmodel.symbols import H, W  # noqa: E402
 from costmodel.trace import trace  # noqa: E402
-from costmodel.tracing import calls, products  # noqa: E402
+from costmodel.tracing import calls, products, relations  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -537,6 +537,48 @@ def test_arguments_that_no_handler_knows_are_unknown() -> None:
     network = trace(module, (5, 8))
     assert cost(network).unknown == ("a.multi_head_attention_forward",)
     assert cost(network).params == sum(p.numel() for p in module.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_what_nobody_saw_is_unknown() -> None:
+    """A compiled part makes its calls unseen: what it returns is of unknown cost, not free."""
+    module = Apply(lambda m, x: m.c(m.part(x)), c=nn.Conv2d(3, 3, 1))
+    module.part = torch.jit.script(nn.Conv2d(3, 3, 3, padding=1))
+    total = cost(trace(module, (3, 8, 8)))
+    assert (total.macs, total.unknown) == (9 * 64, ("c.untraced",))
+
+
+def test_operators_by_their_own_name() -> None:
+    """`torch.ops` are the same functions, overloads too."""
+    module = Apply(lambda m, x: torch.ops.aten.mm.default(x[0], m.w), w=(5, 7))
+    assert cost(trace(module, (4, 5))).macs == 4 * 5 * 7
+
+
+def test_a_size_that_was_lost_is_fixed() -> None:
+    """A pooling window computed outside of what tracing sees may not be made up elsewhere."""
+    module = Apply(lambda m, x: F.avg_pool2d(m.c(x), int(x.shape[2] / 2)), c=nn.Conv2d(3, 3, 1))
+    network = trace(module, (3, 8, 8))
+    assert cost(network).macs == 9 * 64
+    with pytest.raises(CostModelError, match=r"^avg_pool2d: avg_pool2d fixes its input's size"):
+        cost(resize(network, rho=2))
+    seen = Apply(lambda m, x: F.avg_pool2d(m.c(x), x.shape[2:]), c=nn.Conv2d(3, 3, 1))
+    assert infer(resize(trace(seen, (3, 8, 8)), rho=2))[-1].output == (1, 3, 1, 1)
+
+
+def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without it a classifier on a flattened map would grow in silence."""
+    module = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
+    monkeypatch.setattr(relations, "_fixed_axes", lambda *_: [])
+    assert cost(resize(trace(module, (3, 8, 8)), rho=2)).params == 768 * 10 + 10
+
+
+def test_a_gate_is_what_follows_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the relation a squeeze-excite's gate would miss what groups round."""
+    network = trace(Residual(32), (3, 40, 40))
+    assert cost(widen(network, "0.8"))
+    monkeypatch.setattr(relations._Channels, "_merge", lambda *_: None)
+    with pytest.raises(CostModelError, match="mul"):
+        cost(widen(trace(Residual(32), (3, 40, 40)), "0.8"))
 
 
 def test_several_inputs() -> None:

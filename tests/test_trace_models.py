@@ -248,7 +248,7 @@ def _model_and_size(name: str) -> tuple[nn.Module, tuple[int, ...]]:
 
 REFUSED = [
     ("ViT", {"resolution": 256}, r"vit.embeddings.add: add of 1×257×768 and 1×197×768, one of"),
-    ("Swin", {"resolution": 256}, r"swin.embeddings.patch_embeddings.projection.size: .* 0 mod 14"),
+    ("Swin", {"resolution": 256}, r"swin.embeddings.patch_embeddings.projection.size: .*0 mod 14"),
     ("vgg11", {"resolution": 256}, r"output.fc1.fc.input: fixes its input's size to \*×\*×7×7"),
     ("resnet18", {"resolution": 288}, r"output.input: fixes its input's size to \*×\*×1×1"),
 ]

@@ -106,7 +106,7 @@ class Graph:
     owners: dict[str, str] = field(default_factory=dict)
     #: Layers with a single weight of all of its parameter's elements, which others may share.
     shareable: set[str] = field(default_factory=set)
-    #: Whether a number was computed from a size since the running module was entered.
+    #: Whether the running module has turned a size into a plain number, and may use it.
     lost_size: bool = False
     #: Of which axes a remainder was taken, and by what.
     remainders: list[tuple[Value, int, int]] = field(default_factory=list)

@@ -51,11 +51,11 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
         return [Value(shape, parameters=made_of) for shape in call.shapes]
-    if handler:
+    if handler and not (call.graph.lost_size and name in SIZED):
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
             return result
-    elif name not in FREE:
+    elif not handler and name not in FREE:
         first = call.unknown(reads)
         return [first, *others(call, first)]
     return free(call, reads)
@@ -163,6 +163,13 @@ def _prelu(call: Call, x: Value, weight: Value) -> Result:
 # Pooling
 
 
+#: Functions that take a size, a scale or a position, which may be one that was lost.
+SIZED = frozenset(
+    ["interpolate", "upsample", "repeat", "tile", "expand", "narrow", "select", "__getitem__"]
+    + [f"{kind}_pool{rank}d" for kind in ("avg", "max", "adaptive_avg") for rank in (1, 2, 3)]
+)
+
+
 @handles(*(f"max_pool{rank}d{end}" for rank in (1, 2, 3) for end in ("", "_with_indices")))
 def _max_pool(  # noqa: PLR0913, PLR0917 - as torch has it
     call: Call,
@@ -197,9 +204,9 @@ def _pool(call: Call, kind: str, x: Value, window: tuple[Any, ...], ceil_mode: b
     rank = int(call.function.partition("pool")[2][0])
     if len(x.shape) != rank + 2:
         return None
-    kernel = window[0] if isinstance(window[0], (tuple, list)) else (window[0],) * rank
-    if all(isinstance(size, Extent) for size in kernel):
-        whole = tuple(kernel) == x.shape[2:] and not any(spread(window[2], rank))
+    kernel, stride, padding = (spread(value, rank) for value in window)
+    if any(isinstance(size, Extent) for size in (*kernel, *stride, *padding)):
+        whole = kernel == x.shape[2:] and not any(padding)
         return call.emit(ir.AdaptivePool, kind, reads=(x,)) if whole else call.recorded((x,))
     sizes = [per_axis(value, rank) for value in window]
     made = call.emit(ir.Pool, kind, *sizes, bool(ceil_mode), reads=(x,))
