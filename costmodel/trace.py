@@ -56,7 +56,8 @@ def trace(
     `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
     or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
     is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
-    that run them; functions are numbered within theirs.
+    that run them; functions are numbered within theirs. A parameter that no layer holds (a table
+    of positions, or one that nothing uses) is a `Constant`.
 
     >>> from torch import nn
     >>> from costmodel import cost, resize
@@ -70,8 +71,10 @@ def trace(
     """
     if not isinstance(module, nn.Module):
         raise CostModelError(f"trace takes a torch.nn.Module, got {type(module).__name__}")
-    if isinstance(module, torch.jit.ScriptModule):
-        raise CostModelError("trace takes a module written in Python, got a ScriptModule")
+    for path, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            where = path or type(module).__name__
+            raise CostModelError(f"{where}: a ScriptModule's calls are unseen; trace its source")
     owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
     watch = _Watch(module, Graph(owned))
     args, kwargs = _examples(module, input_size, example_inputs, watch)
@@ -185,7 +188,7 @@ class _Watch(TorchFunctionMode):
             name = self.parameters.get(id(tensor))
             value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
             if tensor.is_meta and id(tensor) not in self.owned:
-                value = self._call("untraced", [value.shape]).unknown(self.inputs)
+                value = self._call("untraced", [value.shape], alone=False).unknown(self.inputs)
             seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
             self.seen[id(twin)] = _Seen(twin, twin, value)
         return seen
@@ -234,9 +237,10 @@ class _Watch(TorchFunctionMode):
         if len(self.graph.layers) > before and self.running:
             self.running[-1][1] = False
 
-    def _call(self, name: str, shapes: list[Sizes]) -> Call:
+    def _call(self, name: str, shapes: list[Sizes], *, alone: bool = True) -> Call:
+        """A call, named as its module where it may be all that the module does."""
         path, is_leaf, _ = self.running[-1] if self.running else ("", False, False)
-        base = path if is_leaf else f"{path}.{name.strip('_')}".lstrip(".")
+        base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
         return Call(self.graph, path, base, name, shapes)
 
 

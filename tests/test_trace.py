@@ -539,13 +539,16 @@ def test_arguments_that_no_handler_knows_are_unknown() -> None:
     assert cost(network).params == sum(p.numel() for p in module.parameters())
 
 
-@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_what_nobody_saw_is_unknown() -> None:
-    """A compiled part makes its calls unseen: what it returns is of unknown cost, not free."""
-    module = Apply(lambda m, x: m.c(m.part(x)), c=nn.Conv2d(3, 3, 1))
-    module.part = torch.jit.script(nn.Conv2d(3, 3, 3, padding=1))
-    total = cost(trace(module, (3, 8, 8)))
-    assert (total.macs, total.unknown) == (9 * 64, ("c.untraced",))
+    """A tensor that no seen call made, and that is not the model's, is of unknown cost."""
+
+    def hidden(m: Any, x: torch.Tensor) -> torch.Tensor:
+        with torch._C.DisableTorchFunction():
+            made = x @ x
+        return m.fc(made)
+
+    total = cost(trace(Apply(hidden, fc=nn.Linear(4, 3)), (4, 4)))
+    assert (total.macs, total.unknown) == (4 * 4 * 3, ("fc.untraced",))
 
 
 def test_operators_by_their_own_name() -> None:
@@ -574,11 +577,18 @@ def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gate_is_what_follows_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the relation a squeeze-excite's gate would miss what groups round."""
-    network = trace(Residual(32), (3, 40, 40))
-    assert cost(widen(network, "0.8"))
+
+    def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
+        x = m.b(m.a(x))
+        return m.out(x * m.gate(x.mean((2, 3), keepdim=True)))
+
+    sizes = {"a": (3, 32), "b": (32, 32), "gate": (32, 32), "out": (32, 2)}
+    parts = {key: nn.Conv2d(*size, 1, groups=1 + (key == "b")) for key, size in sizes.items()}
+    module = Apply(forward, **parts)
+    assert infer(widen(trace(module, (3, 8, 8)), "0.8"))[-1].output == (1, 2, 8, 8)
     monkeypatch.setattr(relations._Channels, "_merge", lambda *_: None)
-    with pytest.raises(CostModelError, match="mul"):
-        cost(widen(trace(Residual(32), (3, 40, 40)), "0.8"))
+    with pytest.raises(CostModelError, match=r"^mul: mul of 1×24×8×8 and 1×25×1×1"):
+        cost(widen(trace(module, (3, 8, 8)), "0.8"))
 
 
 def test_several_inputs() -> None:
@@ -721,8 +731,9 @@ def test_refused_in_one_line(name: str) -> None:
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
 def test_a_script_is_refused() -> None:
     """What TorchScript compiled makes no calls that could be seen."""
-    with pytest.raises(CostModelError, match=r"^trace takes a module written in Python"):
-        trace(torch.jit.script(nn.ReLU()), (3, 8, 8))
+    module = nn.Sequential(nn.Conv2d(3, 3, 1), torch.jit.script(nn.ReLU()))
+    with pytest.raises(CostModelError, match=r"^1: a ScriptModule's calls are unseen"):
+        trace(module, (3, 8, 8))
 
 
 def test_wrong_example_inputs() -> None:
