@@ -289,14 +289,14 @@ def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
 
 
 @dataclass(frozen=True)
-class Attention(Layer):
+class DotProductAttention(Layer):
     """Scaled dot-product attention of queries, keys, values and perhaps a mask: two products.
 
     Without `heads` all are (…, tokens, features), the heads among the leading axes; with it
     they are (tokens, batch, features), and it divides the features.
 
     >>> from costmodel import Input, cost
-    >>> attend = Attention("attend", inputs=("x", "x", "x"))
+    >>> attend = DotProductAttention("attend", inputs=("x", "x", "x"))
     >>> cost(Network("n", (Input("x", (1, 12, 197, 64)), attend))).macs == 2 * 12 * 197*197 * 64
     True
     """
@@ -311,7 +311,7 @@ class Attention(Layer):
         _require(self, "a count", heads=type(self.heads) is int and self.heads >= 0)
 
 
-def _attended(layer: Attention, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim]:
+def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim]:
     """Batch, queries, keys, features of a key and features of a value, heads apart."""
     if len(inputs) < 3:  # noqa: PLR2004
         _refuse(layer, "needs queries, keys and values", "list its inputs")
@@ -326,8 +326,8 @@ def _attended(layer: Attention, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim
     return prod(query[:-2]), query[-2], key[-2], query[-1], value[-1]
 
 
-@shape_rule(Attention)
-def _attention_shape(layer: Attention, inputs: Inputs, _widths: Widths) -> Shape:
+@shape_rule(DotProductAttention)
+def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths) -> Shape:
     _, queries, keys, _, features = _attended(layer, inputs)
     for mask in inputs[3:]:
         if mask[-1] not in (1, keys) or mask[-2] not in (1, queries):
@@ -335,8 +335,8 @@ def _attention_shape(layer: Attention, inputs: Inputs, _widths: Widths) -> Shape
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
 
 
-@lower_rule(Attention)
-def _attention(layer: Attention, inputs: Inputs, _output: Shape) -> Rule:
+@lower_rule(DotProductAttention)
+def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Rule:
     batch, queries, keys, features, values = _attended(layer, inputs)
     scores = LoopNest(batch, 1, keys, features, (queries,), (), weighted=False)
     return (scores, LoopNest(batch, 1, values, keys, (queries,), (), weighted=False)), ()

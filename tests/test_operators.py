@@ -63,9 +63,14 @@ LAYERS: list[tuple[Layer, tuple[Shape, ...], Shape, tuple[int, int]]] = [
     (op.Einsum("x", "bij,kj->ikb"), ((2, 3, 4), (5, 4)), (3, 5, 2), (2 * 3 * 4 * 5, 0)),
     (op.Einsum("x", "bij,bij->bij"), ((2, 3, 4), (1, 3, 4)), (2, 3, 4), (0, 0)),
     (op.Einsum("x", "bij,bkl->bk"), ((2, 3, 4), (2, 5, 6)), (2, 5), (0, 0)),
-    (op.Attention("x"), ((2, 3, 4), (2, 5, 4), (2, 5, 6)), (2, 3, 6), (2 * 3 * 5 * (4 + 6), 0)),
     (
-        op.Attention("x", heads=2),
+        op.DotProductAttention("x"),
+        ((2, 3, 4), (2, 5, 4), (2, 5, 6)),
+        (2, 3, 6),
+        (2 * 3 * 5 * (4 + 6), 0),
+    ),
+    (
+        op.DotProductAttention("x", heads=2),
         ((3, 1, 8), (5, 1, 8), (5, 1, 8), (3, 5)),
         (3, 1, 8),
         (2 * 3 * 5 * (4 + 4), 0),
@@ -119,7 +124,9 @@ def test_states() -> None:
         type(case[0]).__name__: lower(network(case[0], *case[1]))[-1].state for case in LAYERS
     }
     assert {name for name, state in states.items() if state == "unknown"} == {"Unknown"}
-    assert states["Attention"] == states["TransposedConv"] == states["Recorded"] == "counted"
+    assert (
+        states["DotProductAttention"] == states["TransposedConv"] == states["Recorded"] == "counted"
+    )
     assert [(x.name, x.calls) for x in op.operators(mobilenet_v1())[:3]] == [
         ("Conv", 27),
         ("Linear", 1),
@@ -133,10 +140,14 @@ REFUSED: list[tuple[Layer, tuple[Shape, ...], str]] = [
     (op.Affine("x", "norm", (4,)), ((1, 4),), "needs an axis 4, and its input is 1×4"),
     (op.Einsum("x", "ij,jk->ik"), ((2, 3), (4, 5)), "ij,jk->ik multiplies 2×3 and 4×5"),
     (op.Einsum("x", "ij,jk->ik"), ((2, 3, 4), (4, 5)), "ij indexes an input of 2×3×4"),
-    (op.Attention("x"), ((2, 3, 4), (2, 5, 6), (2, 5, 6)), "attends from 2×3×4 to 2×5×6"),
-    (op.Attention("x"), ((2, 3, 4),) * 2, "needs queries, keys and values"),
-    (op.Attention("x", heads=3), ((3, 1, 8),) * 3, "3 heads must divide 8 features"),
-    (op.Attention("x"), (*((2, 3, 4),) * 3, (5, 3)), "its mask is 5×3 for 3 queries and 3 keys"),
+    (op.DotProductAttention("x"), ((2, 3, 4), (2, 5, 6), (2, 5, 6)), "attends from 2×3×4 to 2×5×6"),
+    (op.DotProductAttention("x"), ((2, 3, 4),) * 2, "needs queries, keys and values"),
+    (op.DotProductAttention("x", heads=3), ((3, 1, 8),) * 3, "3 heads must divide 8 features"),
+    (
+        op.DotProductAttention("x"),
+        (*((2, 3, 4),) * 3, (5, 3)),
+        "its mask is 5×3 for 3 queries and 3 keys",
+    ),
     (op.Combine("x", "mul"), ((1, 4, 5), (1, 4, 6)), "mul of 1×4×5 and 1×4×6, one of which fixes"),
     (op.Reshape("x", ((2, (5, 5)),)), ((4, 6),), "reshape fixes its input's size to 5×5, got 24"),
     (op.Reshape("x", ((2, (5, -1)),)), ((4, 6),), "5 parts must divide 24"),
@@ -177,7 +188,7 @@ WRONG: list[tuple[type[Layer], dict[str, Any], str]] = [
     (op.Einsum, {"equation": "ij,jk"}, "equation must be two operands' indices"),
     (op.Einsum, {"equation": 3}, "equation must be two operands' indices"),
     (op.Einsum, {"equation": "ij,jk->il"}, "equation must be two operands' indices"),
-    (op.Attention, {"heads": -1}, "heads must be a count, got -1"),
+    (op.DotProductAttention, {"heads": -1}, "heads must be a count, got -1"),
     (op.Reshape, {"runs": 3}, "runs must be runs of"),
     (op.Reshape, {"runs": ((1, (-1, -1)),)}, "runs must be runs of"),
     (op.Permute, {"order": (0, 2)}, "order must be a permutation of the axes"),

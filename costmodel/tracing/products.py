@@ -250,7 +250,7 @@ def _attention(
     reads = [query, key, value]
     if attn_mask is not None and len(attn_mask.shape) > 1:
         reads.append(attn_mask)
-    return call.emit(op.Attention, reads=reads)
+    return call.emit(op.DotProductAttention, reads=reads)
 
 
 @handles("multi_head_attention_forward", counted=True)
@@ -260,7 +260,9 @@ def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
     if given["bias_k"] is not None or given["add_zero_attn"] or len(query.shape) != 3:  # noqa: PLR2004
         return [call.unknown(values_in(given))] * len(call.shapes)
     parts = _projected(call, given)
-    attended = call.emit(op.Attention, heads, reads=parts, shape=query.shape, suffix="attention")
+    attended = call.emit(
+        op.DotProductAttention, heads, reads=parts, shape=query.shape, suffix="attention"
+    )
     weight, bias = given["out_proj_weight"], given["out_proj_bias"]
     made = _part(call, "out_proj", query.shape, attended, weight, bias)
     return [made, *others(call, made)]
