@@ -11,6 +11,7 @@ import random
 from collections import OrderedDict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -361,9 +362,15 @@ def _returned(value: Any) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
-    """What a forward pass assigns is undone, and the random numbers it draws given back."""
+    """What a forward pass assigns is undone, and the random numbers it draws given back.
+
+    Meanwhile nothing comes from a cache: what an earlier pass made is no call of this one.
+    """
     before = [(own, own.copy(), _contents(own)) for own in map(vars, module.modules())]
     drawn = torch.get_rng_state(), random.getstate()
+    for own, attributes, _ in before:
+        cached = (item for item in attributes.items() if isinstance(item[1], _CACHE))
+        own.update({name: function.__wrapped__ for name, function in cached})
     try:
         yield
     finally:
@@ -384,3 +391,4 @@ def _contents(own: Mapping[str, Any]) -> list[tuple[Any, Any]]:
 
 
 _CONTAINERS = frozenset({dict, OrderedDict, list, set})
+_CACHE = type(cache(len))

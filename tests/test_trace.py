@@ -3,6 +3,7 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -658,6 +659,17 @@ def test_the_model_is_unchanged(training: bool) -> None:  # noqa: FBT001
     assert not torch.overrides._get_current_function_mode_stack()
 
 
+def test_what_the_model_has_cached_is_made_again() -> None:
+    """A table kept from an earlier pass is traced as in the first, and kept."""
+    module = Apply(lambda m, x: x + m.table(x.shape[-1]))
+    module.table = cache(lambda n: torch.arange(int(n), device="meta") * 1.0)
+    before = trace(module, (3, 4, 4))
+    module(torch.empty(1, 3, 4, 4, device="meta"))
+    assert trace(module, (3, 4, 4)) == before
+    assert not cost(before).unknown
+    assert module.table.cache_info().currsize == 1
+
+
 def test_hooks_are_removed_after_an_error() -> None:
     """A pass that fails leaves nothing behind, and the next one works."""
     module = Apply(lambda m, x: m.c(x) + torch.ones(2, 2), c=nn.Conv2d(3, 3, 1))
@@ -817,3 +829,13 @@ def test_inputs_of_one_axis_are_constants() -> None:
 def test_the_function_mode_is_public() -> None:
     """What tracing stands on is public: a mode of torch.overrides and global module hooks."""
     assert tracing._Watch.__mro__[1] is torch.overrides.TorchFunctionMode
+
+
+def test_parameters_of_a_layer_that_reads_what_is_added_late() -> None:
+    """A part of a split that is only added when it is read doesn't take its reader's name."""
+    module = Apply(lambda m, x: x.mul(m.s).chunk(2, 1)[0].mul(m.s[:2]).mul(m.t), s=(4,), t=(2,))
+    twice = Apply(lambda m, x: sum(part.mul(m.g) for part in x.mul(2).chunk(2, -1)), g=(2,))
+    for each in (module, twice):
+        assert cost(trace(each, (4, 4) if each is twice else (4,))).params == sum(
+            parameter.numel() for parameter in each.parameters()
+        )

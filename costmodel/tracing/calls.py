@@ -172,6 +172,8 @@ class Call:
     base: str
     function: str
     shapes: list[Sizes]
+    #: The name under which the layer to come owns its parameters.
+    reserved: str = ""
 
     @property
     def shape(self) -> Sizes:
@@ -189,9 +191,19 @@ class Call:
     ) -> Value:
         """Add a layer that reads some values."""
         inputs = tuple([self.graph.read(value, self.path) for value in reads])
-        name = self.graph.unique(f"{self.base}.{suffix}" if suffix else self.base)
+        name = self.reserved or self.graph.unique(self._wanted(suffix))
+        self.reserved = ""
         layer = kind(name, *fields, inputs=inputs, **named)
         return self.graph.add(layer, self.shape if shape is None else shape)
+
+    def _wanted(self, suffix: str) -> str:
+        return f"{self.base}.{suffix}" if suffix else self.base
+
+    def _reserve(self, suffix: str = "") -> str:
+        """A name for the layer to come, which no input that is read before it can take."""
+        self.reserved = self.graph.unique(self._wanted(suffix))
+        self.graph.shapes[self.reserved] = ()
+        return self.reserved
 
     def recorded(self, reads: Iterable[Value], macs: int = 0, index: int = 0) -> Value:
         """A layer with the sizes as they are."""
@@ -224,7 +236,7 @@ class Call:
         has = graph.owners.get(extra, "")
         with_bias = bool(extra) and has == owner
         if not owner:
-            owned = graph.unique(self.base)
+            owned = self._reserve()
             graph.owners |= {name: owned} | ({extra: owned} if with_bias else {})
             graph.shareable.add(owned)
         return Weights(owner, with_bias, bias if extra and not has and owner else None)
@@ -249,11 +261,10 @@ class Call:
         graph = self.graph
         names = [graph.parameter(value) for value in tensors if value is not None]
         owners = {graph.owners.get(name, "") for name in names}
-        mine = graph.unique(f"{self.base}.{suffix}" if suffix else self.base)
         shares, number = "", 0
         if len(owners) == 1 and all(names):
             (shares,), number = owners, len(names)
-            graph.owners |= {} if shares else dict.fromkeys(names, mine)
+            graph.owners |= {} if shares else dict.fromkeys(names, self._reserve(suffix))
         fields = (function or self.function, along, number, groups, shares)
         return self.emit(op.Affine, *fields, reads=(x,), shape=x.shape, suffix=suffix)
 

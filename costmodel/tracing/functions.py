@@ -51,6 +51,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
         return [Value(shape, parameters=made_of) for shape in call.shapes]
+    if 0 in call.shape:
+        return free(call, reads)  # nothing is left to say what of
     if handler and not (call.graph.lost_size and name in SIZED):
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
