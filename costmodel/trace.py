@@ -11,7 +11,6 @@ import random
 from collections import OrderedDict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, is_dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -66,6 +65,9 @@ def trace(
     >>> cost(resize(net, rho=2)).macs == 9 * 3 * 16 * 62 * 62
     True
 
+    At other sizes the model is taken to make the same calls, except where it branched on the
+    remainder of a size, which then has to stay; a branch on a comparison of sizes is not seen.
+
     A function without a rule is a layer of unknown cost; with `strict` it raises. Raises
     CostModelError for what is no module, a forward pass that fails or needs the values of a
     tensor, and where a layer's shapes are not what torch has.
@@ -76,6 +78,9 @@ def trace(
         if isinstance(part, torch.jit.ScriptModule):
             where = path or type(module).__name__
             raise CostModelError(f"{where}: a ScriptModule's calls are unseen; trace its source")
+    for name, tensor in module.named_parameters():
+        if nn.parameter.is_lazy(tensor):
+            raise CostModelError(f"{name}: has no shape yet; run the model once before tracing")
     owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
     watch = _Watch(module, Graph(owned))
     args, kwargs = _examples(module, input_size, example_inputs, watch)
@@ -362,15 +367,9 @@ def _returned(value: Any) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
-    """What a forward pass assigns is undone, and the random numbers it draws given back.
-
-    Meanwhile nothing comes from a cache: what an earlier pass made is no call of this one.
-    """
+    """What a forward pass assigns is undone, and the random numbers it draws given back."""
     before = [(own, own.copy(), _contents(own)) for own in map(vars, module.modules())]
     drawn = torch.get_rng_state(), random.getstate()
-    for own, attributes, _ in before:
-        cached = (item for item in attributes.items() if isinstance(item[1], _CACHE))
-        own.update({name: function.__wrapped__ for name, function in cached})
     try:
         yield
     finally:
@@ -391,4 +390,3 @@ def _contents(own: Mapping[str, Any]) -> list[tuple[Any, Any]]:
 
 
 _CONTAINERS = frozenset({dict, OrderedDict, list, set})
-_CACHE = type(cache(len))

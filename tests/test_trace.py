@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import math
 import random
 import subprocess
 import sys
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -569,6 +569,30 @@ def test_a_size_that_was_lost_is_fixed() -> None:
     assert infer(resize(trace(seen, (3, 8, 8)), rho=2))[-1].output == (1, 3, 1, 1)
 
 
+SIZES: dict[str, Callable[[int], Any]] = {
+    "half": lambda n: n // 2,
+    "half, up": lambda n: -(-n // 2),
+    "shifted": lambda n: n >> 1,
+    "less": lambda n: n - 4,
+    "from": lambda n: 12 - n,
+    "a float": lambda n: int(n * 0.5),
+    "divided": lambda n: int(n / 2),
+    "a root": lambda n: int(n**0.5),
+    "a root of math": lambda n: math.isqrt(int(math.sqrt(n) ** 2)),
+    "divmod": lambda n: divmod(n, 2)[0],
+}
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_size_that_was_computed_is_fixed(name: str) -> None:
+    """However a window's size is computed from the input's, it is not kept at another size."""
+    module = Apply(lambda m, x: F.avg_pool2d(m.c(x), SIZES[name](x.shape[2])), c=nn.Conv2d(3, 3, 1))
+    network = trace(module, (3, 8, 8))
+    assert cost(network) == cost(resize(network, rho=1))
+    with pytest.raises(CostModelError, match="fixes its input's size"):
+        cost(resize(network, rho="3/2"))
+
+
 def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it a classifier on a flattened map would grow in silence."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
@@ -659,17 +683,6 @@ def test_the_model_is_unchanged(training: bool) -> None:  # noqa: FBT001
     assert not torch.overrides._get_current_function_mode_stack()
 
 
-def test_what_the_model_has_cached_is_made_again() -> None:
-    """A table kept from an earlier pass is traced as in the first, and kept."""
-    module = Apply(lambda m, x: x + m.table(x.shape[-1]))
-    module.table = cache(lambda n: torch.arange(int(n), device="meta") * 1.0)
-    before = trace(module, (3, 4, 4))
-    module(torch.empty(1, 3, 4, 4, device="meta"))
-    assert trace(module, (3, 4, 4)) == before
-    assert not cost(before).unknown
-    assert module.table.cache_info().currsize == 1
-
-
 def test_hooks_are_removed_after_an_error() -> None:
     """A pass that fails leaves nothing behind, and the next one works."""
     module = Apply(lambda m, x: m.c(x) + torch.ones(2, 2), c=nn.Conv2d(3, 3, 1))
@@ -727,6 +740,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
         r"^Apply: the forward pass on 1×3×8×8 failed \(AttributeError: 'Apply' object has no",
     ),
     "nothing": (Apply(lambda _, __: None), (3, 8, 8), r"^Apply returned no tensor, got NoneType$"),
+    "a lazy module": (nn.LazyLinear(3), (3, 8), r"^weight: has no shape yet; run the model once"),
     "too few inputs": (nn.Bilinear(2, 2, 2), (2,), r"^Bilinear: .* missing 1 required"),
 }
 

@@ -51,29 +51,19 @@ class Extent(int):
         return extent
 
     def _derive(self, result: Any) -> Any:
+        """A whole number computed from a size is one too; anything else forgets that it was."""
         if type(result) is not int:
+            self.graph.lost_size = True
             return result
         extent = Extent(result)
         extent.graph = self.graph
         return extent
-
-    def __add__(self, other: Any) -> Any:
-        return self._derive(int.__add__(self, other))
-
-    def __sub__(self, other: Any) -> Any:
-        return self._derive(int.__sub__(self, other))
-
-    def __rsub__(self, other: Any) -> Any:
-        return self._derive(int.__rsub__(self, other))
 
     def __mul__(self, other: Any) -> Any:
         product = self._derive(int.__mul__(self, other))
         if type(other) is int and isinstance(product, Extent):
             product.value, product.axis, product.factor = self.value, self.axis, self.factor * other
         return product
-
-    def __floordiv__(self, other: Any) -> Any:
-        return self._derive(int.__floordiv__(self, other))
 
     def __mod__(self, other: Any) -> Any:
         """A remainder, which a model takes to branch on it: other sizes must have the same."""
@@ -82,18 +72,27 @@ class Extent(int):
         self.graph.lost_size = True
         return self._derive(int.__mod__(self, other))
 
-    def __truediv__(self, other: Any) -> Any:
-        self.graph.lost_size = True
-        return int.__truediv__(self, other)
-
     def __int__(self) -> int:
         """The number alone: whatever is computed from it may depend on the size."""
         self.graph.lost_size = True
         return int.__index__(self)
 
-    __radd__ = __add__
     __rmul__ = __mul__
     __hash__ = int.__hash__
+
+
+def _derived(name: str) -> Callable[..., Any]:
+    """An operation of int, its result derived."""
+    function = getattr(int, name)
+    return lambda self, *others: self._derive(function(self, *others))
+
+
+for _name in (
+    *("__add__", "__radd__", "__sub__", "__rsub__", "__floordiv__", "__rfloordiv__", "__neg__"),
+    *("__rshift__", "__lshift__", "__truediv__", "__rtruediv__", "__float__", "__pow__"),
+    *("__divmod__", "__rmod__"),
+):
+    setattr(Extent, _name, _derived(_name))
 
 
 @dataclass
