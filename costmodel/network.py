@@ -503,7 +503,7 @@ def _decode(key: str, value: Any) -> Any:
             return Times(factor, rest.get("of", ""))  # type: ignore[arg-type]
         case {"atleast": count} | {"fixed": count} if len(value) == 1:
             return (AtLeast if "atleast" in value else Fixed)(_decode(key, count))
-        case str() if key not in {"name", "kind", "function", "shares", "inputs"}:
+        case str() if key not in {"name", "kind", "function", "equation", "shares", "inputs"}:
             from costmodel.symbols import parse  # sympy only where there is a symbol
 
             with suppress(CostModelError):

@@ -1,0 +1,1 @@
+"""What `costmodel.trace` sees: torch's calls as layers, and how those belong together."""
