@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from costmodel.show.report import report
     from costmodel.sweeping import sweep
     from costmodel.symbols import alpha, relax, rho
+    from costmodel.tracing.forward import trace
     from costmodel.training import kept_bytes, training_cost
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
@@ -80,6 +81,7 @@ _LAZY = {
     "peak_activations": "memory",
     "traffic": "memory",
     "weight_bytes": "memory",
+    "trace": "tracing.forward",
     "build": "building",
     "build_rule": "building",
     "training_cost": "training",
@@ -150,6 +152,7 @@ __all__ = [
     "solve_alpha",
     "sweep",
     "table",
+    "trace",
     "traffic",
     "training_cost",
     "weight_bytes",

@@ -31,10 +31,10 @@ from costmodel import (  # noqa: E402
     widen,
 )
 from costmodel import operators as op  # noqa: E402
-from costmodel import trace as tracing  # noqa: E402
 from costmodel.symbols import H, W  # noqa: E402
-from costmodel.trace import trace  # noqa: E402
 from costmodel.tracing import calls, products, relations  # noqa: E402
+from costmodel.tracing import forward as tracing  # noqa: E402
+from costmodel.tracing.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -782,12 +782,12 @@ def test_memory_of_a_large_model() -> None:
     code = """
 import resource, torch
 from torch import nn
-import costmodel.trace
+import costmodel.tracing.forward
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 with torch.device("meta"):
     model = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(290)))
 before = peak()
-net = costmodel.trace.trace(model, (16, 1024))
+net = costmodel.tracing.forward.trace(model, (16, 1024))
 assert costmodel.cost(net).params > 300_000_000
 print(peak() - before)
 """

@@ -17,7 +17,7 @@ pytorchcv = pytest.importorskip("pytorchcv")
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costmodel import CostModelError, Network, cost, infer, resize, widen  # noqa: E402
-from costmodel.trace import trace  # noqa: E402
+from costmodel.tracing.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

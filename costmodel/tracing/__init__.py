@@ -1,1 +1,1 @@
-"""What `costmodel.trace` sees: torch's calls as layers, and how those belong together."""
+"""What `costmodel.tracing.forward` sees: torch's calls as layers, and how those belong together."""
