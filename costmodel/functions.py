@@ -49,8 +49,18 @@ class _Tape:
 
     def require(self, size: str) -> None:
         """A line that refuses a map that vanishes."""
-        line = f"if {size} < 1: raise Vanished"
-        if line not in self.lines:
+        self._check(f"if {size} < 1: raise Refusal")
+
+    def require_whole(self, whole: str, parts: str | int) -> None:
+        """A line that refuses channels that do not divide."""
+        self._check(f"if some({whole} % {parts}): raise Refusal({UNEVEN!r})")
+
+    def require_equal(self, one: str, other: str | int, what: str) -> None:
+        """A line that refuses sizes that are not one."""
+        self._check(f"if some({one} - {other}): raise Refusal({what!r})")
+
+    def _check(self, line: str) -> None:
+        if not self.relaxed and line not in self.lines:
             self.lines.append(line)
 
 
@@ -99,24 +109,40 @@ class Traced:
         return self.made(f"{other} * {self.text}")
 
     def __truediv__(self, other: Dim) -> Dim:
+        """A division that leaves nothing over."""
         if self == other:
             return 1
-        divide = "/" if self.tape.relaxed else "//"
-        under = other.text if isinstance(other, Traced) else _integer(other)
-        return self.made(f"{self.text} {divide} {under}")
+        self.tape.require_whole(self.text, _operand(other))
+        return self // other
 
-    def __floordiv__(self, other: Dim) -> Dim:
-        return self / other
+    def __floordiv__(self, other: Dim) -> Traced:
+        return self.made(f"{self.text} {'/' if self.tape.relaxed else '//'} {_operand(other)}")
 
     def __rtruediv__(self, other: Dim) -> Dim:
+        self.tape.require_whole(str(_integer(other)), self.text)
         return self.made(f"{_integer(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
+
+    def __mod__(self, other: int) -> Traced:
+        return self.made(f"{self.text} % {_integer(other)}")
+
+    def must_equal(self, other: Dim, what: str) -> None:
+        """Refuse, when the function is called, a network where the two differ."""
+        if self != other:
+            self.tape.require_equal(self.text, _operand(other), what)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Traced) and self.text == other.text
 
+    def __str__(self) -> str:
+        return self.text
+
     __hash__ = None  # type: ignore[assignment]  # values, not keys
     __radd__ = __add__
     __rmul__ = __mul__
+
+
+def _operand(value: Dim) -> str | int:
+    return value.text if isinstance(value, Traced) else _integer(value)
 
 
 def _integer(value: Dim) -> int:
@@ -171,8 +197,22 @@ def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int =
 # Writing a function ---------------------------------------------------------------------------
 
 
-class _VanishedError(ArithmeticError):
-    """A map of no size."""
+UNEVEN = "channels do not divide by their groups or parts"
+
+
+class _RefusalError(ArithmeticError):
+    """A network that is none: a map of no size, channels that do not divide, a fixed size."""
+
+    def at(self, widths: str, resolution: int) -> str:
+        """The message, with where it was."""
+        if not self.args:
+            return f"a map vanishes at resolution {resolution}; raise it"
+        return f"{self} at {widths} resolution {resolution}; choose others"
+
+
+def _some(values: Any) -> bool:
+    """Whether a number, or any of an array's, is not 0."""
+    return bool(values.any() if hasattr(values, "any") else values)
 
 
 def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: Any) -> Any:
@@ -184,7 +224,8 @@ def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: 
         activations += [nest.activations for nest in layer.nests]
     results = ", ".join(_sum(tape, terms) for terms in (params, macs, activations))
     source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
-    scope = {"Vanished": _VanishedError, "minimum": min, "maximum": max} | names
+    scope = {"Refusal": _RefusalError, "some": _some}
+    scope |= {"minimum": min, "maximum": max} | names
     exec(source, scope)  # noqa: S102 - the source is written above, of names and integers alone
     return scope["cost"]
 
@@ -254,8 +295,8 @@ def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, i
             raise CostModelError(f"resolution must be at least 1, got {resolution}")
         try:
             return _cost(function(alpha, resolution), unknown)
-        except _VanishedError:
-            raise CostModelError(f"a map vanishes at resolution {resolution}; raise it") from None
+        except _RefusalError as error:
+            raise CostModelError(error.at(f"alpha {float(alpha):g} and", resolution)) from None
 
     return cost_at
 
@@ -336,8 +377,8 @@ class WidthFunction:
                 raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
         try:
             return self._evaluated(values, resolution)
-        except _VanishedError:
-            raise CostModelError(f"a map vanishes at resolution {resolution}; raise it") from None
+        except _RefusalError as error:
+            raise CostModelError(error.at("these widths and", resolution)) from None
 
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np

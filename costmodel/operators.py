@@ -55,6 +55,19 @@ def _refuse(layer: Layer, what: str, remedy: str = "trace again at that size") -
     raise CostModelError(f"{layer.name}: {what}; {remedy}")
 
 
+def _alike(layer: Layer, size: Dim, other: Dim) -> bool:
+    """Whether two sizes are one.
+
+    A grid of sizes and a size of a function to be called later (`costmodel.sweeping`,
+    `costmodel.functions`) see to it themselves, with `must_equal`.
+    """
+    for one, another in ((size, other), (other, size)):
+        if hasattr(one, "must_equal"):
+            one.must_equal(another, f"{layer.name} fixes its input's size")
+            return True
+    return bool(size == other)
+
+
 def _text(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "a number"
 
@@ -363,7 +376,7 @@ def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
     output = []
     for sizes in zip(*aligned, strict=True):
         size, *others = [size for size in sizes if size != 1] or [1]
-        if any(other != size for other in others):
+        if not all(_alike(layer, size, other) for other in others):
             given = " and ".join(map(_text, inputs))
             _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
         output.append(size)
@@ -416,12 +429,12 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
         whole = prod(shape[at : at + axes_read])
         at += axes_read
         known = [inputs[x[0]][x[1]] if isinstance(x, tuple) else x for x in sizes]
-        rest = exact_div(whole, prod(x for x in known if x != -1))
-        if rest is None and -1 in known:
-            parts = prod(x for x in known if x != -1)
+        parts = prod(x for x in known if x != -1)
+        rest = exact_div(whole, parts) if -1 in known else 1
+        if rest is None:
             _refuse(layer, f"{parts} parts must divide {whole}", "choose a multiple of them")
-        squeezed = is_symbolic(whole) and prod(known) == 1  # as it has to be
-        if rest is None or (-1 not in known and rest != 1 and not squeezed):
+        squeezed = is_symbolic(whole) and parts == 1  # as it has to be
+        if -1 not in known and not squeezed and not _alike(layer, whole, parts):
             fixed = "×".join(map(str, known)) or "1"
             _refuse(layer, f"{layer.function} fixes its input's size to {fixed}, got {whole}")
         output += [rest if x == -1 else x for x in known]
@@ -766,16 +779,18 @@ def _fixed_shape(layer: FixedSize, inputs: Inputs, _widths: Widths) -> Shape:
         _refuse(layer, f"has {len(layer.sizes)} sizes for {_text(shape)}", "change the sizes")
     modulo = layer.modulo or (0,) * len(shape)
     checked = list(zip(shape, layer.sizes, modulo, strict=True))
-    if any(_differs(had, size, by) for had, size, by in checked):
+    if any(_differs(layer, had, size, by) for had, size, by in checked):
         fixed = "×".join("*" if x == -1 else f"{x} mod {m}" if m else str(x) for _, x, m in checked)
         _refuse(layer, f"fixes its input's size to {fixed}, got {_text(shape)}")
     return tuple(had if size == -1 or by else size for had, size, by in checked)
 
 
-def _differs(had: Dim, size: int, modulo: int) -> bool:
-    if size == -1 or is_symbolic(had):
+def _differs(layer: FixedSize, had: Dim, size: int, modulo: int) -> bool:
+    if size == -1 or (is_symbolic(had) and not hasattr(had, "must_equal")):
         return False
-    return bool((had - size) % modulo if modulo else had != size)
+    return (
+        not _alike(layer, had % modulo, size % modulo) if modulo else not _alike(layer, had, size)
+    )
 
 
 @dataclass(frozen=True)

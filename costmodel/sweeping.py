@@ -10,7 +10,6 @@ Numbers are float64, exact below 2⁵³; what could pass it is computed again in
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -118,6 +117,14 @@ class Outer:
         whole = self.along(axis) // other
         return Outer(((whole, 1) if axis == 0 else (1, whole),))
 
+    def __mod__(self, other: int) -> Outer:
+        return self - self // other * other
+
+    def must_equal(self, other: Dim, what: str) -> None:
+        """Refuse a sweep where the two differ somewhere."""
+        if np.any((self - other).table(None)):
+            raise CostModelError(f"{what} somewhere in the sweep; choose other α and resolutions")
+
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Outer, int)):
             return NotImplemented
@@ -132,11 +139,10 @@ class Outer:
     __radd__ = __add__
     __rmul__ = __mul__
 
-    def table(self, shape: tuple[int, int]) -> Array:
-        """The values over the grid."""
-        return np.broadcast_to(
-            sum(np.reshape(u, (-1, 1)) * np.reshape(v, (1, -1)) for u, v in self.terms), shape
-        )
+    def table(self, shape: tuple[int, int] | None) -> Array:
+        """The values over the grid; without its shape, over the axes that they depend on."""
+        values = sum(np.reshape(u, (-1, 1)) * np.reshape(v, (1, -1)) for u, v in self.terms)
+        return np.asarray(values) if shape is None else np.broadcast_to(values, shape)
 
     def along(self, axis: int) -> Any:
         """The factor on one axis of a quantity that does not depend on the other."""
@@ -394,10 +400,10 @@ def _vanished(network: Network, smallest: int) -> str:
         except CostModelError:
             return False
 
-    sides = range(1, 2**16)
-    least = bisect_left(sides, True, key=exists)  # noqa: FBT003 - what is looked for
-    works = f"the smallest that {network.name} has is {sides[least]}" if least < len(sides) else ""
-    return f"a map vanishes at resolution {smallest}; {works or 'raise it'}"
+    larger = range(smallest + 1, smallest + 1024)
+    least = next((side for side in larger if exists(side)), None)
+    remedy = f"the smallest that {network.name} has is {least}" if least else "raise it"
+    return f"a map vanishes at resolution {smallest}; {remedy}"
 
 
 def _sums(

@@ -10,15 +10,19 @@ from costmodel import (
     SAME,
     Conv,
     CostModelError,
+    Fixed,
     Input,
     Layer,
     Network,
     Times,
     cost,
+    cost_function,
     infer,
     lower,
     mobilenet_v1,
+    sweep,
     widen,
+    width_function,
 )
 from costmodel import operators as op
 from costmodel.memory import live_bytes
@@ -280,3 +284,57 @@ def test_same_padding_gives_a_position_a_stride(
         Conv("conv", 4, kernel, stride, dilation=dilation),
     )
     assert infer(Network("n", layers))[-1].output[2] == -(-size // stride)
+
+
+SHUFFLE = Network(
+    "shuffle",
+    (
+        Input("image", (1, 3, 32, 32)),
+        Conv("a", 24, 3, 2, 1),
+        op.Reshape("split", ((1, (-1,)), (1, (2, -1)), (1, (-1,)), (1, (-1,)))),
+        op.Permute("swap", (0, 2, 1, 3, 4)),
+        # Back to the channels of `a`, as `view(n, c, h, w)` has it.
+        op.Reshape(
+            "back", ((1, (-1,)), (2, ((1, 1),)), (1, (-1,)), (1, (-1,))), inputs=("swap", "a")
+        ),
+        Conv("b", 16, 1),
+        op.FixedSize("pin", sizes=(-1, -1, 16, 16)),
+        Conv("c", Fixed(10), 16),
+    ),
+)
+
+
+def test_grids_and_functions_refuse_what_is_fixed() -> None:
+    """A fixed size is checked in a sweep and when a function is called, and not trusted."""
+    function, widths = cost_function(SHUFFLE), width_function(SHUFFLE)
+    for alpha in (0.5, 1, 1.5):
+        expected = cost(widen(SHUFFLE, alpha))
+        assert function(alpha, 32) == expected
+        assert sweep(SHUFFLE, [alpha], [31, 32]).macs.tolist() == [[expected.macs] * 2]
+    assert widths([24, 16], 32) == cost(SHUFFLE)
+    for refused in (
+        lambda: function(1, 40),
+        lambda: widths([[24, 16]], 40),
+        lambda: sweep(SHUFFLE, [1.0], [32, 40]),
+    ):
+        with pytest.raises(CostModelError, match="pin fixes its input's size"):
+            refused()
+
+
+def test_functions_refuse_channels_that_do_not_divide() -> None:
+    """Half of an odd number of channels is none, in a number as in an array."""
+    function, widths = cost_function(SHUFFLE), width_function(SHUFFLE)
+    for refused in (
+        lambda: widen_and_cost(25 / 24),
+        lambda: function(25 / 24, 32),
+        lambda: widths([25, 16], 32),
+        lambda: widths([[24, 16], [25, 16]], 32),
+        lambda: sweep(SHUFFLE, [1.0, 25 / 24], [32]),
+    ):
+        with pytest.raises(CostModelError, match="divide"):
+            refused()
+
+
+def widen_and_cost(alpha: float) -> object:
+    """The cost by numbers alone."""
+    return cost(widen(SHUFFLE, alpha))
