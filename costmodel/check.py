@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 WRITTEN = "a real torch model"
 #: One made from the network: it checks how layers are counted, and not which they are.
 BUILT = "a torch model built from the network"
+#: The model that a network was traced from.
+TRACED = "the model itself"
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class CrossCheck:
-    """Every comparison, the versions of the tools, and fvcore's MACs by layer."""
+    """Every comparison, the versions of the tools, and one tool's MACs by layer."""
 
     comparisons: tuple[Comparison, ...]
     tools: Mapping[str, str]
@@ -69,6 +71,8 @@ class CrossCheck:
     reductions: Mapping[str, Fraction]
     #: What was measured: a module of one's own, or one that `build` made.
     model: str = WRITTEN
+    #: Whose MACs `reference_macs` are.
+    counter: str = "fvcore"
 
     @property
     def mismatches(self) -> tuple[Comparison, ...]:
@@ -128,6 +132,62 @@ def crosscheck(
     }
     model = WRITTEN if measured.paths is None else BUILT
     return CrossCheck(tuple(comparisons), tools, reference, reductions, model)
+
+
+def crosscheck_traced(network: Network, module: nn.Module) -> CrossCheck:
+    """Compare a traced network with the module that it was traced from, on the meta device.
+
+    FlopCounterMode's count in all, and of each layer that a module of its own runs once; and
+    the elements of all parameters. Nothing is allocated, and the module is unchanged.
+
+    >>> from torch import nn
+    >>> from costmodel import trace
+    >>> module = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+    >>> crosscheck_traced(trace(module, (3, 32, 32)), module).status
+    'passed'
+
+    Raises CostModelError where torch cannot run the module so.
+    """
+    from importlib.metadata import version
+
+    flops = _flops_on_meta(module, tuple(layer.shape for layer in network.inputs))
+    total = cost(network)
+    params = sum(parameter.numel() for parameter in module.parameters())
+    comparisons = [
+        Comparison("FlopCounterMode", "flops", "", total.flops, flops.get("", 0)),
+        Comparison("torch", "params", "", total.params, params),
+    ]
+    reference: dict[str, int | None] = {}
+    names = {layer.name for layer in network.layers}
+    for layer in lower(network):
+        name = layer.layer.name
+        if layer.nests and name in flops and f"{name}_2" not in names:
+            macs, measured = sum(nest.macs for nest in layer.nests), flops[name]
+            comparisons.append(Comparison("FlopCounterMode", "flops", name, 2 * macs, measured))
+            reference[name] = measured // 2
+    tools = {"torch": version("torch")}
+    return CrossCheck(tuple(comparisons), tools, reference, {}, TRACED, "torch")
+
+
+def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
+    """FlopCounterMode's counts by module, "" being all of it."""
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    tensors = (*module.named_parameters(), *module.named_buffers())
+    state = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    images = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
+    try:
+        with FlopCounterMode(display=False) as counter:
+            torch.func.functional_call(module, state, images)
+    except Exception as error:  # noqa: BLE001 - whatever the model raises
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise CostModelError(f"FlopCounterMode cannot run it without data: {lines[0]}") from None
+    root = f"{type(module).__name__}."
+    counts = counter.get_flop_counts()
+    found = {path.removeprefix(root): sum(by.values()) for path, by in counts.items()}
+    return found | {"": counter.get_total_flops()}
 
 
 @dataclass(frozen=True)

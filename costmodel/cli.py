@@ -24,8 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import RenderableType
+    from torch import nn
 
     from costmodel.amounts import Limit
+    from costmodel.network import Network
     from costmodel.show.sheet import Sheet
 
 app = typer.Typer(
@@ -93,6 +95,18 @@ def _options(
     pass
 
 
+Model = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="A torch model of your own: package.module:factory or package.module:factory(x=1). "
+        "Imports that module and runs its code.",
+    ),
+]
+InputSize = Annotated[
+    str | None,
+    typer.Option("--input", metavar="SIZES", help="Its input, batch apart; default, 3,224,224."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub Markdown.")]
 NetworkName = Annotated[
@@ -136,6 +150,11 @@ def report(  # noqa: PLR0913 - a parameter is an option
     resolution: Resolution = None,
     classes: Classes = None,
     rounding: Rounding = None,
+    model: Model = None,
+    input_size: InputSize = None,
+    separate: Annotated[
+        bool, typer.Option("--separate", help="Factorise its K×K convolutions first, and compare.")
+    ] = False,
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Leave the cross-check with torch out.")
     ] = False,
@@ -152,14 +171,24 @@ def report(  # noqa: PLR0913 - a parameter is an option
     """Cost a network layer by layer and check every figure against a real torch model.
 
     Example: [bold]costmodel report --alpha 0.75 --rho 0.857[/bold]
+
+    Example: [bold]costmodel report --model mynet:Net --alpha 0.5 --separate[/bold]
     """
     form = _one_of(json=as_json, csv=as_csv, markdown=as_markdown)
     if output is not None:
         check_target(output)
     if plots is not None:
         make_directory(plots)
+    base, module = _traced(network, model, input_size)
     made = make_report(
-        network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
+        base,
+        alpha=alpha,
+        rho=rho,
+        resolution=resolution,
+        classes=classes,
+        rounding=rounding,
+        separated=separate,
+        module=module,
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     made = show.check_live(made) if live else made if no_check else made.checked()
@@ -171,6 +200,22 @@ def report(  # noqa: PLR0913 - a parameter is an option
         _wrote(save_figures(report_figures(made), plots))
     if made.failed:
         raise typer.Exit(1)
+
+
+def _traced(
+    network: str, model: str | None, input_size: str | None
+) -> tuple[str | Network, nn.Module | None]:
+    """The network by name, or that of the torch model, and its module, in evaluation mode."""
+    if model is None:
+        if input_size is not None:
+            raise CostModelError("--input is the input of a --model; give --resolution")
+        return network, None
+    from costmodel.models import load_model
+    from costmodel.tracing.forward import trace
+
+    sizes = (input_size or "3,224,224").split(",")
+    module = load_model(model).eval()
+    return trace(module, tuple(positive_integer(size, "input") for size in sizes)), module
 
 
 def _one_of(**flags: bool | str | None) -> str | None:

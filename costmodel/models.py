@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
+import warnings
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,10 @@ def load_model(spec: str) -> nn.Module:
         raise CostModelError(
             f"a model must be package.module:factory or package.module:factory(x=1), got {spec}"
         )
-    made = _found(_imported(module_name), name, spec)
-    return _made(made, arguments, named, spec)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a model's own, of which its author knows
+        made = _found(_imported(module_name), name, spec)
+        return _made(made, arguments, named, spec)
 
 
 def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:

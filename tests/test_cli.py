@@ -287,7 +287,7 @@ def _network_file(folder: Path, *layers: dict) -> Path:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"colour": 1}, "conv: a Conv has no field 'colour'"),
+        ({"colour": 1}, "conv: got an unexpected keyword argument 'colour'; a Conv has name"),
         ({"kernel": "3.5"}, "conv: kernel must be a positive integer"),
         ({"kernel": 3.5}, "conv: kernel must be a positive integer"),
         ({"kernel": 9}, "conv: kernel 9 (dilation 1) is larger than its input of 8"),
@@ -526,3 +526,88 @@ def test_no_color_is_honoured() -> None:
     colours = [f"\x1b[{code}m" for code in (*range(31, 38), "1;36")]
     assert "568,740,352" in shown
     assert not any(colour in shown for colour in colours)
+
+
+MINE = """
+import torch.nn.functional as F
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, width=32):
+        super().__init__()
+        self.conv = nn.Conv2d(3, width, 3, padding=1, bias=False)
+        self.body = nn.Sequential(nn.Conv2d(width, 2 * width, 3, 2, 1), nn.ReLU())
+        self.skip = nn.Conv2d(width, 2 * width, 1, 2)
+        self.head = nn.Linear(2 * width, 10)
+
+    def forward(self, x):
+        x = F.relu(self.conv(x))
+        x = self.body(x) + self.skip(x)
+        return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A model of a user's own, in the current directory."""
+    (tmp_path / "mine.py").write_text(MINE, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    return "mine:Net"
+
+
+def test_a_model_of_ones_own(run: Callable, mine: str) -> None:
+    """Traced, costed by layer, and equal to what torch counts of the model itself."""
+    data = json.loads(run("report", "--model", f"{mine}(16)", "--input", "3,64,64", "--json").out)
+    macs = {layer["name"]: layer["macs"] for layer in data["layers"]}
+    assert macs == {
+        "conv": 9 * 3 * 16 * 64 * 64,
+        "body.0": 9 * 16 * 32 * 32 * 32,
+        "skip": 16 * 32 * 32 * 32,
+        "head": 32 * 10,
+    }
+    assert {layer["name"]: layer["reference_macs"] for layer in data["layers"]} == macs
+    assert (data["check"]["status"], data["check"]["model"]) == ("passed", "the model itself")
+    assert data["before"] is None
+    text = run("report", "--model", mine, "--input", "3,64,64").out
+    assert "✓ all 6 figures equal those of the model itself" in text
+
+
+def test_what_mobilenets_ideas_do_to_it(run: Callable, mine: str) -> None:
+    """Separated, thinner and smaller, it is built and counted; each layer has its MACs before."""
+    settings = ("--alpha", "0.5", "--resolution", "32", "--separate")
+    args = ("report", "--model", mine, "--input", "3,64,64", *settings)
+    data = json.loads(run(*args, "--json").out)
+    before = {x["name"]: x["macs_before"] for x in data["layers"] if x["macs_before"]}
+    assert before["body.0.pw"] == 9 * 32 * 64 * 32 * 32
+    assert sum(before.values()) == data["before"]["macs"]
+    layers = {layer["name"]: layer["macs"] for layer in data["layers"]}
+    assert (layers["body.0.dw"], layers["body.0.pw"]) == (9 * 16 * 16 * 16, 16 * 32 * 16 * 16)
+    assert data["check"]["model"] == "a torch model built from the network"
+    assert data["check"]["status"] == "passed"
+    assert "before: " in run(*args).out
+
+
+def test_a_network_of_the_zoo_can_be_separated(run: Callable) -> None:
+    """VGG-16 with MobileNet's factorisation, beside what it took."""
+    out = run("report", "vgg_16", "--separate", "--no-check").out
+    assert "before: 15,470,264,320 MACs" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model", "mine:Nets"), "there is no Nets in mine"),
+        (("--model", "mine:Net", "--input", "3,x"), "input must be an integer"),
+        (("--model", "mine:Net", "--input", "5,9,9"), "the forward pass on 1×5×9×9 failed"),
+        (("--model", "mine:Net", "--classes", "7"), "classes 7 applies to classifiers of the zoo"),
+        (("--input", "3,64,64"), "--input is the input of a --model"),
+    ],
+)
+@pytest.mark.usefixtures("mine")
+def test_mistakes_with_models(run: Callable, arguments: tuple[str, ...], message: str) -> None:
+    """One line each."""
+    ran = run("report", *arguments)
+    assert (ran.code, ran.out, ran.err.count("\n")) == (2, "", 1)
+    assert message in ran.err

@@ -28,8 +28,13 @@ def variant(text: str) -> Report:
     parts = settings.split(",") if at else []
     if len(parts) > 3 or "" in parts or not name:  # noqa: PLR2004 - α, resolution, classes
         raise CostModelError(f"malformed variant {text!r}; {FORM}")
-    keys = ("alpha", "resolution", "classes")
-    return report(name, **dict(zip(keys, parts, strict=False)))
+    given: dict[str, str] = dict(zip(("alpha", "resolution", "classes"), parts, strict=False))
+    return report(
+        name,
+        alpha=given.get("alpha", 1),
+        resolution=given.get("resolution"),
+        classes=given.get("classes"),
+    )
 
 
 def compare(variants: Sequence[str]) -> tuple[Report, ...]:

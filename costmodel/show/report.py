@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
 from costmodel.building import INSTALL
-from costmodel.check import CrossCheck, crosscheck, torch_is_installed
+from costmodel.check import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.network import Network
-from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
@@ -44,7 +44,9 @@ SCHEMA = {
     "input counted, nothing in place",
     "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
     "for it, parameters apart; null where a layer has no rule",
-    "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
+    "reference_macs": "fvcore's count of the layer in a real torch model (of a traced model, "
+    "FlopCounterMode's / 2); null where unchecked",
+    "before": "the network before it was separated, widened and resized; null unless asked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
 }
@@ -86,6 +88,10 @@ class Report:
     rho: Fraction | None
     classes: int | None
     rounding: str
+    #: The network before its convolutions were separated, or as it was traced, to compare with.
+    before: Network | None = None
+    #: The torch module that it was traced from.
+    module: nn.Module | None = None
     check: CrossCheck | Unchecked = Unchecked("skipped", "the check was left out")
 
     @property
@@ -102,6 +108,25 @@ class Report:
     def rows(self) -> tuple[Row, ...]:
         """A row per layer, batch norm folded in."""
         return rows(self.network)
+
+    @cached_property
+    def macs_before(self) -> Mapping[str, int]:
+        """By row, the MACs before: those of a separated convolution stand at its pointwise part."""
+        if self.before is None:
+            return {}
+        before = {row.name: row.macs for row in rows(self.before)}
+        joined = {pair.pointwise: pair.joined for pair in separable_pairs(self.network)}
+        names = {row.name: row.name for row in self.rows} | joined
+        return {
+            name: before[of if of in before else name]
+            for name, of in names.items()
+            if of in before or name in before
+        }
+
+    @cached_property
+    def total_before(self) -> Cost | None:
+        """The cost before."""
+        return None if self.before is None else cost(self.before)
 
     @cached_property
     def total(self) -> Cost:
@@ -183,6 +208,8 @@ class Report:
             },
             "by_kind": self.by_kind,
             "params_by_part": dict(self.params_by_part),
+            "before": self.total_before
+            and {"params": self.total_before.params, "macs": self.total_before.macs},
             "standard": self.standard
             and {"params": self.standard.params, "macs": self.standard.macs},
             "memory": [
@@ -213,7 +240,9 @@ class Report:
             plain = record(row)
             reduction = plain.pop("reduction")
             measured = self.reference_macs(row.name)
-            records.append(plain | {"reference_macs": measured, "reduction": reduction})
+            before = {"macs_before": self.macs_before.get(row.name)} if self.before else {}
+            plain |= before | {"reference_macs": measured, "reduction": reduction}
+            records.append(plain)
         return records
 
     def to_json(self) -> str:
@@ -262,15 +291,24 @@ def report(  # noqa: PLR0913 - one for each option of the command
     resolution: Any = None,
     classes: Any = None,
     rounding: str | None = None,
+    separated: bool = False,
+    module: nn.Module | None = None,
 ) -> Report:
     """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
 
+    With `separated` its standard convolutions are factorised first (§3.1); `module` is what a
+    Network was traced from. Of both, the report shows the costs before, too.
+
     >>> report(alpha=0.75, rho=0.857).total.macs
     239273472
+    >>> made = report("vgg_16", separated=True)
+    >>> made.total_before.macs, made.total.macs
+    (15470264320, 1910551552)
 
     Raises CostModelError for values outside their range.
     """
-    base, default_rounding, classes = base_network(network, classes)
+    original, default_rounding, classes = base_network(network, classes)
+    base = separate(original) if separated else original
     width = multiplier(alpha, "alpha", MAX_ALPHA)
     rounding = default_rounding if rounding is None else rounding
     if rho is not None and resolution is not None:
@@ -299,6 +337,8 @@ def report(  # noqa: PLR0913 - one for each option of the command
         rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
         classes,
         rounding,
+        original if (separated or module) and made != original else None,
+        module,
     )
 
 
@@ -362,6 +402,8 @@ REFERENCES = {
 def _check(report: Report) -> CrossCheck | Unchecked:
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
+    if report.module is not None and report.before is None:
+        return _traced(report, report.module)
     if obstacle := too_large(report):
         return Unchecked("unavailable", obstacle)
     if written := written_modules(report):
@@ -369,6 +411,13 @@ def _check(report: Report) -> CrossCheck | Unchecked:
     try:
         return crosscheck(report.network)
     except CostModelError as error:  # torch has no such layer
+        return Unchecked("unavailable", str(error))
+
+
+def _traced(report: Report, module: nn.Module) -> CrossCheck | Unchecked:
+    try:
+        return crosscheck_traced(report.network, module)
+    except CostModelError as error:
         return Unchecked("unavailable", str(error))
 
 
@@ -385,7 +434,8 @@ def too_large(report: Report) -> str:
 
 
 def _is_written(report: Report) -> bool:
-    return report.classes is not None and report.network.name in REFERENCES
+    known = report.classes is not None and report.network.name in REFERENCES
+    return known and report.before is None
 
 
 def written_modules(report: Report) -> tuple[nn.Module, ...]:

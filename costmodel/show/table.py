@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from costmodel.check import WRITTEN, CrossCheck
+from costmodel.check import TRACED, WRITTEN, CrossCheck
 from costmodel.errors import printable
 from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
+    from costmodel.cost import Cost
     from costmodel.show.frame import Row
     from costmodel.show.report import Report
 
@@ -54,6 +55,7 @@ def render(report: Report, *, waiting: bool = False) -> RenderableType:
         *_totals(report),
         *_memory(report),
         *_closed_form(report),
+        *_before(report),
         *_standard(report),
     )
 
@@ -186,6 +188,11 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         texts = tuple(Text(c) if isinstance(c, str) else c for c in cells)
         return _Column(key, title, right, Text(total, style="bold"), texts)
 
+    before = []
+    if report.total_before is not None:
+        texts = {name: f"{macs:,}" for name, macs in report.macs_before.items()}
+        whole_before = f"{report.total_before.macs:,}"
+        before = [column("before", "before", lambda row: texts.get(row.name, ""), whole_before)]
     columns = [
         column("name", "layer", lambda row: printable(row.name), "total", right=False),
         column("kind", "kind", _kind, right=False),
@@ -196,6 +203,7 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
             "params", "params", lambda row: _count(row, row.params), bound + f"{total.params:,}"
         ),
         column("macs", "MACs", lambda row: _count(row, row.macs), bound + f"{total.macs:,}"),
+        *before,
         column("share", "share", lambda row: _share(row, whole)),
         column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
         column("traffic", "traffic", lambda row: "" if row.bytes is None else _bytes(row.bytes)),
@@ -203,11 +211,10 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         column("reduction", "vs std", _reduction),
     ]
     if waiting or isinstance(report.check, CrossCheck):
-        cells = tuple(
-            _reference(report.reference_macs(row.name), row.macs, waiting) for row in rows
-        )
+        cells = tuple(_measured(report, row, waiting) for row in rows)
         footer = _reference(_measured_total(report), total.macs, waiting)
-        columns.append(_Column("fvcore", "fvcore", right=True, footer=footer, cells=cells))
+        counter = report.check.counter if isinstance(report.check, CrossCheck) else "fvcore"
+        columns.append(_Column("fvcore", counter, right=True, footer=footer, cells=cells))
     return columns
 
 
@@ -252,7 +259,17 @@ def _reduction(row: Row) -> str:
 _KIND_STYLE = {"depthwise": "magenta", "pointwise": "blue", "standard": "yellow"}
 
 
+def _measured(report: Report, row: Row, waiting: bool) -> Text:  # noqa: FBT001
+    """A row's reference; a traced model's functions are counted in its total alone."""
+    measured = report.reference_macs(row.name)
+    is_part = isinstance(report.check, CrossCheck) and report.check.model == TRACED
+    return Text() if is_part and measured is None else _reference(measured, row.macs, waiting)
+
+
 def _measured_total(report: Report) -> int | None:
+    if isinstance(report.check, CrossCheck) and report.check.model == TRACED:
+        flops = (c for c in report.check.comparisons if (c.quantity, c.layer) == ("flops", ""))
+        return int(next(flops).measured or 0) // 2
     counts = [report.reference_macs(row.name) for row in report.rows if row.macs]
     return None if None in counts else sum(count or 0 for count in counts)
 
@@ -329,15 +346,23 @@ def _closed_form(report: Report) -> Iterable[RenderableType]:
         yield Text(f"without rounding; here that is {float(relaxed):,.0f} MACs", style="dim")
 
 
+def _before(report: Report) -> Iterable[RenderableType]:
+    if report.total_before is not None:
+        yield _against("before", report.total_before, report.total)
+
+
 def _standard(report: Report) -> Iterable[RenderableType]:
-    standard, total = report.standard, report.total
-    if standard is None:
-        return
-    yield Text.assemble(
-        f"as standard convolutions: {standard.macs:,} MACs (",
-        (f"{standard.macs / total.macs:.2f}×", "bold"),
-        f"), {standard.params:,} params (",
-        (f"{standard.params / total.params:.2f}×", "bold"),
+    if report.standard is not None:
+        yield _against("as standard convolutions", report.standard, report.total)
+
+
+def _against(what: str, other: Cost, total: Cost) -> Text:
+    """Another cost, and how many times the network's own it is."""
+    return Text.assemble(
+        f"{what}: {other.macs:,} MACs (",
+        (f"{other.macs / (total.macs or 1):.2f}×", "bold"),
+        f"), {other.params:,} params (",
+        (f"{other.params / (total.params or 1):.2f}×", "bold"),
         ")",
     )
 
@@ -370,7 +395,7 @@ def to_markdown(report: Report) -> str:
         texts = line if i == 1 else (escape(str(cell)) for cell in line)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
-    rest = (*_closed_form(report), *_standard(report), Text(), _verdict(report))
+    rest = (*_closed_form(report), *_before(report), *_standard(report), Text(), _verdict(report))
     return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
 
 
