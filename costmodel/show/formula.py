@@ -215,8 +215,10 @@ class Formulas:
         return "\n".join([*lines, f"reduction: {plain}; with α: {wide}"])
 
     def _repr_latex_(self) -> str:
-        cells = r" \\ ".join(" & ".join(map(latex, c.values())) for c in self.table.values())
-        return rf"$\begin{{array}}{{llll}}{cells}\end{{array}}$"
+        head = ("", *(rf"\text{{{column}}}" for column in COLUMNS))
+        rows = ((rf"\text{{{row}}}", *map(latex, c.values())) for row, c in self.table.items())
+        lines = r" \\ ".join(" & ".join(line) for line in (head, *rows))
+        return rf"$\begin{{array}}{{lllll}}{lines}\end{{array}}$"
 
 
 def formulas() -> Formulas:

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import pytest
+from rich import console as rich_console
+from rich.text import Text
+
+from costmodel import mobilenet_v1, plan
+from costmodel.show.compare import compare, grid
+from costmodel.show.grid import plain
+from costmodel.show.plan import to_text
+
+
+def test_text_is_text_in_jupyter_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside Jupyter rich displays what it prints; what is asked for as text still comes back."""
+    monkeypatch.setattr(rich_console, "_is_jupyter", lambda: True)
+    assert plain(Text("569 M")) == "569 M\n"
+
+
+def test_jupyter_shows_a_comparison_as_a_table() -> None:
+    """A grid has a Markdown representation, a row for every network."""
+    shown = grid(compare(["mobilenet_v1", "alexnet"]), ["V1", "AlexNet"])._repr_markdown_()
+    assert "| V1 | 568,740,352 | 1 |" in shown
+    assert "| AlexNet | 724,406,816 |" in shown
+
+
+def test_a_plan_as_text_says_what_the_terminal_does() -> None:
+    """The choice, the limit that binds and the reason."""
+    text = to_text(plan(mobilenet_v1(), max_macs="150M"))
+    assert "149,497,088" in text
+    assert "the most accurate that fits; a better one breaks --max-macs" in text
