@@ -734,7 +734,7 @@ def house_figure(height: float) -> Iterator[HouseFigure]:
 
     >>> with house_figure(2) as figure:
     ...     _ = figure.add_subplot().plot([1, 2, 4], [1, 4, 16])
-    >>> figure.get_figwidth()
+    >>> float(figure.get_figwidth())
     3.5
 
     Ticks take their style when they are first drawn, so that has to happen in here. A frozen

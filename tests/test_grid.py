@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-import pytest
+from typing import TYPE_CHECKING
+
 from rich import console as rich_console
 from rich.text import Text
 
@@ -8,6 +9,9 @@ from costmodel import mobilenet_v1, plan
 from costmodel.show.compare import compare, grid
 from costmodel.show.grid import plain
 from costmodel.show.plan import to_text
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_text_is_text_in_jupyter_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -100,9 +100,10 @@ def latex(expression: Dim) -> str:
 def _latex_term(coefficient: Fraction, factors: Factors) -> str:
     over = _latex_product([(s, e) for s, e in factors if e > 0])
     under = _latex_product([(s, -e) for s, e in factors if e < 0])
-    number = str(coefficient) if coefficient != 1 or not over else ""
+    sign, size = "-" * (coefficient < 0), abs(coefficient)
+    number = str(size) if size != 1 or not over else ""
     top = " ".join(filter(None, (number, over)))
-    return rf"\frac{{{top}}}{{{under}}}" if under else top
+    return sign + (rf"\frac{{{top}}}{{{under}}}" if under else top)
 
 
 def _latex_product(factors: list[tuple[str, int]]) -> str:
