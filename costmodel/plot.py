@@ -738,7 +738,8 @@ def house_figure(height: float) -> Iterator[HouseFigure]:
     3.5
 
     Ticks take their style when they are first drawn, so that has to happen in here. A frozen
-    layout draws the same however often and in whatever format.
+    layout draws the same however often and in whatever format. Text is plain, without TeX, so a
+    logarithmic axis wants a formatter ("{x:g}").
     """
     with _style():
         figure = HouseFigure(figsize=(WIDTH, height), layout="constrained")
