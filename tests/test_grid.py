@@ -7,7 +7,7 @@ from rich.text import Text
 
 from costmodel import mobilenet_v1, plan
 from costmodel.show.compare import compare, grid
-from costmodel.show.grid import plain
+from costmodel.show.grid import PIPE_WIDTH, plain
 from costmodel.show.plan import to_text
 
 if TYPE_CHECKING:
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 def test_text_is_text_in_jupyter_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside Jupyter rich displays what it prints; what is asked for as text still comes back."""
+    """Inside Jupyter rich displays what it prints, in colour; text comes back, and plain."""
     monkeypatch.setattr(rich_console, "_is_jupyter", lambda: True)
-    assert plain(Text("569 M")) == "569 M\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert plain(Text("569 M", style="bold")) == "569 M\n"
+    assert plain(Text("0" * PIPE_WIDTH, style="bold")) == "0" * PIPE_WIDTH + "\n"
 
 
 def test_jupyter_shows_a_comparison_as_a_table() -> None:
