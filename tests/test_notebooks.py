@@ -112,6 +112,14 @@ def test_a_stale_notebook_is_noticed() -> None:
     assert shown(execute(stale))[1] != shown(stale)[1]
 
 
+@pytest.mark.slow
+def test_sliders_are_optional() -> None:
+    """Without ipywidgets the planning notebook still runs to its end, and says what is missing."""
+    notebook = read(FOLDER / "04-family-and-planning.ipynb")
+    notebook.cells.insert(0, new_code_cell("import sys\nsys.modules['ipywidgets'] = None"))
+    assert "Without ipywidgets" in everything(execute(notebook))
+
+
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_notebook_is_committed_as_executed(path: Path) -> None:
     """Executed once from top to bottom, nothing failed or warned, and nothing of a machine."""
