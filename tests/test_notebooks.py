@@ -50,7 +50,10 @@ def execute(notebook: NotebookNode) -> NotebookNode:
     with TemporaryDirectory() as home:
         own = {"IPYTHONDIR": home, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "OMP_NUM_THREADS": "1"}
         given = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-        client = NotebookClient(fresh, kernel_name="python3", timeout=300, record_timing=False)
+        client = NotebookClient(
+            fresh, kernel_name="python3", timeout=300, startup_timeout=300, record_timing=False
+        )
+        client.coalesce_streams = True  # a kernel may send what is printed in parts
         client.extra_arguments = ["--log-level=ERROR"]  # a local socket needs no encryption
         client.execute(cwd=FOLDER, env=given | own)
     fresh.metadata = NotebookNode(METADATA)
