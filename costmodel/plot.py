@@ -746,3 +746,4 @@ def house_figure(height: float) -> Iterator[HouseFigure]:
         yield figure
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        figure.set_dpi(SHOWN)  # as large where Jupyter's pyplot shows it

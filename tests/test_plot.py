@@ -460,10 +460,11 @@ def test_a_filter_bank_without_filters_is_refused() -> None:
 
 
 def test_jupyter_shows_a_figure_as_it_is_saved(tmp_path: Path) -> None:
-    """The picture in a notebook is the PNG file's bytes, a column wide."""
+    """The picture in a notebook is the PNG file's bytes, as wide as pyplot would show it."""
     figure = reduction_map_figure()
     png, _ = save_figures({"map": figure}, tmp_path)
     assert figure._repr_png_() == (png.read_bytes(), {"width": 525})
+    assert figure.get_figwidth() * figure.get_dpi() == 525
 
 
 def test_a_figure_of_ones_own_has_the_house_style() -> None:
