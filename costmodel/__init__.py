@@ -9,7 +9,6 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from costmodel.build import build, build_rule
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
@@ -39,6 +38,7 @@ from costmodel.shapes import Placed, infer, shape_rule
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from costmodel.building import build, build_rule
     from costmodel.check import crosscheck
     from costmodel.functions import (
         cost_function,
@@ -49,11 +49,13 @@ if TYPE_CHECKING:
     from costmodel.inverse import solve_alpha
     from costmodel.memory import MemoryRules, peak_activations, traffic, weight_bytes
     from costmodel.planning import plan
+    from costmodel.reconciling import reconcile
     from costmodel.show.formula import closed_form, formulas
     from costmodel.show.frame import table
     from costmodel.show.report import report
     from costmodel.sweeping import sweep
     from costmodel.symbols import alpha, relax, rho
+    from costmodel.tracing.forward import trace
     from costmodel.training import kept_bytes, training_cost
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
@@ -79,11 +81,15 @@ _LAZY = {
     "peak_activations": "memory",
     "traffic": "memory",
     "weight_bytes": "memory",
+    "trace": "tracing.forward",
+    "build": "building",
+    "build_rule": "building",
     "training_cost": "training",
     "kept_bytes": "training",
     "plan": "planning",
     "solve_alpha": "inverse",
     "crosscheck": "check",
+    "reconcile": "reconciling",
 }
 
 __all__ = [
@@ -133,6 +139,7 @@ __all__ = [
     "mobilenet_v2",
     "peak_activations",
     "plan",
+    "reconcile",
     "relax",
     "relaxed_function",
     "relaxed_width_function",
@@ -145,6 +152,7 @@ __all__ = [
     "solve_alpha",
     "sweep",
     "table",
+    "trace",
     "traffic",
     "training_cost",
     "weight_bytes",

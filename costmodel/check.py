@@ -14,7 +14,7 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from costmodel.build import INSTALL, build
+from costmodel.building import INSTALL, build
 from costmodel.conventions import FVCORE, TORCH
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
@@ -177,7 +177,7 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
         from torch.utils.flop_counter import FlopCounterMode
 
         with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            images = _forward(module, shapes)
+            images = forward_pass(module, shapes)
         with torch.no_grad():
             counts = _silent(FlopCountAnalysis(module, images))
             by_module = counts.by_module_and_operator()
@@ -198,8 +198,13 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
     )
 
 
-def _forward(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> tuple[torch.Tensor, ...]:
-    """The images a forward pass succeeded on."""
+def forward_pass(
+    module: nn.Module, shapes: tuple[tuple[int, ...], ...]
+) -> tuple[torch.Tensor, ...]:
+    """Images on which a forward pass of the module succeeds.
+
+    Raises CostModelError where it does not.
+    """
     import torch
 
     try:

@@ -98,6 +98,11 @@ AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub Markd
 NetworkName = Annotated[
     str, typer.Argument(help="A network of the zoo, or a network in a file NAME.json.")
 ]
+Alpha = Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")]
+Rho = Annotated[str | None, typer.Option(help="Resolution multiplier: 0.857 or 192/224.")]
+Resolution = Annotated[
+    str | None, typer.Option(help="The input's side D, or HxW, in place of --rho.")
+]
 Classes = Annotated[str | None, typer.Option(help="Classes of the classifier.")]
 Rounding = Annotated[
     str | None,
@@ -126,13 +131,9 @@ NoInput = Annotated[
 def report(  # noqa: PLR0913 - a parameter is an option
     network: NetworkName = "mobilenet_v1",
     *,
-    alpha: Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")] = "1",
-    rho: Annotated[
-        str | None, typer.Option(help="Resolution multiplier: 0.857 or 192/224.")
-    ] = None,
-    resolution: Annotated[
-        str | None, typer.Option(help="The input's side D, or HxW, in place of --rho.")
-    ] = None,
+    alpha: Alpha = "1",
+    rho: Rho = None,
+    resolution: Resolution = None,
     classes: Classes = None,
     rounding: Rounding = None,
     no_check: Annotated[
@@ -310,6 +311,41 @@ def compare_command(
         _print(shown.grid(reports, variants))
 
 
+@app.command("reconcile")
+def reconcile_command(  # noqa: PLR0913 - a parameter is an option
+    network: NetworkName = "mobilenet_v1",
+    *,
+    alpha: Alpha = "1",
+    rho: Rho = None,
+    resolution: Resolution = None,
+    classes: Classes = None,
+    rounding: Rounding = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="Run the tools that are installed, and compare.")
+    ] = False,
+    as_json: AsJson = False,
+    as_markdown: AsMarkdown = False,
+) -> None:
+    """What seven tools print for a network, nine figures, and why: the exact sum behind each.
+
+    Example: [bold]costmodel reconcile mobilenet_v2 --run[/bold]
+    """
+    from costmodel.show import reconcile as shown
+
+    form = _one_of(json=as_json, markdown=as_markdown)
+    base = make_report(
+        network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
+    )
+    made = shown.reconciled(base, run=run)
+    if form is None:
+        _print(shown.rich(base, made))
+    else:
+        writers = {"json": shown.to_json, "markdown": shown.to_markdown}
+        sys.stdout.write(writers[form](base, made))
+    if made.failed:
+        raise typer.Exit(1)
+
+
 @app.command("audit")
 def audit_command(
     *,
@@ -391,7 +427,7 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
     rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
     grid = fractions(alphas, "alphas"), integers(resolutions, "resolutions")
     swept = sweep(base, *grid, rounding=rounding, paired=pairs, rules=rules)
-    view = shown.View(swept, base.name, rounding, rules)
+    view = shown.View(swept, base, rounding, rules)
     with shown.progress_bar(swept.size) as advance:
         if output is not None:
             rows = shown.write(swept, output, progress=advance)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from costmodel.lower import Lowered
     from costmodel.network import Layer
 
-_NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
+NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
 
 
 class _Tape:
@@ -221,7 +221,7 @@ def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
         return int(scale_exactly(count, exact, divisor, groups))
     wanted = count * alpha
     whole = round(wanted)
-    if abs(wanted - whole) > _NEAR * wanted:
+    if abs(wanted - whole) > NEAR * wanted:
         whole = floor(wanted)
     least = min(8, count)
     return max(least, whole)

@@ -81,6 +81,25 @@ class Graph(nn.Module):
         return outputs[0] if len(outputs) == 1 else outputs
 
 
+def side_by_side(graph: Graph) -> Graph:
+    """The same graph, now with every layer beside the others and none inside another.
+
+    Tools that look no deeper than a module they know (thop, ptflops), or at the innermost ones
+    only (torchinfo), then see all of them.
+
+    >>> from costmodel import build, mobilenet_v1
+    >>> list(side_by_side(build(mobilenet_v1(resolution=32))).state_dict())[:2]
+    ['conv1.weight', 'conv1_norm.weight']
+    """
+    modules = {name: graph.get_submodule(path) for name, path in graph.module_of.items()}
+    for path, _ in list(graph.named_modules())[:0:-1]:  # what stands inside comes off first
+        above, _, part = path.rpartition(".")
+        delattr(graph.get_submodule(above), part)
+    for name, module in modules.items():
+        graph.module_of[name] = graph._place("", name.replace(".", "_"), module)  # noqa: SLF001
+    return graph
+
+
 class Add(nn.Module):
     """The sum of any number of tensors.
 

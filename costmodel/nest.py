@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 class LoopNest(NamedTuple):
     """The extents of one equation; `positions` are P, Q, … and `kernel` is R, S, ….
 
-    `weighted` says whether the second operand is a weight or an activation (as in QKᵀ).
+    `weighted` says whether the second operand is a weight or an activation (as in QKᵀ);
+    `written` are the output's positions where they are not the loop's: a transposed
+    convolution loops over its input's.
 
     >>> LoopNest(n=1, g=1, k=64, c=32, positions=(112, 112), kernel=(1, 1)).macs == 32*64*112*112
     True
@@ -32,12 +34,12 @@ class LoopNest(NamedTuple):
     positions: tuple[Dim, ...]
     kernel: tuple[Dim, ...]
     weighted: bool = True
+    written: tuple[Dim, ...] = ()
 
     @property
     def macs(self) -> Dim:
         """N·G·K·C·P·Q·R·S, taps that fall on padding included."""
-        outputs = self.n * self.g * self.k * prod(self.positions)
-        return outputs * self.c * prod(self.kernel)
+        return self.n * self.g * self.k * prod(self.positions) * self.c * prod(self.kernel)
 
     @property
     def weights(self) -> Dim:
@@ -47,7 +49,7 @@ class LoopNest(NamedTuple):
     @property
     def activations(self) -> Dim:
         """N·G·K·P·Q."""
-        return self.n * self.g * self.k * prod(self.positions)
+        return self.n * self.g * self.k * prod(self.written or self.positions)
 
     @property
     def kind(self) -> str:

@@ -10,6 +10,7 @@ import operator
 import reprlib
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from costmodel.arithmetic import Dim
@@ -480,18 +481,17 @@ def _encode(value: Any) -> Any:
 def _layer_from(data: Any) -> Layer:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         raise CostModelError(f'a layer is an object with a "name", got {reprlib.repr(data)}')
-    name, kind = data["name"], Layer.types.get(str(data.get("type")))
-    if kind is None:
+    name, written = data["name"], str(data.get("type"))
+    if written not in Layer.types:
+        import_module("costmodel.operators")  # types that few networks have, slow to make
+    if (kind := Layer.types.get(written)) is None:
         wanted = f"type must be one of {', '.join(sorted(Layer.types))}"
         raise CostModelError(f"{name}: {wanted}, got {data.get('type')!r}")
-    known = [f.name for f in fields(kind)]
-    for key in data.keys() - {"type", *known}:
-        has = f"a {kind.__name__} has no field {key!r}; it has {', '.join(known)}"
-        raise CostModelError(f"{name}: {has}")
     try:
         return kind(**{key: _decode(key, data[key]) for key in data if key != "type"})
-    except TypeError as error:  # a required field is missing
-        raise CostModelError(f"{name}: {str(error).partition(' ')[2]}") from None
+    except TypeError as error:  # a required field is missing, or another is there
+        has = f"a {kind.__name__} has {', '.join(f.name for f in fields(kind))}"
+        raise CostModelError(f"{name}: {str(error).partition(' ')[2]}; {has}") from None
 
 
 def _decode(key: str, value: Any) -> Any:
@@ -503,7 +503,7 @@ def _decode(key: str, value: Any) -> Any:
             return Times(factor, rest.get("of", ""))  # type: ignore[arg-type]
         case {"atleast": count} | {"fixed": count} if len(value) == 1:
             return (AtLeast if "atleast" in value else Fixed)(_decode(key, count))
-        case str() if key not in {"name", "kind", "function", "shares", "inputs"}:
+        case str() if key not in {"name", "kind", "function", "equation", "shares", "inputs"}:
             from costmodel.symbols import parse  # sympy only where there is a symbol
 
             with suppress(CostModelError):

@@ -21,6 +21,7 @@ import numpy as np
 
 from costmodel.arithmetic import MAX_ALPHA, Dim
 from costmodel.errors import CostModelError
+from costmodel.functions import NEAR
 from costmodel.lower import Lowered, lower
 from costmodel.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
 from costmodel.rewrite import resize, widen
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     Array = NDArray[Any]
 
 EXACT = 2**53  # the integers up to it are float64s
-_NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
 #: What a sweep evaluates; the two of memory follow `costmodel.memory`'s rules.
 QUANTITIES = ("macs", "params", "activations", "weight_bytes", "peak_bytes")
 
@@ -229,7 +229,7 @@ def _snapped(values: Array) -> Array:
     if values.dtype == object:
         return values
     nearest = np.rint(values)
-    return np.where(np.abs(values - nearest) <= _NEAR * np.abs(values), nearest, values)
+    return np.where(np.abs(values - nearest) <= NEAR * np.abs(values), nearest, values)
 
 
 # The sweep -----------------------------------------------------------------------------------

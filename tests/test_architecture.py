@@ -34,7 +34,9 @@ CORE = tuple(BELOW)
 #: What architectures are made of.
 MAY_BUILD = {*CORE, "regions", "zoo"} - {"cost"}
 #: What is shown, plotted, reported and checked: nothing below may know of it.
-OUTER = ("show", "plot", "report", "crosscheck", "check", "cli", "__main__")
+OUTER = ("show", "plot", "report", "crosscheck", "check", "reconciling", "cli", "__main__")
+#: What counts torch models, beside fvcore and torch itself.
+TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
     "sympy": ("symbols", "inverse", "show"),
@@ -44,10 +46,11 @@ LIBRARIES = {
     "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "modules", "build", "trace", "crosscheck", "check"),
-    "fvcore": ("reference", "trace", "crosscheck", "check"),
+    "torch": ("reference", "models", "modules", "building", "tracing", "check", "reconciling"),
+    "fvcore": ("reference", "check", "reconciling"),
+    **dict.fromkeys(TOOLS, ("reconciling",)),
 }
-HEAVY = {"torch", "fvcore", "pyarrow", "pandas", "matplotlib", "typer", "sympy", "rich", "numpy"}
+HEAVY = set(LIBRARIES)
 
 
 class Imports(ast.NodeVisitor):
@@ -216,7 +219,12 @@ LIGHT = {
         "import costmodel as c; from costmodel.training import kept_bytes, training_cost; "
         "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
     ),
-    "rules for building": "from costmodel.build import build_rule",
+    "rules for building": "from costmodel.building import build_rule",
+    "conventions": (
+        "import costmodel as c; from costmodel.conventions import THOP; "
+        "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
+    ),
+    "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import Input, Linear, Network, mobilenet_v1
+from costmodel import Input, Linear, Network, kept_bytes, mobilenet_v1, resize, widen
 from costmodel.reference import mobilenet as reference
 
 if TYPE_CHECKING:
@@ -115,6 +115,15 @@ def test_json(run: Callable) -> None:
     moved = 4 * (24 * 96 * 96 + 24 * 48 + 2 * 48 + 48 * 96 * 96)  # read, weights and norm, written
     assert first_pair["bytes"] == moved
     assert first_pair["intensity"] == 24 * 48 * 96 * 96 / moved
+
+
+def test_training_in_a_report(run: Callable) -> None:
+    """Thrice the forward pass, less the image's gradient; the bytes of `kept_bytes`."""
+    data = json.loads(run(*MAIN_EXAMPLE, "--no-check", "--json").out)["training"]
+    assert data["forward_macs"] == 239_273_472
+    assert data["backward_macs"] == 2 * 239_273_472 - 9 * 3 * 24 * 96 * 96
+    network = widen(resize(mobilenet_v1(), resolution=192), "3/4")
+    assert data["kept_bytes"] == kept_bytes(network)
 
 
 def test_memory_of_a_report(run: Callable) -> None:

@@ -42,7 +42,7 @@ from costmodel import (
     rho,
     widen,
 )
-from costmodel.build import FUNCTIONS, build, build_rule
+from costmodel.building import FUNCTIONS, build, build_rule
 from costmodel.memory import MemoryRules
 from costmodel.reference import mobilenet as reference
 from costmodel.training import (

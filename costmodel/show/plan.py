@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from costmodel.network import Network
     from costmodel.planning import Choice, Plan
 
 #: Rows of the front that a terminal shows.
@@ -39,11 +40,29 @@ def to_text(made: Plan) -> str:
 
 def _head(made: Plan) -> Iterator[Text]:
     widths, sides = made.swept.shape
-    facts = f"{widths:,} widths × {sides:,} resolutions · rounding {made.rounding}"
-    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts} · {made.rules}")
+    size = f"{_number(widths, 'width')} × {_number(sides, 'resolution')}"
+    facts = f"{size} · rounding {made.rounding} · {made.rules}{square(made.network)}"
+    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts}")
     yield Text(" · ".join(map(str, made.limits)))
     fit = f"{made.feasible:,} of {made.candidates:,} networks fit"
     yield Text(fit, style="green" if made.choice else "bold yellow")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count:,} {what}" + "s" * (count != 1)
+
+
+def square(network: Network) -> str:
+    """A word on D where the network's own inputs are not square.
+
+    >>> from costmodel import Input, Network, mobilenet_v1
+    >>> square(Network("words", (Input("spectrum", (1, 1, 49, 10)),)))
+    ' · D×D px, itself 49×10'
+    >>> square(mobilenet_v1())
+    ''
+    """
+    sides = [layer.shape[2:] for layer in network.inputs if len(set(layer.shape[2:])) > 1]
+    return f" · D×D px, itself {'×'.join(map(str, sides[0]))}" if sides else ""
 
 
 def _choices(made: Plan) -> Iterator[RenderableType]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
-from costmodel.build import INSTALL
+from costmodel.building import INSTALL
 from costmodel.check import CrossCheck, crosscheck, torch_is_installed
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
@@ -21,10 +21,11 @@ from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
+from costmodel.training import TrainingCost, kept_bytes, training_cost
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from torch import nn
 
@@ -41,6 +42,8 @@ SCHEMA = {
     "and activation fused; intensity is macs / bytes",
     "memory": "bytes of weights, and the most of live activations in the network's order, the "
     "input counted, nothing in place",
+    "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
+    "for it, parameters apart; null where a layer has no rule",
     "reference_macs": "fvcore's count of the layer in a real torch model; null where unchecked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
@@ -61,6 +64,13 @@ class Footprint(NamedTuple):
     rules: MemoryRules
     weight_bytes: int
     peak: Peak
+
+
+class Training(NamedTuple):
+    """MACs of a training step, and the bytes of activations kept for its backward pass."""
+
+    cost: TrainingCost
+    kept_bytes: int
 
 
 MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
@@ -132,6 +142,14 @@ class Report:
             for rules in MEMORY_RULES
         )
 
+    @cached_property
+    def training(self) -> Training | None:
+        """A step's cost; None where it is not known what a layer keeps."""
+        try:
+            return Training(training_cost(self.network), kept_bytes(self.network))
+        except CostModelError:
+            return None
+
     @property
     def failed(self) -> bool:
         """Whether a check was made and found a difference."""
@@ -176,6 +194,12 @@ class Report:
                 }
                 for footprint in self.memory
             ],
+            "training": self.training
+            and {
+                "forward_macs": self.training.cost.forward,
+                "backward_macs": self.training.cost.backward,
+                "kept_bytes": self.training.kept_bytes,
+            },
             "layers": self.records(),
             "closed_form": form
             and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
@@ -338,27 +362,42 @@ REFERENCES = {
 def _check(report: Report) -> CrossCheck | Unchecked:
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
-    written = report.classes is not None and report.network.name in REFERENCES
-    heaviest = (written and report.standard) or report.total
-    largest = max(prod(output) for _, _, output in infer(report.network))
-    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
-    for (what, most), size in sizes:
-        if size > most:
-            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
-            return Unchecked("unavailable", f"{why}; lower the resolution or the width")
-    if written:
-        return crosscheck(report.network, *_references(report))
+    if obstacle := too_large(report):
+        return Unchecked("unavailable", obstacle)
+    if written := written_modules(report):
+        return crosscheck(report.network, *written)
     try:
         return crosscheck(report.network)
     except CostModelError as error:  # torch has no such layer
         return Unchecked("unavailable", str(error))
 
 
-def _references(report: Report) -> Iterator[nn.Module]:
+def too_large(report: Report) -> str:
+    """Why a forward pass of the network is out of reach; empty where it is not."""
+    heaviest = (_is_written(report) and report.standard) or report.total
+    largest = max(prod(output) for _, _, output in infer(report.network))
+    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
+    for (what, most), size in sizes:
+        if size > most:
+            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
+            return f"{why}; lower the resolution or the width"
+    return ""
+
+
+def _is_written(report: Report) -> bool:
+    return report.classes is not None and report.network.name in REFERENCES
+
+
+def written_modules(report: Report) -> tuple[nn.Module, ...]:
+    """The torch models written from the paper, the network's own first; none of most networks."""
+    if not _is_written(report):
+        return ()
     from costmodel.reference import mobilenet
 
     in_channels = report.network.inputs[0].shape[1]
-    for model in REFERENCES[report.network.name]:
-        yield getattr(mobilenet, model)(
+    return tuple(
+        getattr(mobilenet, model)(
             report.alpha, report.classes, in_channels, rounding=report.rounding
         )
+        for model in REFERENCES[report.network.name]
+    )

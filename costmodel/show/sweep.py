@@ -17,6 +17,7 @@ from costmodel.files import check_target, replacing
 from costmodel.reductions import extremes
 from costmodel.show.format import si
 from costmodel.show.grid import Grid, console
+from costmodel.show.plan import square
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from costmodel.amounts import Limit
     from costmodel.memory import MemoryRules
+    from costmodel.network import Network
     from costmodel.reductions import Cell
     from costmodel.sweeping import Sweep
 
@@ -73,7 +75,7 @@ class View:
     """A sweep of a network, under a rounding and rules of memory."""
 
     swept: Sweep
-    network: str
+    network: Network
     rounding: str
     rules: MemoryRules
 
@@ -81,8 +83,8 @@ class View:
     def headline(self) -> str:
         """What was swept, and whether its figures are bounds."""
         size = " × ".join(f"{length:,}" for length in self.swept.shape)
-        facts = f"rounding {self.rounding} · {self.rules}"
-        text = f"{printable(self.network)}  {size} configurations · {facts}"
+        facts = f"rounding {self.rounding} · {self.rules}{square(self.network)}"
+        text = f"{printable(self.network.name)}  {size} configurations · {facts}"
         if self.swept.unknown:
             text += f"\nlower bounds: no rule for {', '.join(map(printable, self.swept.unknown))}"
         return text
@@ -104,7 +106,7 @@ class View:
             grid, data = _histogram(self.swept, histogram, progress)
         else:
             grid, data = _whole(self.swept, progress)
-        about = {"network": self.network, "rounding": self.rounding}
+        about = {"network": self.network.name, "rounding": self.rounding}
         about |= {"memory_rules": str(self.rules)}
         return Table(self.headline, grid, about | {"unknown": list(self.swept.unknown)} | data)
 

@@ -58,16 +58,20 @@ def render(report: Report, *, waiting: bool = False) -> RenderableType:
     )
 
 
-def _headline(report: Report) -> Text:
+def title(report: Report) -> Text:
+    """The network's name and the settings it is at."""
     alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
     facts = [f"α = {alpha}"]
     facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
     facts += [f"rounding {report.rounding}"]
+    name = Text(printable(report.network.name), style="bold")
+    return Text.assemble(name, "  " + " · ".join(facts))
+
+
+def _headline(report: Report) -> Text:
     bound = "≥ " if report.total.unknown else ""
-    text = Text()
-    text.append(printable(report.network.name), style="bold")
-    text.append("  " + " · ".join(facts) + "\n")
+    text = title(report).append("\n")
     figures = (
         (report.total.macs, "MACs"),
         (report.total.params, "params"),
@@ -305,6 +309,9 @@ def _memory(report: Report) -> Iterable[RenderableType]:
         where = f"at {printable(peak.layer)}"
         table.add_row(str(rules), f"{weights:,} B", f"{peak.bytes:,} B", where)
     yield table
+    if made := report.training:
+        step = f"training step: {made.cost.macs:,} MACs"
+        yield Text(f"{step}, {made.kept_bytes:,} B of float32 activations kept for it")
 
 
 def _closed_form(report: Report) -> Iterable[RenderableType]:
@@ -358,16 +365,16 @@ def to_markdown(report: Report) -> str:
     headline = _headline(report).plain.splitlines()
     columns = [c for c in _columns(report, waiting=False) if c.key != "bar"]
     cells = [(c.title, "---:" if c.right else "---", *c.cells, c.footer) for c in columns]
-    lines = [f"# {_escape(report.network.name)}", "", *map(_escape, headline), ""]
+    lines = [f"# {escape(report.network.name)}", "", *map(escape, headline), ""]
     for i, line in enumerate(zip(*cells, strict=True)):
-        texts = line if i == 1 else (_escape(str(cell)) for cell in line)
+        texts = line if i == 1 else (escape(str(cell)) for cell in line)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
     rest = (*_closed_form(report), *_standard(report), Text(), _verdict(report))
-    return "\n".join([*lines, *(_escape(str(part)) for part in rest)]) + "\n"
+    return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
     """Text of a model inside Markdown: no markup, no HTML, no new cell."""
     text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     for sign in "\\`*_[]|":

@@ -38,7 +38,7 @@ from costmodel import (
     separate,
     widen,
 )
-from costmodel.build import FUNCTIONS, build, build_rule
+from costmodel.building import FUNCTIONS, build, build_rule
 from costmodel.check import BUILT, WRITTEN
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show.report import report
@@ -358,7 +358,7 @@ def test_what_torch_does_not_have_is_refused(layers: tuple[Layer, ...], words: s
 
 def test_without_torch_building_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch is missing, the error names the command that brings it."""
-    monkeypatch.setattr("costmodel.build.find_spec", lambda _: None)
+    monkeypatch.setattr("costmodel.building.find_spec", lambda _: None)
     with pytest.raises(CostModelError, match=r"pip install 'costmodel\[torch\]'"):
         build(mobilenet_v1())
 

@@ -68,8 +68,7 @@ def build(network: ir.Network) -> Graph:
     Raises CostModelError for a layer type without a rule, for symbols, for what torch does not
     have (convolutions over four axes), and where torch is missing.
     """
-    if find_spec("torch") is None:
-        raise CostModelError(f"build needs torch, which is not installed; {INSTALL}")
+    torch_or_error("build")
     from costmodel.modules import Graph
 
     modules: dict[str, nn.Module] = {}
@@ -81,6 +80,12 @@ def build(network: ir.Network) -> Graph:
         if owner := getattr(layer, "shares", ""):
             _tie(layer.name, module, owner, modules[owner])
     return Graph(network, modules)
+
+
+def torch_or_error(what: str) -> None:
+    """Raise CostModelError where torch is not installed."""
+    if find_spec("torch") is None:
+        raise CostModelError(f"{what} needs torch, which is not installed; {INSTALL}")
 
 
 def _module(lowered: Lowered) -> nn.Module:

@@ -1,0 +1,885 @@
+"""The layers that a traced model needs and the papers' tables do not.
+
+Like every layer they hold only what is free; what a model fixes itself (a hard-coded reshape, a
+table of positions) is recorded, and refuses any other size by name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+
+from costmodel import network as ir
+from costmodel.arithmetic import Dim, ceil_div, exact_div, is_symbolic
+from costmodel.errors import CostModelError
+from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.nest import Elementwise, LoopNest, Parameter
+from costmodel.network import Layer, Network, Shape, Times, Width
+from costmodel.shapes import axes, count, shape_rule
+
+if TYPE_CHECKING:
+    from costmodel.lower import Rule
+    from costmodel.shapes import Inputs, Widths
+
+
+class Operator(NamedTuple):
+    """A kind of operator: what it is called, its state and how many layers of it there are."""
+
+    name: str
+    state: str
+    calls: int
+
+
+def operators(network: Network) -> tuple[Operator, ...]:
+    """Each kind of operator in the network: counted, free or unknown, and how often it is there.
+
+    >>> from costmodel import mobilenet_v1
+    >>> operators(mobilenet_v1())[0]
+    Operator(name='Conv', state='counted', calls=27)
+    """
+    layers = (x for x in lower(network) if x.layer.arity != 0)
+    calls = Counter((_operator_name(x), x.state) for x in layers)
+    order = ("unknown", "counted", "free")
+    kinds = sorted(calls, key=lambda kind: (order.index(kind[1]), -calls[kind], kind[0]))
+    return tuple(Operator(*kind, calls[kind]) for kind in kinds)
+
+
+def _operator_name(x: Lowered) -> str:
+    """The function's own name where the layer has one, else the layer's type."""
+    return getattr(x.layer, "function", "") or type(x.layer).__name__
+
+
+def _refuse(layer: Layer, what: str, remedy: str = "trace again at that size") -> NoReturn:
+    raise CostModelError(f"{layer.name}: {what}; {remedy}")
+
+
+def _text(shape: Shape) -> str:
+    return "×".join(map(str, shape)) or "a number"
+
+
+def _require(layer: Layer, rule: str, **valid: bool) -> None:
+    """An error that names the first field that breaks its rule."""
+    for name, holds in valid.items():
+        if not holds:
+            got = getattr(layer, name)
+            raise CostModelError(f"{layer.name}: {name} must be {rule}, got {got!r}")
+
+
+def _all_integers(value: Any, least: int) -> bool:
+    return isinstance(value, tuple) and all(type(x) is int and x >= least for x in value)
+
+
+def _on_axis(layer: Layer, axis: int, shape: Shape) -> int:
+    """The axis, counted from the front; an error where the shape is too short."""
+    if not -len(shape) <= axis < len(shape):
+        _refuse(layer, f"needs an axis {axis}, and its input is {_text(shape)}", "change the axis")
+    return axis % len(shape)
+
+
+def _owned(layer: Any, role: str, size: Dim) -> tuple[Parameter, ...]:
+    return (Parameter(layer.shares or layer.name, role, size),)
+
+
+def _free(operation: str, output: Shape, taps: Dim = 1) -> Rule:
+    return (Elementwise(operation, output, taps),), ()
+
+
+@dataclass(frozen=True)
+class TransposedConv(Layer):
+    """A transposed convolution: each position of the *input* is spread over a window.
+
+    MACs are K²·C_in/G·C_out times the input's positions.
+
+    >>> from costmodel import Input, cost
+    >>> up = TransposedConv("up", 16, kernel=2, stride=2)
+    >>> cost(Network("n", (Input("map", (1, 32, 7, 7)), up)))
+    Cost(params=2048, macs=100352, activations=3136)
+    """
+
+    out_channels: Width
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    padding: int | tuple[int, ...] = 0
+    output_padding: int | tuple[int, ...] = 0
+    dilation: int | tuple[int, ...] = 1
+    groups: int | Times = 1
+    bias: bool = False
+    shares: str = ""
+    width: ClassVar[str] = "out_channels"
+
+
+@shape_rule(TransposedConv)
+def _transposed_shape(layer: TransposedConv, inputs: Inputs, widths: Widths) -> Shape:
+    ((batch, channels, *sizes),) = inputs
+    window = (layer.kernel, layer.stride, layer.padding, layer.output_padding, layer.dilation)
+    windows = zip(sizes, *(axes(value, layer, len(sizes)) for value in window), strict=True)
+    sides = [(d - 1) * s - 2 * p + q * (k - 1) + o + 1 for d, k, s, p, o, q in windows]
+    return batch, count(layer.out_channels, channels, widths), *sides
+
+
+@lower_rule(TransposedConv)
+def _transposed(layer: TransposedConv, inputs: Inputs, output: Shape) -> Rule:
+    ((batch, channels, *sizes),) = inputs
+    groups = count(layer.groups, channels, {})
+    c, k = exact_div(channels, groups), exact_div(output[1], groups)
+    if c is None or k is None:
+        _refuse(layer, f"{groups} groups must divide {channels} and {output[1]}", "change one")
+    kernel = axes(layer.kernel, layer, len(sizes))
+    nest = LoopNest(batch, groups, k, c, tuple(sizes), kernel, written=output[2:])
+    weight = _owned(layer, "weight", nest.weights)
+    return (nest,), weight + (_owned(layer, "bias", output[1]) if layer.bias else ())
+
+
+@dataclass(frozen=True)
+class Filter(ir.Conv):
+    """A convolution whose kernel is no parameter: a buffer, or computed from parameters.
+
+    >>> from costmodel import SAME, Input, cost
+    >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
+    >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
+    Cost(params=0, macs=1728, activations=192)
+    """
+
+
+@lower_rule(Filter)
+def _filter(layer: Filter, inputs: Inputs, output: Shape) -> Rule:
+    return lower_rule[ir.Conv](layer, inputs, output)[0], ()
+
+
+@dataclass(frozen=True)
+class Affine(Layer):
+    """An elementwise operation with `tensors` learned values along `along`, as a layer norm has.
+
+    Layer, group and RMS normalisation, layer scale, a bias on its own, PReLU. `groups` divides
+    the channels.
+
+    >>> from costmodel import Input, cost
+    >>> norm = Affine("norm", "layer_norm", along=(-1,), tensors=2)
+    >>> cost(Network("n", (Input("tokens", (1, 197, 768)), norm))).params
+    1536
+    """
+
+    function: str
+    along: tuple[int, ...] = (1,)
+    tensors: int = 1
+    groups: int = 1
+    shares: str = ""
+
+    def __post_init__(self) -> None:
+        """Check the axes too."""
+        super().__post_init__()
+        _require(self, "axes", along=_all_integers(self.along, -9))
+        _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
+
+
+@shape_rule(Affine)
+def _affine_shape(layer: Affine, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    if layer.groups != 1 and exact_div(shape[1], layer.groups) is None:
+        _refuse(layer, f"{layer.groups} groups must divide {shape[1]} channels", "change one")
+    return shape
+
+
+@lower_rule(Affine)
+def _affine(layer: Affine, inputs: Inputs, output: Shape) -> Rule:
+    size = prod(inputs[0][_on_axis(layer, axis, inputs[0])] for axis in layer.along)
+    parameters = _owned(layer, "norm", layer.tensors * size) if layer.tensors else ()
+    return (Elementwise(layer.function, output),), parameters
+
+
+@dataclass(frozen=True)
+class Embedding(Layer):
+    """A table of `rows` vectors, looked up: parameters, and no multiply–accumulates.
+
+    >>> from costmodel import Input, cost
+    >>> cost(Network("n", (Input("tokens", (1, 16)), Embedding("words", 64, rows=1000))))
+    Cost(params=64000, macs=0, activations=0)
+    """
+
+    out_features: Width
+    rows: int
+    shares: str = ""
+    width: ClassVar[str] = "out_features"
+    axis: ClassVar[int] = -1
+
+    def __post_init__(self) -> None:
+        """Check the rows too."""
+        super().__post_init__()
+        _require(self, "a positive count", rows=type(self.rows) is int and self.rows > 0)
+
+
+@shape_rule(Embedding)
+def _embedding_shape(layer: Embedding, inputs: Inputs, widths: Widths) -> Shape:
+    return *inputs[0], count(layer.out_features, 1, widths)
+
+
+@lower_rule(Embedding)
+def _embedding(layer: Embedding, _inputs: Inputs, output: Shape) -> Rule:
+    table = _owned(layer, "weight", layer.rows * output[-1])
+    return (Elementwise("embedding", output),), table
+
+
+@dataclass(frozen=True)
+class Einsum(Layer):
+    """The product of two activations, as torch.einsum writes it; an axis of 1 is broadcast.
+
+    MACs are the product over every index.
+
+    >>> from costmodel import Input, cost
+    >>> scores = Einsum("scores", "bqc,bkc->bqk", inputs=("tokens", "tokens"))
+    >>> cost(Network("n", (Input("tokens", (1, 197, 64)), scores))).macs == 197 * 197 * 64
+    True
+    """
+
+    equation: str
+    function: str = "matmul"
+    arity: ClassVar[int | None] = 2
+
+    def __post_init__(self) -> None:
+        """Check the equation too."""
+        super().__post_init__()
+        _require(self, "two operands' indices and their output's", equation=self._is_valid())
+
+    def _is_valid(self) -> bool:
+        if not isinstance(self.equation, str):
+            return False
+        left, arrow, right = self.equation.partition("->")
+        terms = left.split(",")
+        letters = "".join((*terms, right))
+        known = set(right) <= set(left) and len(set(right)) == len(right)
+        return bool(arrow) and len(terms) == 2 and letters.isalpha() and known  # noqa: PLR2004
+
+
+def _indices(layer: Einsum, inputs: Inputs) -> dict[str, Dim]:
+    """The extent of every index; an error where the operands disagree."""
+    extents: dict[str, Dim] = {}
+    for term, shape in zip(layer.equation.partition("->")[0].split(","), inputs, strict=True):
+        if len(term) != len(shape):
+            _refuse(layer, f"{term} indexes an input of {_text(shape)}", "change the equation")
+        for letter, size in zip(term, shape, strict=True):
+            has = extents.get(letter, 1)
+            if has not in (1, size) and size != 1:
+                _refuse(layer, f"{layer.equation} multiplies {' and '.join(map(_text, inputs))}")
+            extents[letter] = size if has == 1 else has
+    return extents
+
+
+@shape_rule(Einsum)
+def _einsum_shape(layer: Einsum, inputs: Inputs, _widths: Widths) -> Shape:
+    extents = _indices(layer, inputs)
+    return tuple(extents[letter] for letter in layer.equation.partition("->")[2])
+
+
+@lower_rule(Einsum)
+def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
+    left, right = (set(term) for term in layer.equation.partition("->")[0].split(","))
+    kept = set(layer.equation.partition("->")[2])
+    extents = _indices(layer, inputs)
+
+    def size(letters: set[str]) -> Dim:
+        return prod(extent for letter, extent in extents.items() if letter in letters)
+
+    # What is in one operand alone and not in the output is summed before they meet.
+    rows, columns = size((left - right) & kept), size((right - left) & kept)
+    contracted = size((left & right) - kept)
+    nest = LoopNest(size(left & right & kept), 1, columns, contracted, (rows,), (), weighted=False)
+    return (nest,) if (left & right) - kept else (Elementwise("mul", output),), ()
+
+
+@dataclass(frozen=True)
+class DotProductAttention(Layer):
+    """Scaled dot-product attention of queries, keys, values and perhaps a mask: two products.
+
+    Without `heads` all are (…, tokens, features), the heads among the leading axes; with it
+    they are (tokens, batch, features), and it divides the features.
+
+    >>> from costmodel import Input, cost
+    >>> attend = DotProductAttention("attend", inputs=("x", "x", "x"))
+    >>> cost(Network("n", (Input("x", (1, 12, 197, 64)), attend))).macs == 2 * 12 * 197*197 * 64
+    True
+    """
+
+    heads: int = 0
+    function: str = "scaled_dot_product_attention"
+    arity: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Check the heads too."""
+        super().__post_init__()
+        _require(self, "a count", heads=type(self.heads) is int and self.heads >= 0)
+
+
+def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim]:
+    """Batch, queries, keys, features of a key and features of a value, heads apart."""
+    if len(inputs) < 3:  # noqa: PLR2004
+        _refuse(layer, "needs queries, keys and values", "list its inputs")
+    query, key, value = inputs[:3]
+    if layer.heads:
+        features, values = exact_div(query[2], layer.heads), exact_div(value[2], layer.heads)
+        if features is None or values is None or query[2] != key[2]:
+            _refuse(layer, f"{layer.heads} heads must divide {query[2]} features", "keep them")
+        return query[1] * layer.heads, query[0], key[0], features, values
+    if query[-1] != key[-1] or key[-2] != value[-2]:
+        _refuse(layer, f"attends from {_text(query)} to {_text(key)} and {_text(value)}")
+    return prod(query[:-2]), query[-2], key[-2], query[-1], value[-1]
+
+
+@shape_rule(DotProductAttention)
+def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths) -> Shape:
+    _, queries, keys, _, features = _attended(layer, inputs)
+    for mask in inputs[3:]:
+        if mask[-1] not in (1, keys) or mask[-2] not in (1, queries):
+            _refuse(layer, f"its mask is {_text(mask)} for {queries} queries and {keys} keys")
+    return inputs[0] if layer.heads else (*inputs[0][:-1], features)
+
+
+@lower_rule(DotProductAttention)
+def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Rule:
+    batch, queries, keys, features, values = _attended(layer, inputs)
+    scores = LoopNest(batch, 1, keys, features, (queries,), (), weighted=False)
+    return (scores, LoopNest(batch, 1, values, keys, (queries,), (), weighted=False)), ()
+
+
+@dataclass(frozen=True)
+class Combine(Layer):
+    """An elementwise function of several inputs, broadcast as torch does: squeeze-excite's product.
+
+    >>> from costmodel import Input, infer
+    >>> layers = (Input("map", (1, 24, 56, 56)), Input("gate", (1, 24, 1, 1)))
+    >>> infer(Network("n", (*layers, Combine("scale", "mul", inputs=("map", "gate")))))[-1].output
+    (1, 24, 56, 56)
+    """
+
+    function: str
+    arity: ClassVar[int | None] = None
+
+
+@shape_rule(Combine)
+def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
+    rank = max(map(len, inputs))
+    aligned = [(1,) * (rank - len(shape)) + tuple(shape) for shape in inputs]
+    output = []
+    for sizes in zip(*aligned, strict=True):
+        size, *others = [size for size in sizes if size != 1] or [1]
+        if any(other != size for other in others):
+            given = " and ".join(map(_text, inputs))
+            _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
+        output.append(size)
+    return tuple(output)
+
+
+@lower_rule(Combine)
+def _combine(layer: Combine, inputs: Inputs, output: Shape) -> Rule:
+    return _free(layer.function, output, len(inputs))
+
+
+@dataclass(frozen=True)
+class Reshape(Layer):
+    """Axes merged and split: for each run of input axes, how many and the output's sizes.
+
+    A size is a count, -1 for whatever is left of the run, or (i, axis): that axis of input i. A
+    run without a -1 fixes its input's size.
+
+    >>> from costmodel import Input, infer
+    >>> shuffle = Reshape("split", ((1, (-1,)), (1, (2, -1)), (1, (-1,)), (1, (-1,))))
+    >>> infer(Network("n", (Input("map", (1, 24, 7, 7)), shuffle)))[-1].output
+    (1, 2, 12, 7, 7)
+    """
+
+    runs: tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...]
+    function: str = "reshape"
+    arity: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Check the runs too."""
+        super().__post_init__()
+        rule = "runs of (number of axes, sizes)"
+        runs = self.runs if isinstance(self.runs, tuple) else ((),)
+        _require(self, rule, runs=all(map(_is_run, runs)))
+
+
+def _is_run(run: Any) -> bool:
+    match run:
+        case (int(), tuple() as sizes):
+            return sizes.count(-1) <= 1 and all(
+                _all_integers(size if isinstance(size, tuple) else (size,), -1) for size in sizes
+            )
+    return False
+
+
+@shape_rule(Reshape)
+def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
+    shape, output, at = inputs[0], list[Dim](), 0
+    for axes_read, sizes in layer.runs:
+        whole = prod(shape[at : at + axes_read])
+        at += axes_read
+        known = [inputs[x[0]][x[1]] if isinstance(x, tuple) else x for x in sizes]
+        rest = exact_div(whole, prod(x for x in known if x != -1))
+        if rest is None and -1 in known:
+            parts = prod(x for x in known if x != -1)
+            _refuse(layer, f"{parts} parts must divide {whole}", "choose a multiple of them")
+        squeezed = is_symbolic(whole) and prod(known) == 1  # as it has to be
+        if rest is None or (-1 not in known and rest != 1 and not squeezed):
+            fixed = "×".join(map(str, known)) or "1"
+            _refuse(layer, f"{layer.function} fixes its input's size to {fixed}, got {whole}")
+        output += [rest if x == -1 else x for x in known]
+    if at != len(shape):
+        _refuse(layer, f"reshapes {at} axes, and its input is {_text(shape)}", "change the runs")
+    return tuple(output)
+
+
+@dataclass(frozen=True)
+class Permute(Layer):
+    """Axes in another order.
+
+    >>> from costmodel import Input, infer
+    >>> last = Permute("channels_last", (0, 2, 3, 1))
+    >>> infer(Network("n", (Input("map", (1, 96, 56, 56)), last)))[-1].output
+    (1, 56, 56, 96)
+    """
+
+    order: tuple[int, ...]
+    function: str = "permute"
+
+    def __post_init__(self) -> None:
+        """Check the order too."""
+        super().__post_init__()
+        valid = _all_integers(self.order, 0) and sorted(self.order) == [*range(len(self.order))]
+        _require(self, "a permutation of the axes", order=valid)
+
+
+@shape_rule(Permute)
+def _permute_shape(layer: Permute, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    if len(shape) != len(layer.order):
+        _refuse(layer, f"orders {len(layer.order)} axes of {_text(shape)}", "change the order")
+    return tuple(shape[axis] for axis in layer.order)
+
+
+@dataclass(frozen=True)
+class Split(Layer):
+    """One of the equal parts along an axis, as torch.chunk makes them.
+
+    >>> from costmodel import Input, infer
+    >>> infer(Network("n", (Input("map", (1, 116, 28, 28)), Split("half", parts=2))))[-1].output
+    (1, 58, 28, 28)
+    """
+
+    parts: int
+    along: int = 1
+    function: str = "chunk"
+
+    def __post_init__(self) -> None:
+        """Check the parts too."""
+        super().__post_init__()
+        _require(self, "a positive count", parts=type(self.parts) is int and self.parts > 0)
+        _require(self, "an axis", along=type(self.along) is int)
+
+
+@shape_rule(Split)
+def _split_shape(layer: Split, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    axis = _on_axis(layer, layer.along, shape)
+    part = exact_div(shape[axis], layer.parts)
+    if part is None:
+        what = f"{layer.parts} parts must divide {shape[axis]}"
+        _refuse(layer, what, f"choose a multiple, as divisible({layer.parts}) does")
+    return *shape[:axis], part, *shape[axis + 1 :]
+
+
+@dataclass(frozen=True)
+class Slice(Layer):
+    """A part of the leading axes: for each an index, which drops it, or (start, stop, step).
+
+    A stop of None is the end; negative ones count from there.
+
+    >>> from costmodel import Input, infer
+    >>> crop = Slice("crop", ((0, None, 1), 0))
+    >>> infer(Network("n", (Input("tokens", (1, 197, 768)), crop)))[-1].output
+    (1, 768)
+    """
+
+    items: tuple[int | tuple[int, int | None, int], ...]
+    function: str = "getitem"
+
+    def __post_init__(self) -> None:
+        """Check the items too."""
+        super().__post_init__()
+        rule = "indices or (start, stop, step)"
+        items = self.items if isinstance(self.items, tuple) else (None,)
+        _require(self, rule, items=all(map(_is_item, items)))
+
+
+def _is_item(item: Any) -> bool:
+    match item:
+        case int() | (int(), int() | None, int()):
+            return True
+    return False
+
+
+@shape_rule(Slice)
+def _slice_shape(layer: Slice, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    if len(layer.items) > len(shape):
+        _refuse(layer, f"indexes {len(layer.items)} axes of {_text(shape)}", "change the items")
+    output = [
+        _sliced(layer, size, item)
+        for size, item in zip(shape, layer.items, strict=False)
+        if isinstance(item, tuple)
+    ]
+    return *output, *shape[len(layer.items) :]
+
+
+def _sliced(layer: Slice, size: Dim, item: tuple[int, int | None, int]) -> Dim:
+    start, stop, step = item
+    end = size if stop is None else stop if stop >= 0 else size + stop
+    begin = start if start >= 0 else size + start
+    if not is_symbolic(size):
+        begin, end = max(begin, 0), min(end, size)
+        if end <= begin or (stop is not None and stop > size):
+            _refuse(layer, f"takes {start}:{'' if stop is None else stop} of {size}")
+    return ceil_div(end - begin, step)
+
+
+@dataclass(frozen=True)
+class Join(Layer):
+    """Inputs one after the other along any axis; along the channels it is a `Concat`.
+
+    >>> from costmodel import Input, infer
+    >>> layers = (Input("cls", (1, 1, 768)), Input("patches", (1, 196, 768)))
+    >>> infer(Network("n", (*layers, Join("tokens", 1, inputs=("cls", "patches")))))[-1].output
+    (1, 197, 768)
+    """
+
+    along: int
+    function: str = "cat"
+    arity: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Check the axis too."""
+        super().__post_init__()
+        _require(self, "an axis", along=type(self.along) is int)
+
+
+@shape_rule(Join)
+def _join_shape(layer: Join, inputs: Inputs, _widths: Widths) -> Shape:
+    axis = _on_axis(layer, layer.along, inputs[0])
+    first = inputs[0][:axis], inputs[0][axis + 1 :]
+    for shape in inputs:
+        if (shape[:axis], shape[axis + 1 :]) != first:
+            _refuse(layer, f"joins {_text(inputs[0])} and {_text(shape)}")
+    return *first[0], sum(shape[axis] for shape in inputs), *first[1]
+
+
+@dataclass(frozen=True)
+class Reduce(Layer):
+    """A mean, sum, … over some axes, which it drops or, with `keepdim`, leaves as 1.
+
+    >>> from costmodel import Input, infer
+    >>> infer(Network("n", (Input("map", (1, 96, 7, 7)), Reduce("mean", (2, 3)))))[-1].output
+    (1, 96)
+    """
+
+    over: tuple[int, ...]
+    keepdim: bool = False
+    function: str = "mean"
+
+    def __post_init__(self) -> None:
+        """Check the axes too."""
+        super().__post_init__()
+        _require(self, "axes", over=_all_integers(self.over, 0))
+        _require(self, "true or false", keepdim=type(self.keepdim) is bool)
+
+
+@shape_rule(Reduce)
+def _reduce_shape(layer: Reduce, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    over = {_on_axis(layer, axis, shape) for axis in layer.over}
+    sizes = ((1 if axis in over else size, axis) for axis, size in enumerate(shape))
+    return tuple(size for size, axis in sizes if layer.keepdim or axis not in over)
+
+
+@lower_rule(Reduce)
+def _reduce(layer: Reduce, inputs: Inputs, output: Shape) -> Rule:
+    return _free(layer.function, output, prod(inputs[0][axis] for axis in layer.over))
+
+
+@dataclass(frozen=True)
+class Repeat(Layer):
+    """Each axis repeated; missing ones are added in front, as torch does.
+
+    >>> from costmodel import Input, infer
+    >>> infer(Network("n", (Input("x", (1, 1, 64)), Repeat("r", (4, 2, 1)))))[-1].output
+    (4, 2, 64)
+    """
+
+    times: tuple[int, ...]
+    function: str = "repeat"
+
+    def __post_init__(self) -> None:
+        """Check the counts too."""
+        super().__post_init__()
+        _require(self, "positive counts", times=_all_integers(self.times, 1))
+
+
+@shape_rule(Repeat)
+def _repeat_shape(layer: Repeat, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    if len(shape) > len(layer.times):
+        _refuse(layer, f"repeats {len(layer.times)} axes of {_text(shape)}", "name every axis")
+    padded = (1,) * (len(layer.times) - len(shape)) + tuple(shape)
+    return tuple(size * times for size, times in zip(padded, layer.times, strict=True))
+
+
+@dataclass(frozen=True)
+class Resample(Layer):
+    """Spatial axes scaled by numerator/denominator, rounded down; or to a second input's size.
+
+    >>> from costmodel import Input, infer
+    >>> infer(Network("n", (Input("map", (1, 64, 7, 7)), Resample("up", 2))))[-1].output
+    (1, 64, 14, 14)
+    """
+
+    numerator: int | tuple[int, ...] = 1
+    denominator: int | tuple[int, ...] = 1
+    function: str = "interpolate"
+    arity: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Check the scale too."""
+        super().__post_init__()
+        both = {key: getattr(self, key) for key in ("numerator", "denominator")}
+        valid = {k: _all_integers(v if isinstance(v, tuple) else (v,), 1) for k, v in both.items()}
+        _require(self, "a positive integer (or one for each axis)", **valid)
+
+
+@shape_rule(Resample)
+def _resample_shape(layer: Resample, inputs: Inputs, _widths: Widths) -> Shape:
+    shape, *like = inputs
+    if like:
+        return *shape[:2], *like[0][2:]
+    rank = len(shape) - 2
+    scales = (axes(value, layer, rank) for value in (layer.numerator, layer.denominator))
+    # floor(a/b) = ceil((a − b + 1) / b)
+    windows = zip(shape[2:], *scales, strict=True)
+    sides = (d * n if b == 1 else ceil_div(d * n - b + 1, b) for d, n, b in windows)
+    return *shape[:2], *sides
+
+
+@dataclass(frozen=True)
+class Pad(Layer):
+    """Elements added before and after, or with a negative number taken from, the last axes.
+
+    >>> from costmodel import Input, infer
+    >>> infer(Network("n", (Input("map", (1, 3, 8, 8)), Pad("pad", ((0, 1), (0, 1))))))[-1].output
+    (1, 3, 9, 9)
+    """
+
+    amounts: tuple[tuple[int, int], ...]
+    function: str = "pad"
+
+    def __post_init__(self) -> None:
+        """Check the amounts too."""
+        super().__post_init__()
+        amounts = self.amounts if isinstance(self.amounts, tuple) else ((),)
+        pairs = all(len(pair) == 2 and _all_integers(pair, -(2**62)) for pair in amounts)  # noqa: PLR2004
+        _require(self, "pairs of (before, after)", amounts=pairs)
+
+
+@shape_rule(Pad)
+def _pad_shape(layer: Pad, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    kept = len(shape) - len(layer.amounts)
+    if kept < 0:
+        _refuse(layer, f"pads {len(layer.amounts)} axes of {_text(shape)}", "change the amounts")
+    sides = zip(shape[kept:], layer.amounts, strict=True)
+    return *shape[:kept], *(size + before + after for size, (before, after) in sides)
+
+
+@dataclass(frozen=True)
+class PadSame(Layer):
+    """Padding as TensorFlow's "same" has it: what a window needs to make ⌈D / stride⌉ positions.
+
+    >>> from costmodel import Input, infer
+    >>> pad = PadSame("pad", kernel=3, stride=2)
+    >>> infer(Network("n", (Input("map", (1, 3, 224, 224)), pad)))[-1].output
+    (1, 3, 225, 225)
+    """
+
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    dilation: int | tuple[int, ...] = 1
+    function: str = "pad"
+
+
+@shape_rule(PadSame)
+def _pad_same_shape(layer: PadSame, inputs: Inputs, _widths: Widths) -> Shape:
+    return pad_same(layer, inputs[0])
+
+
+def pad_same(layer: PadSame, shape: Shape) -> Shape:
+    """The shape after the padding."""
+    window = (layer.kernel, layer.stride, layer.dilation)
+    windows = zip(*(axes(value, layer, len(shape) - 2) for value in window), strict=True)
+    sides = []
+    for size, (kernel, stride, dilation) in zip(shape[2:], windows, strict=True):
+        needed = (ceil_div(size, stride) - 1) * stride + dilation * (kernel - 1) + 1
+        # With a symbol a window is taken to be no smaller than its stride, so padding is needed.
+        sides.append(needed if is_symbolic(needed) else max(needed, size))
+    return *shape[:2], *sides
+
+
+@dataclass(frozen=True)
+class FixedSize(ir.Activation):
+    """A view that lets one size through: what reads it has parameters for each position.
+
+    -1 lets every size through, and symbols are taken to be the size they have to be. With
+    `modulo` a size need only leave the same remainder: the model branched on it.
+
+    >>> from costmodel import Input, infer
+    >>> fixed = FixedSize("fc.input", sizes=(-1, -1, 7, 7))
+    >>> infer(Network("n", (Input("map", (1, 512, 8, 8)), fixed)))
+    Traceback (most recent call last):
+        ...
+    costmodel.errors.CostModelError: fc.input: fixes its input's size to *×*×7×7, got 1×512×8×8; \
+trace again at that size
+    """
+
+    function: str = "identity"
+    sizes: tuple[int, ...] = ()
+    modulo: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the sizes too."""
+        super().__post_init__()
+        _require(self, "sizes, or -1", sizes=_all_integers(self.sizes, -1))
+        fits = len(self.modulo) in {0, len(self.sizes)} and _all_integers(self.modulo, 1)
+        _require(self, "a positive count for each size", modulo=fits)
+
+
+@shape_rule(FixedSize)
+def _fixed_shape(layer: FixedSize, inputs: Inputs, _widths: Widths) -> Shape:
+    (shape,) = inputs
+    if len(shape) != len(layer.sizes):
+        _refuse(layer, f"has {len(layer.sizes)} sizes for {_text(shape)}", "change the sizes")
+    modulo = layer.modulo or (0,) * len(shape)
+    checked = list(zip(shape, layer.sizes, modulo, strict=True))
+    if any(_differs(had, size, by) for had, size, by in checked):
+        fixed = "×".join("*" if x == -1 else f"{x} mod {m}" if m else str(x) for _, x, m in checked)
+        _refuse(layer, f"fixes its input's size to {fixed}, got {_text(shape)}")
+    return tuple(had if size == -1 or by else size for had, size, by in checked)
+
+
+def _differs(had: Dim, size: int, modulo: int) -> bool:
+    if size == -1 or is_symbolic(had):
+        return False
+    return bool((had - size) % modulo if modulo else had != size)
+
+
+@dataclass(frozen=True)
+class Constant(Layer):
+    """A tensor that comes from no input: learned (`parameters` of its own) or made.
+
+    A parameter that no layer uses is one that nothing reads.
+
+    >>> from costmodel import Input, cost
+    >>> cost(Network("n", (Input("tokens", (1, 16)), Constant("cls", (1, 1, 768), 768)))).params
+    768
+    """
+
+    sizes: tuple[int, ...]
+    parameters: int = 0
+    arity: ClassVar[int | None] = 0
+
+    def __post_init__(self) -> None:
+        """Check the sizes too."""
+        super().__post_init__()
+        _require(self, "counts", sizes=_all_integers(self.sizes, 0))
+        valid = type(self.parameters) is int and self.parameters >= 0
+        _require(self, "a count", parameters=valid)
+
+
+@shape_rule(Constant)
+def _constant_shape(layer: Constant, _inputs: Inputs, _widths: Widths) -> Shape:
+    return layer.sizes
+
+
+@lower_rule(Constant)
+def _constant(layer: Constant, _inputs: Inputs, _output: Shape) -> Rule:
+    own = (Parameter(layer.name, "weight", layer.parameters),) if layer.parameters else ()
+    return (), own
+
+
+@dataclass(frozen=True)
+class Recorded(Layer):
+    """An operator whose sizes are only known as they were traced; it refuses any others.
+
+    >>> from costmodel import Input, infer
+    >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
+    >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
+    Traceback (most recent call last):
+        ...
+    costmodel.errors.CostModelError: gather: index fixes its input's size to 1×16, got 1×17; \
+trace again at that size
+    """
+
+    function: str
+    reads: tuple[tuple[int, ...], ...]
+    sizes: tuple[int, ...]
+    macs: int = 0
+    arity: ClassVar[int | None] = None
+
+    def __post_init__(self) -> None:
+        """Check the sizes too."""
+        super().__post_init__()
+        reads = self.reads if isinstance(self.reads, tuple) else (None,)
+        _require(self, "shapes", reads=all(_all_integers(shape, 0) for shape in reads))
+        _require(self, "counts", sizes=_all_integers(self.sizes, 0))
+        _require(self, "a count", macs=type(self.macs) is int and self.macs >= 0)
+
+
+@shape_rule(Recorded)
+def _recorded_shape(layer: Recorded, inputs: Inputs, _widths: Widths) -> Shape:
+    if inputs != layer.reads:
+        pairs = zip(layer.reads, inputs, strict=False)
+        had, got = next(((a, b) for a, b in pairs if a != b), (layer.reads[0], inputs[0]))
+        _refuse(layer, f"{layer.function} fixes its input's size to {_text(had)}, got {_text(got)}")
+    return layer.sizes
+
+
+@lower_rule(Recorded)
+def _recorded(layer: Recorded, _inputs: Inputs, output: Shape) -> Rule:
+    if layer.macs:
+        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=output),), ()
+    return _free(layer.function, output)
+
+
+@dataclass(frozen=True)
+class Unknown(Recorded):
+    """An operator that no rule knows: its cost is missing, and every total is a lower bound.
+
+    >>> from costmodel import Input, cost
+    >>> fft = Unknown("fft", "fft_rfft", reads=((1, 16),), sizes=(1, 9))
+    >>> cost(Network("n", (Input("signal", (1, 16)), fft)))
+    Cost(params=≥0, macs=≥0, activations=≥0, unknown=('fft',))
+    """
+
+
+@lower_rule(Unknown)
+def _unknown(_layer: Unknown, _inputs: Inputs, _output: Shape) -> tuple[None, tuple[()]]:
+    return None, ()
+
+
+@lower_rule(Join)
+@lower_rule(Pad)
+@lower_rule(PadSame)
+@lower_rule(Permute)
+@lower_rule(Repeat)
+@lower_rule(Resample)
+@lower_rule(Reshape)
+@lower_rule(Slice)
+@lower_rule(Split)
+def _move(layer: Any, _inputs: Inputs, output: Shape) -> Rule:
+    return _free(layer.function, output)

@@ -1,0 +1,191 @@
+"""Every tool's figure as an exact sum, in a terminal, Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.console import Group
+from rich.text import Text
+
+from costmodel.deviations import DEVIATIONS
+from costmodel.errors import CostModelError
+from costmodel.reconciling import reconcile
+from costmodel.show.grid import Grid, plain_table
+from costmodel.show.report import too_large, written_modules
+from costmodel.show.table import escape, title
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.console import RenderableType
+
+    from costmodel.conventions import Rule
+    from costmodel.reconciling import Reckoning, Reconciliation
+    from costmodel.show.report import Report
+
+
+def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
+    """The report's network reconciled: run on the model written from the paper, if there is one.
+
+    >>> from costmodel.show.report import report
+    >>> reconciled(report(alpha=0.25, resolution=32), run=True).model
+    'a real torch model'
+
+    Raises CostModelError, as `reconcile` does, and for a network too large to run.
+    """
+    if not run:
+        return reconcile(report.network)
+    if obstacle := too_large(report):
+        raise CostModelError(f"the tools cannot be run: {obstacle}")
+    written = written_modules(report) if find_spec("torch") else ()
+    return reconcile(report.network, *written[:1], run=True)
+
+
+class Term(NamedTuple):
+    """What a sum adds: a count, as it is written, and what it is of."""
+
+    total: int
+    figure: str
+    words: str
+
+    @property
+    def sign(self) -> str:
+        """Plus, or minus for what a tool leaves out."""
+        return "−" if self.total < 0 else "+"
+
+
+def terms(made: Reckoning, *, batch: int = 1) -> tuple[Term, ...]:
+    """The figure as a sum, its multiply–accumulates first.
+
+    >>> from costmodel import mobilenet_v1
+    >>> made = reconcile(mobilenet_v1()).reckonings[1]
+    >>> [f"{term.figure} {term.words}" for term in terms(made)][:2]
+    ['568,740,352 conv + linear', '10,085,376 batch norm (2 per element)']
+    """
+    found = []
+    for _, group in groupby(made.parts.items(), lambda part: _kind(part[0])):
+        rules, counts = zip(*group, strict=True)
+        total, rule = sum(counts), rules[0]
+        figure, notes = f"{abs(total):,}", [rule.why]
+        names = dict.fromkeys(rule.part.replace("_", " ") for rule in rules)
+        if rule.per == "MAC":
+            times, notes = f"{rule.factor} × " * (rule.factor > 1), []
+            figure = f"{times}{total // rule.factor:,}"
+        notes += ["of one sample"] * (rule.averaged and batch > 1)
+        words = " + ".join(names) + f" ({', '.join(notes)})" * bool(notes)
+        found.append(Term(total, figure, words))
+    return tuple(found)
+
+
+def _kind(rule: Rule) -> tuple[Any, ...]:
+    """Neighbours of one kind are one term."""
+    return (rule.factor, rule.per, rule.averaged, rule.part * (rule.per != "MAC"))
+
+
+def _sum(made: Reckoning, batch: int) -> str:
+    """The sum on one line."""
+    text = " ".join(f"{t.sign} {t.figure} {t.words}" for t in terms(made, batch=batch))
+    return f"= {text.removeprefix('+ ') or 0}"
+
+
+def _column(made: Reckoning, batch: int) -> str:
+    """The sum, a term a line, its figures aligned."""
+    added = terms(made, batch=batch)
+    width = max((len(term.figure) for term in added), default=0)
+    lines = [f"{term.sign} {term.figure:>{width}} {term.words}" for term in added]
+    return "=" + "\n".join(lines)[1:] if lines else "= 0"
+
+
+_SIGNS = {"equal": " ✓", "different": " ✗", "failed": "none ✗", "missing": "–", "predicted": ""}
+
+
+def _printed(made: Reckoning) -> str:
+    figure = "" if made.measured is None else f"{made.measured:,}"
+    return figure + _SIGNS[made.status]
+
+
+def _tool(made: Reckoning) -> str:
+    return f"{made.convention.package} {made.version}" if made.version else made.convention.package
+
+
+def _notes(made: Reconciliation) -> list[str]:
+    """What the tools were run on, which versions, and those that gave no figure."""
+    if not made.model:
+        return []
+    ran = dict.fromkeys(_tool(x) for x in made.reckonings if x.version)
+    problems = [f"{x.convention.name}: {x.problem}" for x in made.reckonings if x.problem]
+    return [f"run on {made.model}: {', '.join(ran) or 'no tool'}", *problems]
+
+
+def _rows(made: Reconciliation, write: Callable[[Reckoning, int], str]) -> Iterator[list[str]]:
+    batch = made.network.inputs[0].shape[0]
+    for x in made.reckonings:
+        printed = [_printed(x)] * bool(made.model)
+        yield [x.convention.name, x.convention.unit, f"{x.predicted:,}", *printed, write(x, batch)]
+
+
+def _head(made: Reconciliation) -> tuple[str, ...]:
+    return "tool", "counts", "predicted", *["printed"] * bool(made.model), "the sum"
+
+
+def rich(report: Report, made: Reconciliation) -> RenderableType:
+    """For a terminal: a row for each tool, a line for each term of its sum."""
+    table = plain_table()
+    for name in _head(made):
+        figure = name in {"predicted", "printed"}
+        table.add_column(name, justify="right" if figure else "left", no_wrap=name != "the sum")
+    for *cells, total in _rows(made, _column):
+        style = "bold red" if any("✗" in cell for cell in cells) else ""
+        table.add_row(*(Text(cell, style=style) for cell in cells), Text(total))
+    notes = [Text(note) for note in _notes(made)]
+    return Group(title(report), Text(), table, *[Text()] * bool(notes), *notes)
+
+
+def to_markdown(report: Report, made: Reconciliation) -> str:
+    """For GitHub."""
+    grid = Grid(
+        escape(title(report).plain), _head(made), tuple(map(tuple, _rows(made, _sum))), left=2
+    )
+    return "\n\n".join([grid.markdown(), *map(escape, _notes(made))]) + "\n"
+
+
+def to_json(report: Report, made: Reconciliation) -> str:
+    """For a program: each tool's parts, with what they are, and its known deviations."""
+    plain = report.as_dict()
+    settings = ("network", "alpha", "rho", "resolution", "classes", "rounding")
+    data = {key: plain[key] for key in settings}
+    data |= {"macs": plain["totals"]["macs"], "model": made.model or None}
+    data["tools"] = [_record(x) for x in made.reckonings]
+    return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def _record(made: Reckoning) -> dict[str, Any]:
+    convention = made.convention
+    return {
+        "tool": convention.name,
+        "unit": convention.unit,
+        "package": convention.package or None,
+        "version": made.version or None,
+        "predicted": made.predicted,
+        "parts": [
+            {
+                "operation": rule.operation,
+                "part": rule.part,
+                "why": rule.why,
+                "averaged": rule.averaged,
+                "count": count,
+            }
+            for rule, count in made.parts.items()
+        ],
+        "measured": made.measured,
+        "status": made.status,
+        "problem": made.problem or None,
+        "deviations": [
+            f"{deviation.name}: {deviation.effect}"
+            for deviation in DEVIATIONS
+            if convention.name in deviation.tools
+        ],
+    }

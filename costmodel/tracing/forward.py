@@ -1,0 +1,392 @@
+"""Tracing: any torch module as a network, from one forward pass over tensors without data.
+
+A public `TorchFunctionMode` sees every call. It runs each on the meta device, with a twin of
+every tensor that is the caller's, so nothing is allocated and the module is never touched.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections import OrderedDict
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn.modules import module as hooks
+from torch.overrides import TorchFunctionMode
+
+from costmodel import network as ir
+from costmodel.errors import CostModelError
+from costmodel.lower import lower
+from costmodel.network import Network
+from costmodel.tracing.calls import Call, Extent, Graph, Value
+from costmodel.tracing.functions import interpret
+from costmodel.tracing.relations import checked, relate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    Sizes = tuple[int, ...]
+
+#: Functions that need a tensor's values: a branch on data.
+_VALUES = frozenset(
+    "item tolist numpy nonzero __bool__ __int__ __float__ __index__ is_nonzero unique".split()  # noqa: SIM905 - on one line
+)
+_DEVICES = frozenset({"cpu", "cuda"})
+#: Functions whose output is like their first input, always or where the others are like it too.
+#: Torch works out in Python what even a sum of meta tensors is like, which takes most of a pass.
+_LIKE_FIRST = frozenset(["batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"])
+_ARITHMETIC = frozenset(
+    "add sub mul div __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__".split()  # noqa: SIM905 - on one line
+)
+
+
+def trace(
+    module: nn.Module,
+    input_size: tuple[int, ...] = (3, 224, 224),
+    *,
+    example_inputs: Any = None,
+    strict: bool = False,
+) -> Network:
+    """The network that a torch module computes on one input of `input_size` (batch apart).
+
+    `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
+    or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
+    is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
+    that run them; functions are numbered within theirs. A parameter that no layer holds (a table
+    of positions, or one that nothing uses) is a `Constant`.
+
+    >>> from torch import nn
+    >>> from costmodel import cost, resize
+    >>> net = trace(nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU()), (3, 32, 32))
+    >>> cost(resize(net, rho=2)).macs == 9 * 3 * 16 * 62 * 62
+    True
+
+    At other sizes the model is taken to make the same calls, except where it branched on the
+    remainder of a size, which then has to stay; a branch on a comparison of sizes is not seen.
+
+    A function without a rule is a layer of unknown cost; with `strict` it raises. Raises
+    CostModelError for what is no module, a forward pass that fails or needs the values of a
+    tensor, and where a layer's shapes are not what torch has.
+    """
+    if not isinstance(module, nn.Module):
+        raise CostModelError(f"trace takes a torch.nn.Module, got {type(module).__name__}")
+    for path, part in module.named_modules():
+        if isinstance(part, torch.jit.ScriptModule):
+            where = path or type(module).__name__
+            raise CostModelError(f"{where}: a ScriptModule's calls are unseen; trace its source")
+    for name, tensor in module.named_parameters():
+        if nn.parameter.is_lazy(tensor):
+            raise CostModelError(f"{name}: has no shape yet; run the model once before tracing")
+    owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
+    watch = _Watch(module, Graph(owned))
+    args, kwargs = _examples(module, input_size, example_inputs, watch)
+    outputs = _run(module, args, kwargs, watch)
+    watch.graph.add_unused()
+    related = Network(type(module).__name__, tuple(relate(watch.graph, outputs)))
+    network = checked(related, watch.graph)
+    if strict:
+        _check_strict(network)
+    return network
+
+
+def _check_strict(network: Network) -> None:
+    if unknown := [x.layer for x in lower(network) if x.state == "unknown"]:
+        named = ", ".join(f"{layer.name} ({layer.function})" for layer in unknown)  # type: ignore[attr-defined]
+        raise CostModelError(f"no rule for {named}; register one or leave strict off")
+
+
+@dataclass(slots=True)
+class _Seen:
+    """A tensor, kept so that its id stays its own, its twin on the meta device and its value."""
+
+    tensor: torch.Tensor
+    twin: torch.Tensor | None
+    value: Value
+    late: torch.Tensor | None = None
+
+
+class _Watch(TorchFunctionMode):
+    """Runs every call on the meta device and adds its layers to the graph."""
+
+    def __init__(self, module: nn.Module, graph: Graph) -> None:
+        super().__init__()
+        self.graph, self.name = graph, type(module).__name__
+        self.seen: dict[int, _Seen] = {}
+        self.inputs: list[Value] = []
+        self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
+        self.paths = {id(part): path for path, part in module.named_modules()}
+        self.owned = {id(tensor) for part in module.modules() for tensor in _tensors(vars(part))}
+        #: The modules that run: each one's path, for one call whether it is a leaf, and
+        #: whether the module that called it had lost a size.
+        self.running: list[list[Any]] = []
+
+    def enter(self, module: nn.Module, _args: Any) -> None:
+        """Begin a module: a forward pre-hook."""
+        default = self.running[-1][0] if self.running else ""
+        path = self.paths.get(id(module), default)
+        is_leaf = bool(path) and not module._modules  # noqa: SLF001
+        self.running.append([path, is_leaf, self.graph.lost_size])
+        self.graph.lost_size = False
+
+    def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+        """End a module: a forward hook."""
+        self.graph.lost_size = self.running.pop()[2]
+
+    def __torch_function__(
+        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
+        kwargs = kwargs or {}
+        if name == "__get__":
+            name = func.__self__.__name__
+        if name in {"shape", "size"}:
+            return self._size(func, args, kwargs)
+        if name in _VALUES:
+            return self._value(func, name, args, kwargs)
+        twins: list[torch.Tensor | None] = []
+        replaced, values = self._pair(args, twins)
+        named, named_values = self._pair(kwargs, twins) if kwargs else (kwargs, kwargs)
+        if all(twin is None for twin in twins):
+            result = func(*args, **kwargs)
+        elif name in _DEVICES:
+            return args[0]
+        elif name in _LIKE_FIRST or (name in _ARITHMETIC and _are_alike(replaced, named)):
+            result = torch.empty_like(replaced[0] if replaced else named["input"])
+        else:
+            result = func(*replaced, **named)
+        tensors = [result] if isinstance(result, torch.Tensor) else list(_tensors(result))
+        if name == "__setitem__":
+            tensors = [args[0]]
+        if tensors and not (name in _ALIASES and tensors[0] is twins[0]):
+            self._interpret(name, values, named_values, tensors)
+        return result
+
+    def _pair(self, value: Any, twins: list[torch.Tensor | None]) -> tuple[Any, Any]:
+        """Arguments with their twins, and with their values, in the tensors' places."""
+        if isinstance(value, torch.Tensor):
+            seen = self.look(value)
+            twins.append(seen.twin)
+            return self._twin(seen), seen.value
+        kind = type(value)
+        if kind is tuple or kind is list:
+            pairs = [self._pair(part, twins) for part in value]
+            return kind([twin for twin, _ in pairs]), kind([own for _, own in pairs])
+        if kind is dict:
+            parts = {key: self._pair(part, twins) for key, part in value.items()}
+            return {k: v[0] for k, v in parts.items()}, {k: v[1] for k, v in parts.items()}
+        if kind is slice:
+            ends = self._pair([value.start, value.stop, value.step], twins)
+            return slice(*ends[0]), slice(*ends[1])
+        return value, value
+
+    def look(self, tensor: torch.Tensor) -> _Seen:
+        """What is known of a tensor; a new one is the caller's, and gets a twin.
+
+        One without data that the caller does not own was made by a call that nobody saw.
+        """
+        seen = self.seen.get(id(tensor))
+        if seen is None or seen.tensor is not tensor:
+            twin = torch.empty_like(tensor, device="meta", requires_grad=False)
+            name = self.parameters.get(id(tensor))
+            value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
+            if tensor.is_meta and id(tensor) not in self.owned:
+                value = self._call("untraced", [value.shape], alone=False).unknown(self.inputs)
+            seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
+            self.seen[id(twin)] = _Seen(twin, twin, value)
+        return seen
+
+    def _twin(self, seen: _Seen) -> torch.Tensor:
+        """Of a tensor made during the pass too, in case it meets one without data."""
+        if seen.twin is not None:
+            return seen.twin
+        if seen.late is None:
+            seen.late = torch.empty_like(seen.tensor, device="meta")
+            self.seen[id(seen.late)] = _Seen(seen.late, seen.late, seen.value)
+        return seen.late
+
+    def know(self, tensor: torch.Tensor, value: Value) -> None:
+        """Remember what a tensor is."""
+        self.seen[id(tensor)] = _Seen(tensor, tensor if tensor.is_meta else None, value)
+
+    def _size(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
+        size = func(*args, **kwargs)
+        value = self.look(args[0]).value
+        if value.is_constant:
+            return size
+        if isinstance(size, int):
+            axis = args[1] if len(args) > 1 else kwargs["dim"]
+            return Extent.of(self.graph, value, axis % len(value.shape))
+        return torch.Size([Extent.of(self.graph, value, axis) for axis in range(len(size))])
+
+    def _value(self, func: Any, name: str, args: tuple[Any, ...], kwargs: Any) -> Any:
+        tensor = args[0]
+        if tensor.is_meta or not self.look(tensor).value.is_constant:
+            where = self.running[-1][0] if self.running else ""
+            what = f"{where or self.name}: needs the values of a tensor ({name.strip('_')})"
+            raise CostModelError(f"{what}, and tracing has only sizes; trace the parts apart")
+        return func(*args, **kwargs)
+
+    def _interpret(
+        self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
+    ) -> None:
+        call = self._call(name, [tuple(t.shape) for t in tensors])
+        before = len(self.graph.layers)
+        if "input" in kwargs:
+            args = (kwargs.pop("input"), *args)
+        values = interpret(call, args, kwargs)
+        for tensor, value in zip(tensors, values, strict=False):
+            self.know(tensor, value)
+        if len(self.graph.layers) > before and self.running:
+            self.running[-1][1] = False
+
+    def _call(self, name: str, shapes: list[Sizes], *, alone: bool = True) -> Call:
+        """A call, named as its module where it may be all that the module does."""
+        path, is_leaf, _ = self.running[-1] if self.running else ("", False, False)
+        base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
+        return Call(self.graph, path, base, name, shapes)
+
+
+#: Functions that often return what they were given.
+_ALIASES = frozenset(
+    "contiguous to float half double type type_as detach dropout expand".split()  # noqa: SIM905 - on one line
+)
+
+
+def _are_alike(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
+    """Whether operands are floats of one shape, and numbers."""
+    first = args[0]
+    if named or not isinstance(first, torch.Tensor) or not first.is_floating_point():
+        return False
+    return all(
+        other.shape == first.shape and other.dtype == first.dtype
+        if isinstance(other, torch.Tensor)
+        else type(other) in {int, float}
+        for other in args[1:]
+    )
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor in arguments or in what a call or a module returned."""
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            yield from _tensors(part)
+    elif isinstance(value, dict):
+        yield from _tensors(list(value.values()))
+    elif isinstance(value, slice):
+        yield from _tensors((value.start, value.stop, value.step))
+
+
+def _examples(
+    module: nn.Module, input_size: Any, example_inputs: Any, watch: _Watch
+) -> tuple[list[Any], dict[str, Any]]:
+    """Inputs on the meta device, each the Input of a network."""
+    names = list(inspect.signature(module.forward).parameters) or ["input"]
+    dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+    if example_inputs is None:
+        example_inputs = ((1, *_sizes(input_size, "input_size")),)
+    if isinstance(example_inputs, torch.Tensor):
+        example_inputs = (example_inputs,)
+
+    def made(name: str, example: Any) -> Any:
+        if isinstance(example, torch.Tensor):
+            tensor = torch.empty_like(example, device="meta")
+        elif isinstance(example, (tuple, list)):
+            sizes = _sizes(example, f"example_inputs of {name}")
+            tensor = torch.empty(sizes, dtype=dtype, device="meta")
+        else:
+            return example
+        sizes = tuple(tensor.shape)
+        value = Value(sizes)
+        if len(sizes) > 1:
+            value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
+            watch.inputs.append(value)
+        watch.know(tensor, value)
+        return tensor
+
+    if isinstance(example_inputs, dict):
+        return [], {name: made(name, each) for name, each in example_inputs.items()}
+    if not isinstance(example_inputs, (tuple, list)):
+        got = type(example_inputs).__name__
+        raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
+    padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
+    return [made(*pair) for pair in zip(padded, example_inputs, strict=False)], {}
+
+
+def _sizes(value: Any, name: str) -> Sizes:
+    sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if not sizes or any(type(size) is not int or size < 1 for size in sizes):
+        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {value}")
+    return sizes
+
+
+def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Watch) -> list[str]:
+    """The layers whose outputs a forward pass returns, watched."""
+    with ExitStack() as stack:
+        stack.enter_context(_unchanged(module))
+        for register, hook in (
+            (hooks.register_module_forward_pre_hook, watch.enter),
+            (hooks.register_module_forward_hook, watch.leave),
+        ):
+            stack.callback(register(hook).remove)
+        stack.enter_context(torch.no_grad())
+        try:
+            with watch:
+                returned = module(*args, **kwargs)
+        except CostModelError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the model raises is its own error
+            raise CostModelError(_failure(module, (args, kwargs), error, watch)) from None
+    tensors = list(_returned(returned))
+    if not tensors:
+        got = type(returned).__name__
+        raise CostModelError(f"{type(module).__name__} returned no tensor, got {got}")
+    return [watch.graph.read(watch.look(tensor).value) for tensor in tensors]
+
+
+def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
+    where = watch.running[-1][0] if watch.running else ""
+    shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in _tensors(given))
+    lines = str(error).strip().splitlines() or [""]
+    said = f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said})"
+    return f"{what}; check input_size and example_inputs"
+
+
+def _returned(value: Any) -> Iterator[torch.Tensor]:
+    """Every tensor that a model returned, in dataclasses too."""
+    if is_dataclass(value) and not isinstance(value, (dict, type)):
+        value = [getattr(value, each.name) for each in fields(value)]
+    yield from _tensors(value)
+
+
+@contextmanager
+def _unchanged(module: nn.Module) -> Iterator[None]:
+    """What a forward pass assigns is undone, and the random numbers it draws given back."""
+    before = [(own, own.copy(), _contents(own)) for own in map(vars, module.modules())]
+    drawn = torch.get_rng_state(), random.getstate()
+    try:
+        yield
+    finally:
+        torch.set_rng_state(drawn[0])
+        random.setstate(drawn[1])
+        for own, attributes, contents in before:
+            own.clear()
+            own.update(attributes)
+            for container, content in contents:
+                container.clear()
+                (container.extend if isinstance(container, list) else container.update)(content)
+
+
+def _contents(own: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The containers among attributes (parameters, buffers, hooks, …) and copies of them."""
+    containers = (value for value in own.values() if type(value) in _CONTAINERS)
+    return [(container, container.copy()) for container in containers]
+
+
+_CONTAINERS = frozenset({dict, OrderedDict, list, set})

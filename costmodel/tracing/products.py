@@ -1,0 +1,306 @@
+"""Convolutions, matrix products and attention: what multiplies and accumulates."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from costmodel import network as ir
+from costmodel import operators as op
+from costmodel.network import SAME, Times
+from costmodel.tracing.calls import (
+    Call,
+    Result,
+    Value,
+    handles,
+    others,
+    per_axis,
+    spread,
+    values_in,
+)
+
+if TYPE_CHECKING:
+    from costmodel.tracing.calls import Sizes
+
+
+@handles("conv1d", "conv2d", "conv3d", counted=True)
+def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
+    call: Call,
+    x: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+) -> Result:
+    outputs, own, *kernel = weight.shape
+    rank = len(kernel)
+    macs = prod(call.shape) * own * prod(kernel)
+    same = _same_padding(padding, kernel, dilation, rank)
+    if len(x.shape) != rank + 2 or same is None or not weight.is_constant:
+        return call.recorded((x, weight), macs)
+    width, divided = _channels(x.shape[1], outputs, groups)
+    _pad_as_tensorflow(call, x, (kernel, stride, dilation, same), rank)
+    window = [per_axis(value, rank) for value in (kernel, stride, same, dilation)]
+    weights = call.weights(weight, bias)
+    if weights is None:
+        return call.emit(op.Filter, width, *window, divided, reads=(x,))
+    fields = (width, *window, divided, weights.bias, weights.shares)
+    return call.finish(call.emit(ir.Conv, *fields, reads=(x,)), weights, 1)
+
+
+def _channels(inputs: int, outputs: int, groups: int) -> tuple[Any, Any]:
+    """Out-channels and groups: a depthwise convolution's follow its input."""
+    if groups == inputs != 1:
+        return Times(outputs // groups), SAME
+    return outputs, groups
+
+
+def _same_padding(padding: Any, kernel: list[int], dilation: Any, rank: int) -> Any:
+    """The padding in numbers; None where "same" adds more behind than before."""
+    if not isinstance(padding, str):
+        return padding
+    if padding == "valid":
+        return 0
+    spread = dilation if isinstance(dilation, (tuple, list)) else (dilation,) * rank
+    totals = [d * (k - 1) for d, k in zip(spread, kernel, strict=False)]
+    return None if any(total % 2 for total in totals) else [total // 2 for total in totals]
+
+
+def _pad_as_tensorflow(call: Call, x: Value, window: tuple[Any, ...], rank: int) -> None:
+    """See TensorFlow's "same" in a padding that was computed from the size just before."""
+    graph = call.graph
+    layer = graph.layers[-1] if graph.layers else None
+    if not isinstance(layer, op.Recorded) or layer.name != x.layer or layer.function != "pad":
+        return
+    kernel, stride, dilation, padding = (per_axis(value, rank) for value in window)
+    same = op.PadSame(layer.name, kernel, stride, dilation, inputs=layer.inputs)
+    if padding == 0 and op.pad_same(same, layer.reads[0]) == layer.sizes:
+        graph.layers[-1] = same
+        # Whatever the remainder is, the padding makes up for it.
+        graph.remainders = [r for r in graph.remainders if r[0].layer not in layer.inputs]
+
+
+@handles("conv_transpose1d", "conv_transpose2d", "conv_transpose3d", counted=True)
+def _transposed(  # noqa: PLR0913, PLR0917 - as torch has it
+    call: Call,
+    x: Value,
+    weight: Value,
+    bias: Value | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    output_padding: Any = 0,
+    groups: int = 1,
+    dilation: Any = 1,
+) -> Result:
+    _, own, *kernel = weight.shape
+    rank = len(kernel)
+    weights = call.weights(weight, bias) if len(x.shape) == rank + 2 else None
+    if weights is None:
+        return call.recorded((x, weight), prod(x.shape) * own * prod(kernel))
+    width, divided = _channels(x.shape[1], own * groups, groups)
+    window = (kernel, stride, padding, output_padding, dilation)
+    fields = (width, *(per_axis(v, rank) for v in window), divided, weights.bias, weights.shares)
+    return call.finish(call.emit(op.TransposedConv, *fields, reads=(x,)), weights, 1)
+
+
+@handles("linear", counted=True)
+def _linear(call: Call, x: Value, weight: Value, bias: Value | None = None) -> Result:
+    return _product(call, x, weight, bias, transposed=True)
+
+
+@handles("matmul", "bmm", "mm", "__matmul__", "mv", "dot", "vdot", counted=True)
+def _matmul(call: Call, left: Value, right: Value) -> Result:
+    return _product(call, left, right)
+
+
+@handles("__rmatmul__", counted=True)
+def _rmatmul(call: Call, right: Value, left: Value) -> Result:
+    return _product(call, left, right)
+
+
+@handles("addmm", "baddbmm", "addbmm", counted=True)
+def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any) -> Result:
+    left, right = *factors, *(value for value in named.values() if isinstance(value, Value))
+    if call.function == "addbmm":
+        return call.recorded((bias, left, right), prod(left.shape) * right.shape[-1])
+    return _product(call, left, right, None if beta == 0 else bias)
+
+
+def _product(
+    call: Call, left: Value, right: Value, bias: Value | None = None, *, transposed: bool = False
+) -> Result:
+    """A linear layer where the right operand is a parameter, else a product of activations."""
+    outputs = right.shape[0 if transposed else -1]
+    shape = (*left.shape[:-1], outputs)
+    if len(right.shape) == 2 and len(left.shape) > 1:  # noqa: PLR2004
+        alone = bias is None or not bias.is_constant or bias.shape != (outputs,)
+        weights = call.weights(right, None if alone else bias)
+        if weights is not None:
+            fields = (outputs, weights.bias, weights.shares)
+            made = call.emit(ir.Linear, *fields, reads=(left,), shape=shape)
+            made = call.finish(made, weights, -1)
+            return _added(call, made, bias) if alone and bias is not None else made
+    equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
+    function = "mv" if min(len(left.shape), len(right.shape)) == 1 else "matmul"
+    made = call.emit(op.Einsum, equation, function, reads=(left, right))
+    return made if bias is None else _added(call, made, bias)
+
+
+def _added(call: Call, made: Value, bias: Value) -> Value:
+    if call.graph.parameter(bias) and len(bias.shape) == 1:
+        return call.affine(made, (-1,), (bias,), function="add", suffix="bias")
+    return call.emit(op.Combine, "add", reads=(made, bias), suffix="add")
+
+
+def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
+    """Of torch.matmul: batches are broadcast, vectors have one index."""
+    batch = "ABCDEFGHIJ"[: max(left, right, 2) - 2]
+    first = batch[len(batch) - max(left - 2, 0) :] + ("mk" if left > 1 else "k")
+    columns = "nk" if transposed else "kn"
+    second = batch[len(batch) - max(right - 2, 0) :] + (columns if right > 1 else "k")
+    return f"{first},{second}->{batch}{'m' * (left > 1)}{'n' * (right > 1)}"
+
+
+@handles("einsum", counted=True)
+def _einsum(call: Call, equation: str, *operands: Any) -> Result:
+    reads = list(values_in(operands))
+    written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])
+    if written is None:
+        return [call.unknown(reads)]
+    if len(reads) == 1:
+        return call.recorded(reads)
+    return _contracted(call, written, reads)
+
+
+def _contracted(call: Call, equation: str, reads: list[Value]) -> Value:
+    """Operands multiplied from left to right, each index kept while someone needs it."""
+    terms, _, output = equation.partition("->")
+    first, *others_ = terms.split(",")
+    made = reads[0]
+    for i, (term, value) in enumerate(zip(others_, reads[1:], strict=True)):
+        needed = set(output).union(*others_[i + 1 :])
+        last = i + 2 == len(reads)
+        kept = output if last else "".join(x for x in dict.fromkeys(first + term) if x in needed)
+        sizes = dict(zip(first + term, made.shape + value.shape, strict=True))
+        shape = call.shape if last else tuple(sizes[letter] for letter in kept)
+        fields = (f"{first},{term}->{kept}", "einsum")
+        made, first = call.emit(op.Einsum, *fields, reads=(made, value), shape=shape), kept
+    return made
+
+
+@handles("tensordot", counted=True)
+def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -> Result:
+    rank, other = len(left.shape), len(right.shape)
+    pairs = ([*range(rank - dims, rank)], [*range(dims)]) if isinstance(dims, int) else dims
+    first, second = _LETTERS[:rank], list(_LETTERS[rank : rank + other])
+    for a, b in zip(*(spread(axes, 1) for axes in pairs), strict=True):
+        second[b] = first[a]
+    shared = set(first) & set(second)
+    output = "".join(x for x in [*first, *second] if x not in shared)
+    equation = f"{first},{''.join(second)}->{output}"
+    return call.emit(op.Einsum, equation, call.function, reads=(left, right))
+
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+
+
+_RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
+
+
+@handles(*_RECURRENT, *(f"{name}_cell" for name in _RECURRENT), counted=True)
+def _recurrent(call: Call, x: Value, *others_: Any, **named: Any) -> Result:
+    """Every step multiplies by each matrix once."""
+    weights = [value for value in values_in((others_, named)) if value.parameters]
+    steps = x.shape[:-1]  # of a packed sequence the first axis is all of its steps
+    macs = prod(steps) * sum(prod(value.shape) for value in weights if len(value.shape) > 1)
+    made = call.recorded([x, *values_in((others_, named))], macs)
+    return [made, *others(call, made)]
+
+
+def _explicit(equation: str, ranks: list[int]) -> str | None:
+    """The equation with an output and without an ellipsis; None where a term repeats an index."""
+    left, arrow, right = equation.partition("->")
+    terms = left.split(",")
+    spare = [letter for letter in "ZYXWVUTSRQPONMLKJIHGFEDCBA" if letter not in equation]
+    if len(terms) != len(ranks) or any(
+        len(set(t) - {"."}) != len(t.replace(".", "")) for t in terms
+    ):
+        return None
+    hidden = [rank - len(t.replace("...", "")) for t, rank in zip(terms, ranks, strict=True)]
+    whole = "".join(spare[: max(hidden)])
+    if not arrow:
+        letters = left.replace(",", "").replace(".", "")
+        right = "..." * ("." in left) + "".join(x for x in sorted(letters) if letters.count(x) == 1)
+    full = [t.replace("...", whole[len(whole) - n :]) for t, n in zip(terms, hidden, strict=True)]
+    return f"{','.join(full)}->{right.replace('...', whole)}"
+
+
+@handles("scaled_dot_product_attention", counted=True)
+def _attention(
+    call: Call,
+    query: Value,
+    key: Value,
+    value: Value,
+    attn_mask: Value | None = None,
+    *_: Any,
+    **__: Any,
+) -> Result:
+    reads = [query, key, value]
+    if attn_mask is not None and len(attn_mask.shape) > 1:
+        reads.append(attn_mask)
+    return call.emit(op.DotProductAttention, reads=reads)
+
+
+@handles("multi_head_attention_forward", counted=True)
+def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
+    given = dict(zip(_MULTI_HEAD, args, strict=False)) | kwargs
+    query, heads = given["query"], given["num_heads"]
+    if given["bias_k"] is not None or given["add_zero_attn"] or len(query.shape) != 3:  # noqa: PLR2004
+        return [call.unknown(values_in(given))] * len(call.shapes)
+    parts = _projected(call, given)
+    attended = call.emit(
+        op.DotProductAttention, heads, reads=parts, shape=query.shape, suffix="attention"
+    )
+    weight, bias = given["out_proj_weight"], given["out_proj_bias"]
+    made = _part(call, "out_proj", query.shape, attended, weight, bias)
+    return [made, *others(call, made)]
+
+
+_MULTI_HEAD = (
+    *("query", "key", "value", "embed_dim_to_check", "num_heads", "in_proj_weight"),
+    *("in_proj_bias", "bias_k", "bias_v", "add_zero_attn", "dropout_p"),
+    *("out_proj_weight", "out_proj_bias"),
+)
+
+
+def _part(call: Call, suffix: str, shape: Sizes, *arguments: Value | None) -> Any:
+    """A linear layer inside a call."""
+    inner = Call(call.graph, call.path, f"{call.base}.{suffix}", "linear", [shape])
+    return _linear(inner, *arguments)
+
+
+def _projected(call: Call, given: dict[str, Any]) -> list[Value]:
+    """Queries, keys and values: three weights, or parts of one."""
+    reads = [given[name] for name in ("query", "key", "value")]
+    features = reads[0].shape[-1]
+    shapes = [(*x.shape[:-1], features) for x in reads]
+    names = [f"{name}_proj" for name in "qkv"]
+    if given.get("use_separate_proj_weight"):
+        weights = [given[f"{name}_weight"] for name in names]
+        parts = zip(names, shapes, reads, weights, strict=True)
+        return [_part(call, *part, None) for part in parts]
+    weight, bias = given["in_proj_weight"], given["in_proj_bias"]
+    if reads[0] is reads[1] is reads[2]:
+        packed = (*shapes[0][:-1], 3 * features)
+        reads = [_part(call, "in_proj", packed, reads[0], weight, bias)] * 3
+        return [
+            call.emit(op.Split, 3, 2, reads=(x,), suffix="split", shape=shapes[0]) for x in reads
+        ]
+    square = (features, weight.shape[1])
+    weights = [
+        call.emit(op.Split, 3, 0, reads=(weight,), suffix="split", shape=square) for _ in reads
+    ]
+    parts = zip(names, shapes, reads, weights, strict=True)
+    return [_part(call, *part, None) for part in parts]

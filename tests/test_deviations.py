@@ -1,0 +1,230 @@
+"""What the tools miscount is so, on the tools themselves; nothing else in these modules is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from costmodel.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
+from costmodel.deviations import DEVIATIONS
+from costmodel.reconciling import measure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from costmodel.conventions import Convention
+
+
+class Calls(nn.Module):
+    """A module that is a function of its input, and of a parameter of any shape."""
+
+    def __init__(self, function: Callable[..., torch.Tensor], *shape: int) -> None:
+        """Hold both."""
+        super().__init__()
+        self.function = function
+        self.kernel = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Call it."""
+        return self.function(x, self.kernel)
+
+
+class Own(nn.Conv2d):
+    """A convolution by another name."""
+
+
+class Attention(nn.Module):
+    """Self-attention of 8 features in 2 heads."""
+
+    def __init__(self) -> None:
+        """Hold torch's."""
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Of x with itself."""
+        return self.attention(x, x, x)[0]
+
+
+class Nested(nn.Module):
+    """A convolution inside another, and called after it."""
+
+    def __init__(self) -> None:
+        """Place them."""
+        super().__init__()
+        self.outer = nn.Conv2d(4, 4, 1, bias=False)
+        self.outer.inner = nn.Conv2d(4, 4, 1, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """One, then the other."""
+        return self.outer.inner(self.outer(x))
+
+
+class Case(NamedTuple):
+    """A module, its input's shape, its MACs, and what a tool prints that prints other than these.
+
+    None is an error.
+    """
+
+    module: nn.Module
+    shape: tuple[int, ...]
+    macs: int
+    printed: dict[str, int | None]
+
+
+def unseen(*tools: str, **others: int) -> dict[str, int | None]:
+    """Tools that print 0, and others."""
+    return dict.fromkeys(tools, 0) | others
+
+
+HOOKS = ("thop", "ptflops", "torchinfo")
+PATCHES = ("calflops", "calflops FLOPs")
+MATRIX = 2 * 5 * 5 * 5
+ATTENTION = 2 * 2 * 5 * 5 * 4
+
+CASES = {
+    "transposed convolution": Case(
+        nn.ConvTranspose2d(4, 6, 2, stride=2, bias=False),
+        (1, 4, 5, 5),
+        4 * 6 * 2 * 2 * 25,
+        dict.fromkeys(("thop", "torchinfo", "torchprofile"), 4 * 4 * 6 * 2 * 2 * 25),
+    ),
+    "grouped transposed convolution": Case(
+        nn.ConvTranspose2d(4, 6, 2, stride=2, groups=2, bias=False),
+        (1, 4, 5, 5),
+        4 * 3 * 2 * 2 * 25,
+        {
+            "thop": 4 * 4 * 3 * 2 * 2 * 25,
+            "torchinfo": 4 * 4 * 3 * 2 * 2 * 25,
+            "torchprofile": 4 * 4 * 6 * 2 * 2 * 25,
+            "calflops": 4 * (3 // 2) * 2 * 2 * 25,
+            "calflops FLOPs": 2 * 4 * (3 // 2) * 2 * 2 * 25,
+        },
+    ),
+    "functional convolution": Case(
+        Calls(lambda x, kernel: functional.conv2d(x, kernel), 6, 4, 3, 3),  # noqa: PLW0108
+        (1, 4, 5, 5),
+        6 * 4 * 9 * 9,
+        unseen(*HOOKS),
+    ),
+    "functional linear layer": Case(
+        Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9),  # noqa: PLW0108
+        (1, 9),
+        6 * 9,
+        unseen(*HOOKS),
+    ),
+    "function imported by name": Case(
+        Calls(functional.linear, 6, 9), (1, 9), 6 * 9, unseen(*HOOKS, *PATCHES)
+    ),
+    "subclass of a convolution": Case(
+        Own(4, 6, 3, bias=False),
+        (1, 4, 5, 5),
+        6 * 4 * 9 * 9,
+        unseen("thop", "ptflops", torchinfo=6 * 4 * 9),
+    ),
+    "operator @": Case(Calls(lambda x, _: x @ x, 1), (2, 5, 5), MATRIX, unseen(*HOOKS, *PATCHES)),
+    "einsum": Case(
+        Calls(lambda x, _: torch.einsum("bij,bjk->bik", x, x), 1),
+        (2, 5, 5),
+        MATRIX,
+        unseen(*HOOKS, "calflops") | {"calflops FLOPs": 2 * MATRIX + 1},
+    ),
+    "fused attention": Case(
+        Calls(lambda x, _: functional.scaled_dot_product_attention(x, x, x), 1),
+        (1, 2, 5, 4),
+        ATTENTION,
+        unseen("fvcore", "FlopCounterMode", *HOOKS, "ptflops aten", *PATCHES),
+    ),
+    "attention in evaluation mode": Case(
+        Attention(),
+        (1, 5, 8),
+        4 * 5 * 8 * 8 + ATTENTION,
+        unseen("fvcore", "FlopCounterMode", *HOOKS, "ptflops aten", "torchprofile", *PATCHES)
+        | {"ptflops": 4 * 5 * 8 * 8 + ATTENTION + 5 * 8 + 3 * 5 * 8 + 2 * 5 * 5 + 5 * 8},
+    ),
+    "layer inside a layer": Case(
+        Nested(), (1, 4, 5, 5), 2 * 4 * 4 * 25, dict.fromkeys(HOOKS, 4 * 4 * 25)
+    ),
+    "padding='same', even kernel": Case(
+        nn.Conv2d(4, 6, 4, padding="same", bias=False),
+        (1, 4, 5, 5),
+        4 * 6 * 16 * 25,
+        {
+            "fvcore": 0,
+            "torchprofile": 0,
+            "calflops": 4 * 6 * 16 * 16,
+            "calflops FLOPs": 2 * 4 * 6 * 16 * 16,
+        },
+    ),
+    "interpolation": Case(
+        Calls(lambda x, _: functional.interpolate(x, size=(8, 8), mode="bilinear"), 1),
+        (2, 4, 5, 5),
+        0,
+        {
+            "fvcore": 4 * 2 * 4 * 8 * 8,
+            "torchprofile": 4 * 2 * 4 * 8 * 8,
+            "ptflops": 2 * 4 * 8 * 8,
+            "calflops FLOPs": 8 * 8,
+        },
+    ),
+    "image without a batch": Case(
+        nn.Conv2d(4, 6, 3, bias=False),
+        (4, 5, 5),
+        4 * 6 * 9 * 9,
+        {
+            "thop": 6 * 9 * 5 * 9,  # 5 rows for 4 channels
+            "ptflops": 4 * 6 * 9 * 3,  # 4 samples of 3 outputs, averaged
+            "torchinfo": 6 * 4 * 9 * 6 * 3,  # 6 samples of 3 outputs
+            "calflops": None,
+            "calflops FLOPs": None,
+        },
+    ),
+    "module without parameters": Case(nn.MaxPool2d(2), (1, 4, 4, 4), 0, dict.fromkeys(PATCHES)),
+}
+#: What a tool's own convention adds in these modules.
+ADDED = {("module without parameters", "ptflops"): 2 * 4 * 4 * 4}
+
+
+def figure(convention: Convention, case: Case) -> float | None:
+    """What the tool prints, or None."""
+    try:
+        return measure(convention, nn.Sequential(case.module), (torch.zeros(case.shape),))
+    except Exception:  # noqa: BLE001 - as `reconcile` catches it
+        return None
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_deviation_on_the_tools(name: str) -> None:
+    """The tools that are named print the wrong figure, and all others the right one."""
+    case = CASES[name]
+    for convention in CONVENTIONS[1:]:
+        factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else 1
+        right = factor * case.macs + ADDED.get((name, convention.name), 0)
+        assert figure(convention, case) == case.printed.get(convention.name, right), convention.name
+
+
+def test_every_deviation_is_demonstrated() -> None:
+    """The named deviations and the tools that have them are those demonstrated here."""
+    named = {deviation.name: set(deviation.tools) for deviation in DEVIATIONS}
+    assert named == {name: set(case.printed) for name, case in CASES.items()}
+
+
+def test_a_module_called_twice_counts_twice() -> None:
+    """A trap that none of them falls into: one module, two calls, under one name or two."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = self.second = nn.Conv2d(4, 4, 1, bias=False)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.first(self.second(x))
+
+    case = Case(Twice(), (1, 4, 5, 5), 2 * 4 * 4 * 25, {})
+    for convention in CONVENTIONS[1:]:
+        factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else 1
+        assert figure(convention, case) == factor * case.macs
