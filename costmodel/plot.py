@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from matplotlib import style
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import (
@@ -26,14 +27,15 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier
+from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer
 from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.family import family, law
 from costmodel.files import image_format, make_directory, write_atomically
 from costmodel.lower import lower
-from costmodel.rewrite import join, resize, separable_pairs, widen
+from costmodel.network import Conv, Input, Network
+from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.show.format import si
 from costmodel.show.polynomial import ALPHA, RHO
 
@@ -48,7 +50,6 @@ if TYPE_CHECKING:
 
     from costmodel.family import Member
     from costmodel.lower import Lowered
-    from costmodel.network import Network
     from costmodel.planning import Plan
     from costmodel.show.polynomial import Polynomial
     from costmodel.show.report import Report
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 
 WIDTH = 3.5  # inches: a column of a two-column paper
 DPI = 200
+SHOWN = 150  # pixels of a screen for an inch
 TALLEST = 300  # inches: the most that is drawn is 2¹⁶ pixels
 # No date: the same figure is the same bytes.
 METADATA: dict[str, dict[str, Any]] = {
@@ -155,7 +157,7 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
     shares = measured or {name: _share(*block) for name, block in blocks.items()}
     points = Counter((blocks[name][0], float(share)) for name, share in shares.items())
     ends = [CHANNELS[0], CHANNELS[-1], *(channels for channels, _ in points)]
-    with _figure(2.7) as figure:
+    with house_figure(2.7) as figure:
         axes = figure.add_subplot()
         _draw_curves(axes, np.geomspace(min(ends), max(ends), 200))
         _draw_points(axes, points, network.name, measured=bool(measured))
@@ -254,7 +256,7 @@ def reduction_map_figure() -> Figure:
     """
     shares = _share(np.array(CHANNELS), np.array(KERNELS)[:, np.newaxis] ** 2)
     norm = LogNorm(shares.min(), shares.max())
-    with _figure(2.2) as figure:
+    with house_figure(2.2) as figure:
         axes = figure.add_subplot()
         axes.pcolormesh(shares, norm=norm, cmap="Blues", edgecolor="white", linewidth=0.8)
         for (row, column), share in np.ndenumerate(shares):
@@ -293,7 +295,7 @@ def layers_figure(network: Network) -> Figure:
     rows = [lowered for lowered in lower(join(network)) if lowered.state != "free"]
     bars = list(_bars(network, rows))
     places = max(1, len(rows))
-    with _figure(min(1 + 0.24 * places, TALLEST)) as figure:
+    with house_figure(min(1 + 0.24 * places, TALLEST)) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         for axes, quantity in zip(panels, ("macs", "params"), strict=True):
             _draw_bars(axes, bars, quantity)
@@ -349,6 +351,83 @@ def _draw_bars(axes: Axes, bars: Sequence[_Bar], quantity: str) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: si(value)))
 
 
+class _Bank(NamedTuple):
+    """A layer's filters: how it is drawn, how many there are, and each one's C, R and S."""
+
+    kind: str
+    filters: int
+    sides: tuple[int, int, int]
+    weights: int
+
+
+SLANT = (0.42, 0.3)  # where a step into the depth of a filter leads, in cells
+FACES = {"standard": LIGHT, "depthwise": ORANGE, "pointwise": BLUE}
+
+
+def filters_figure(kernel: int = 3, c_in: int = 4, c_out: int = 6) -> Figure:
+    """The filter banks of a standard, a depthwise and a pointwise convolution, cell by cell.
+
+    The three banks of Howard et al. 2017, Figure 2, with a cell for every weight.
+
+    Raises CostModelError where the three are no positive integers.
+    """
+    sizes = {"kernel": kernel, "c_in": c_in, "c_out": c_out}
+    kernel, c_in, c_out = (positive_integer(value, name) for name, value in sizes.items())
+    banks = list(_banks(kernel, c_in, c_out))
+    steps = [bank.sides[2] + SLANT[0] * bank.sides[0] + 1 for bank in banks]
+    heights = [bank.sides[1] + SLANT[1] * bank.sides[0] for bank in banks]
+    with house_figure(2.2) as figure:
+        panels = figure.subplots(len(banks), 1, height_ratios=heights)
+        for axes, bank, step, height in zip(panels, banks, steps, heights, strict=True):
+            for i in range(bank.filters):
+                axes.add_collection(_filter(bank, i * step))
+            axes.set_xlim(0, max(x * b.filters for x, b in zip(steps, banks, strict=True)))
+            axes.set_ylim(0, height)
+            axes.set_aspect("equal", anchor="NW")
+            axes.set_axis_off()
+            c, r, s = bank.sides
+            each = f"{bank.filters} filters of {r}×{s}×{c}, {bank.weights} weights"
+            axes.set_title(f"{bank.kind}: {each}")
+    return figure
+
+
+def _banks(kernel: int, c_in: int, c_out: int) -> Iterator[_Bank]:
+    """The banks of one convolution and of its two factors, off their loop nests."""
+    layers = (Conv("standard", c_out, kernel, padding=kernel // 2),)
+    network = Network("one", (Input("x", (1, c_in, kernel, kernel)), *layers))
+    for part in (*lower(network), *lower(separate(network, "standard"))):
+        for nest in part.nests:
+            kind = "pointwise" if part.layer.name.endswith(".pw") else nest.kind
+            yield _Bank(kind, nest.g * nest.k, (nest.c, *nest.kernel), nest.weights)
+
+
+def _filter(bank: _Bank, left: float) -> PolyCollection:
+    """One filter as a block in oblique projection: the cells of its front, top and right."""
+    c, r, s = bank.sides
+    front = [_cell((left + x, y), (1, 0), (0, 1)) for x, y in product(range(s), range(r))]
+    top = [
+        _cell((left + x + z * SLANT[0], r + z * SLANT[1]), (1, 0), SLANT)
+        for x, z in product(range(s), range(c))
+    ]
+    right = [
+        _cell((left + s + z * SLANT[0], y + z * SLANT[1]), SLANT, (0, 1))
+        for y, z in product(range(r), range(c))
+    ]
+    look: dict[str, Any] = {
+        "facecolor": FACES[bank.kind],
+        "edgecolor": BLACK,
+        "linewidth": 0.4,
+        "clip_on": False,
+    }
+    return PolyCollection([*front, *top, *right], **look)
+
+
+def _cell(corner: Model, across: Model, up: Model) -> list[Model]:
+    """A parallelogram."""
+    (x, y), (a, b), (u, v) = corner, across, up
+    return [(x, y), (x + a, y + b), (x + a + u, y + b + v), (x + u, y + v)]
+
+
 def multipliers_figure(
     base: Network, rounding: str, chosen: tuple[float | Fraction | str, int] | None = None
 ) -> Figure:
@@ -362,7 +441,7 @@ def multipliers_figure(
     """
     _check_numbers(base)
     sides = {side for layer in base.inputs for side in layer.shape[2:]}
-    with _figure(3.4) as figure:
+    with house_figure(3.4) as figure:
         if len(sides) != 1:
             text = f"{_cut(base.name)} has no square input,\nso no one resolution to vary"
             figure.text(0.5, 0.5, text, **CENTRED)
@@ -471,7 +550,7 @@ def accuracy_figure(quantity: str) -> Figure:
     is drawn where the axis is MACs; a marker's shape and colour are its resolution.
     """
     members = family()
-    with _figure(2.9) as figure:
+    with house_figure(2.9) as figure:
         axes = figure.add_subplot()
         if quantity == "macs":
             ends = np.array([getattr(m.cost, quantity) for m in members])
@@ -534,7 +613,7 @@ def plan_figure(made: Plan) -> Figure:
     all of them. Thin lines join networks of equal MACs.
     """
     alphas, sides = made.swept.alpha, made.swept.resolution
-    with _figure(3.6) as figure:
+    with house_figure(3.6) as figure:
         axes = figure.add_subplot()
         widest = _widest(made.fits, alphas)
         axes.fill_betweenx(
@@ -627,11 +706,14 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
     Raises CostModelError for another kind of file and a place that cannot be written.
     """
-    kind = image_format(path)
+    write_atomically(path, _image(figure, image_format(path)))
+
+
+def _image(figure: Figure, kind: str) -> bytes:
     image = BytesIO()
     with _style():
         figure.savefig(image, format=kind, dpi=DPI, metadata=METADATA[kind])
-    write_atomically(path, image.getvalue())
+    return image.getvalue()
 
 
 def _style() -> AbstractContextManager[None]:
@@ -639,15 +721,29 @@ def _style() -> AbstractContextManager[None]:
     return style.context(STYLE, after_reset=True)
 
 
+class HouseFigure(Figure):
+    """A figure that Jupyter shows as it would be saved, a column 525 pixels wide."""
+
+    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
+        return _image(self, "png"), {"width": round(SHOWN * self.get_figwidth())}
+
+
 @contextmanager
-def _figure(height: float) -> Iterator[Figure]:
+def house_figure(height: float) -> Iterator[HouseFigure]:
     """A figure as wide as a column, `height` inches high, laid out when the block ends.
 
+    >>> with house_figure(2) as figure:
+    ...     _ = figure.add_subplot().plot([1, 2, 4], [1, 4, 16])
+    >>> float(figure.get_figwidth())
+    3.5
+
     Ticks take their style when they are first drawn, so that has to happen in here. A frozen
-    layout draws the same however often and in whatever format.
+    layout draws the same however often and in whatever format. Text is plain, without TeX, so a
+    logarithmic axis wants a formatter ("{x:g}").
     """
     with _style():
-        figure = Figure(figsize=(WIDTH, height), layout="constrained")
+        figure = HouseFigure(figsize=(WIDTH, height), layout="constrained")
         yield figure
         figure.draw_without_rendering()
         figure.set_layout_engine("none")
+        figure.set_dpi(SHOWN)  # as large where Jupyter's pyplot shows it

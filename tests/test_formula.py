@@ -143,5 +143,15 @@ def test_typical_values_by_hand() -> None:
 def test_notebooks_show_mathematics() -> None:
     """Formulas and closed forms have a LaTeX representation that sympy's symbols render too."""
     assert r"\alpha^{2} \rho^{2}" in closed_form(mobilenet_v1())._repr_latex_()
-    assert formulas()._repr_latex_().startswith(r"$\begin{array}")
+    shown = formulas()._repr_latex_()
+    assert shown.startswith(r"$\begin{array}")
+    head, *rows = shown.split(r" \\ ")
+    assert r"\text{standard} & \text{depthwise} & \text{pointwise}" in head
+    assert rows[0].startswith(r"\text{parameters} & K^{2} C_{\text{in}} C_{\text{out}} &")
     assert "1/C_out + 1/K²" in str(formulas())
+
+
+def test_a_minus_stands_before_a_fraction() -> None:
+    """The derivative of 1/C_out + 1/K² by K, and a difference, as people write them."""
+    assert latex(-2 / K**3) == r"-\frac{2}{K^{3}}"
+    assert latex(H - 3 * W / K) == r"H - \frac{3 W}{K}"

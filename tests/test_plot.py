@@ -32,6 +32,8 @@ from costmodel import rho as rho_symbol
 from costmodel.planning import plan
 from costmodel.plot import (
     _evaluate,
+    filters_figure,
+    house_figure,
     layers_figure,
     multipliers_figure,
     plan_figure,
@@ -437,3 +439,39 @@ def test_a_plan_without_a_choice_or_a_grid_is_drawn() -> None:
     assert not nothing.axes[0].get_legend_handles_labels()[1][1:]
     one = plan_figure(plan(mobilenet_v1(), max_macs="1G", alphas=[1], resolutions=[224]))
     assert any("α = 1" in label for label in one.axes[0].get_legend_handles_labels()[1])
+
+
+def test_a_filter_bank_has_a_block_for_every_filter() -> None:
+    """Six filters of 3×3×4, four of 3×3 and six of 1×1×4, with a cell for each visible weight."""
+    standard, depthwise, pointwise = filters_figure(kernel=3, c_in=4, c_out=6).axes
+    assert [len(axes.collections) for axes in (standard, depthwise, pointwise)] == [6, 4, 6]
+    cells = [len(axes.collections[0].get_paths()) for axes in (standard, depthwise, pointwise)]
+    assert cells == [9 + 2 * 3 * 4, 9 + 2 * 3, 1 + 2 * 4]  # front, top and right
+    titles = [axes.get_title(loc="left") for axes in (standard, depthwise, pointwise)]
+    assert titles[0] == "standard: 6 filters of 3×3×4, 216 weights"
+    assert titles[1] == "depthwise: 4 filters of 3×3×1, 36 weights"
+    assert titles[2] == "pointwise: 6 filters of 1×1×4, 24 weights"
+
+
+def test_a_filter_bank_without_filters_is_refused() -> None:
+    """No output channels, no picture."""
+    with pytest.raises(CostModelError, match="c_out must be"):
+        filters_figure(c_out=0)
+
+
+def test_jupyter_shows_a_figure_as_it_is_saved(tmp_path: Path) -> None:
+    """The picture in a notebook is the PNG file's bytes, as wide as pyplot would show it."""
+    figure = reduction_map_figure()
+    png, _ = save_figures({"map": figure}, tmp_path)
+    assert figure._repr_png_() == (png.read_bytes(), {"width": 525})
+    assert figure.get_figwidth() * figure.get_dpi() == 525
+
+
+def test_a_figure_of_ones_own_has_the_house_style() -> None:
+    """What is drawn inside `house_figure` has small type and no frame, and no backend."""
+    with house_figure(2) as figure:
+        axes = figure.add_subplot()
+        axes.set_xlabel("mine")
+    assert (figure.get_figwidth(), figure.get_figheight()) == (3.5, 2)
+    assert axes.xaxis.label.get_fontsize() == 7
+    assert not axes.spines["top"].get_visible()

@@ -79,23 +79,27 @@ def _rows(findings: Sequence[Finding]) -> RenderableType:
     return grid
 
 
+def grid(findings: Sequence[Finding], title: str = "") -> Grid:
+    """A row per figure: where it stands, what is printed, what is exact and why."""
+    head = ("table", "row", "quantity", "printed", "exact, and why")
+    rows = tuple(
+        (
+            finding.figure.table,
+            finding.figure.row,
+            finding.figure.quantity.replace("_", " "),
+            f"{finding.figure.printed} {finding.figure.unit}".strip(),
+            _reason(finding),
+        )
+        for finding in findings
+    )
+    return Grid(title, head, rows, left=5)
+
+
 def to_markdown(findings: Sequence[Finding]) -> str:
     """A section per verdict, for documentation."""
     lines = ["# Audit of printed costs", "", f"From {_sources(findings)}.", "", _counts(findings)]
-    head = ("table", "row", "quantity", "printed", "exact, and why")
     for verdict, chosen in _by_verdict(findings):
-        rows = tuple(
-            (
-                finding.figure.table,
-                finding.figure.row,
-                finding.figure.quantity.replace("_", " "),
-                f"{finding.figure.printed} {finding.figure.unit}".strip(),
-                _reason(finding),
-            )
-            for finding in chosen
-        )
-        grid = Grid(f"## {TITLES[verdict]} ({len(chosen)})", head, rows, left=5)
-        lines += ["", grid.markdown()]
+        lines += ["", grid(chosen, f"## {TITLES[verdict]} ({len(chosen)})").markdown()]
     return "\n".join(lines) + "\n"
 
 

@@ -100,9 +100,10 @@ def latex(expression: Dim) -> str:
 def _latex_term(coefficient: Fraction, factors: Factors) -> str:
     over = _latex_product([(s, e) for s, e in factors if e > 0])
     under = _latex_product([(s, -e) for s, e in factors if e < 0])
-    number = str(coefficient) if coefficient != 1 or not over else ""
+    sign, size = "-" * (coefficient < 0), abs(coefficient)
+    number = str(size) if size != 1 or not over else ""
     top = " ".join(filter(None, (number, over)))
-    return rf"\frac{{{top}}}{{{under}}}" if under else top
+    return sign + (rf"\frac{{{top}}}{{{under}}}" if under else top)
 
 
 def _latex_product(factors: list[tuple[str, int]]) -> str:
@@ -215,8 +216,10 @@ class Formulas:
         return "\n".join([*lines, f"reduction: {plain}; with α: {wide}"])
 
     def _repr_latex_(self) -> str:
-        cells = r" \\ ".join(" & ".join(map(latex, c.values())) for c in self.table.values())
-        return rf"$\begin{{array}}{{llll}}{cells}\end{{array}}$"
+        head = ("", *(rf"\text{{{column}}}" for column in COLUMNS))
+        rows = ((rf"\text{{{row}}}", *map(latex, c.values())) for row, c in self.table.items())
+        lines = r" \\ ".join(" & ".join(line) for line in (head, *rows))
+        return rf"$\begin{{array}}{{lllll}}{lines}\end{{array}}$"
 
 
 def formulas() -> Formulas:

@@ -19,8 +19,12 @@ PIPE_WIDTH = 100
 
 
 def console(file: Any = None) -> Console:
-    """A console that is PIPE_WIDTH wide where there is no terminal to ask."""
-    plain = Console(file=file, highlight=False)
+    """A console that is PIPE_WIDTH wide where there is no terminal to ask; a file never is one.
+
+    Jupyter is no terminal either, though its kernels say so (FORCE_COLOR).
+    """
+    terminal = None if file is None else False
+    plain = Console(file=file, highlight=False, force_jupyter=False, force_terminal=terminal)
     if not plain.is_terminal and "COLUMNS" not in plain._environ:  # noqa: SLF001
         plain.width = PIPE_WIDTH
     return plain
@@ -86,6 +90,9 @@ class Grid:
         return f"{self.title}\n\n" + "\n".join(
             f"| {' | '.join(map(_markdown_text, line))} |" for line in lines
         )
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
 
     def latex(self) -> str:
         """A tabular environment."""

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from costmodel.errors import CostModelError, printable
 from costmodel.family import law
-from costmodel.show.grid import Grid
+from costmodel.show.grid import Grid, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +31,11 @@ def rich(made: Plan) -> RenderableType:
     return Group(
         *_head(made), Text(), *_choices(made), *_limits(made), *_front(made), *_notes(made)
     )
+
+
+def to_text(made: Plan) -> str:
+    """What a terminal would show, without colour."""
+    return plain(rich(made))
 
 
 def _head(made: Plan) -> Iterator[Text]:
