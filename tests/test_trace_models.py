@@ -12,7 +12,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-pytorchcv = pytest.importorskip("pytorchcv")
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
@@ -137,7 +136,12 @@ TRANSFORMERS: dict[str, tuple[Callable[[], nn.Module], dict[str, tuple[int, ...]
 
 @cache
 def _files() -> dict[str, str]:
-    """The module of every function of pytorchcv: its list of all imports what isn't installed."""
+    """The module of every function of pytorchcv: its list of all imports what isn't installed.
+
+    pytorchcv asks for torchvision, which it does not use, and which is none of this project's.
+    """
+    reason = "pytorchcv is not installed: pip install --no-deps pytorchcv"
+    pytorchcv = pytest.importorskip("pytorchcv", reason=reason)
     files = Path(pytorchcv.__path__[0], "models").glob("*.py")
     return {
         node.name: file.stem
