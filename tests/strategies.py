@@ -7,6 +7,7 @@ from fractions import Fraction
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import strategies as st
 
 from costmodel import (
@@ -27,7 +28,7 @@ from costmodel import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     Draw = Callable[[st.SearchStrategy[int]], int]
     Axis = tuple[int, int, int, int, int]
@@ -122,6 +123,11 @@ _KERNELS = st.sampled_from([1, 3, (3, 1), (1, 3), 5])
 
 def _same_padding(kernel: int | tuple[int, int]) -> int | tuple[int, ...]:
     return tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
+
+
+def mostly_slow(names: Iterable[str], *quick: str) -> list[Any]:
+    """Parameters of which all but a few are left to the slow tests."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 class _Builder:

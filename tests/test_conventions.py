@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import convolutions, networks, pools
+from strategies import convolutions, mostly_slow, networks, pools
 from torch import nn
 
 from costmodel import (
@@ -79,7 +79,7 @@ def assert_reconciled(network: Network, module: nn.Module | None = None) -> None
     assert printed == {x.convention.name: x.predicted for x in made[1:]}, [x.problem for x in made]
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", mostly_slow(ZOO, "mobilenet_v1", "squeezenet_1_1"))
 def test_the_zoo(name: str) -> None:
     """All nine figures of every network of the zoo are the tools' own."""
     assert_reconciled(small(name))
@@ -92,6 +92,7 @@ def test_the_zoo_at_full_size(name: str) -> None:
     assert_reconciled(ZOO[name].build())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobilenet_v1", "squeezenet_1_1", "mobilenet_v2", "googlenet"])
 def test_a_batch(name: str) -> None:
     """What some tools average over the batch, and some of it not, is so divided."""
@@ -101,6 +102,7 @@ def test_a_batch(name: str) -> None:
     assert_reconciled(Network("batch", (batch, *network.layers[1:])))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [1, 0.75, 0.25])
 def test_the_model_written_from_the_paper(width: float) -> None:
     """The tools print the same of the MobileNetV1 that knows nothing of our networks."""
@@ -216,6 +218,7 @@ def test_every_kind_of_layer(name: str) -> None:
     assert_reconciled(KINDS[name])
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=1, max_size=3))
 def test_any_adaptive_pool(sides: list[tuple[int, int]]) -> None:
@@ -225,6 +228,7 @@ def test_any_adaptive_pool(sides: list[tuple[int, int]]) -> None:
     assert_reconciled(Network("n", (Input("image", (1, 3, *shape)), Conv("stem", 3, 1), pool)))
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(networks())
 def test_any_network(network: Network) -> None:
@@ -233,6 +237,7 @@ def test_any_network(network: Network) -> None:
     assert_reconciled(Network("n", (*network.layers, stem)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [1, 2, 3])
 def test_any_convolution_and_pool(rank: int) -> None:
     """Over one to three axes, each axis with settings of its own."""

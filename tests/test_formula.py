@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costmodel import closed_form, cost, formulas, mobilenet_v1, resize, widen
@@ -50,6 +50,7 @@ def test_every_formula_counts_what_loops_count(
         assert found == naive[column]
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from([3, 5]), small, small, st.tuples(small, small))
 def test_multipliers_scale_channels_and_sizes(
     kernel: int, c_in: int, c_out: int, size: tuple[int, int]

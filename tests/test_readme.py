@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from strategies import mostly_slow
 
 from costmodel import MemoryRules, mobilenet_v1, plan, plot
 from costmodel.show.report import report
@@ -62,9 +63,10 @@ def test_links_and_pictures_exist() -> None:
     assert all((ROOT / link).exists() for link in links if "://" not in link)
 
 
-@pytest.mark.parametrize(
-    "name", ["multipliers", "reduction_map", "layers", "accuracy_macs", "plan"]
-)
+PICTURES = ("multipliers", "reduction_map", "layers", "accuracy_macs", "plan")
+
+
+@pytest.mark.parametrize("name", mostly_slow(PICTURES, "multipliers"))
 def test_pictures_are_what_the_program_draws(tmp_path: Path, name: str) -> None:
     """The committed figures are those of the README's own commands, byte for byte."""
     figures = plot.report_figures(report(alpha="0.75", rho="0.857")) | plot.family_figures()

@@ -777,6 +777,7 @@ def test_no_input_is_allocated_and_no_weight() -> None:
     assert cost(trace(module, (64, 32_000))).macs == 2 * 64 * 32_000**2
 
 
+@pytest.mark.slow
 def test_memory_of_a_large_model() -> None:
     """A model of 300 million parameters is traced in less than 100 MB above torch's own."""
     code = """
