@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +22,6 @@ from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, val
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from rich.console import RenderableType
 
@@ -466,6 +466,33 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
 
         save_figure(plan_figure(made), plot)
         sys.stderr.write(f"wrote {plot}\n")
+
+
+@app.command("explore")
+def explore_command(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK]...",
+            help="Networks of the zoo or files NAME.json; default, the MobileNets.",
+        ),
+    ] = None,
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ] = "explorer.html",
+) -> None:
+    """Write a page that computes: drag α and the resolution, and every exact figure follows.
+
+    One file that opens from disk, without a network: totals, layers, contour, budget, closed form.
+
+    Example: [bold]costmodel explore -o explorer.html mobilenet_v1 squeezenet_1_1[/bold]
+    """
+    from costmodel.show.page import FAMILY, page
+
+    check_target(output)
+    write_atomically(output, page(networks or FAMILY))
+    _wrote([Path(output)])
 
 
 def _limits(*given: str | None) -> tuple[Limit, ...]:
