@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from costmodel import __version__
 from costmodel.errors import CostModelError
 from costmodel.memory import MemoryRules
-from costmodel.show.script import DTYPES, as_json, reduction, script
+from costmodel.show.formula import mathml, reduction
+from costmodel.show.script import DTYPES, as_json, script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from costmodel.network import Network
 
 #: The networks of a page for which none are named.
-FAMILY = ("mobilenet_v1", "shallow_mobilenet", "conv_mobilenet", "mobilenet_v2")
+FAMILY = ("mobilenet_v1", "mobilenet_v2")
 _FILES = Path(__file__).with_name("explorer")
 _PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
 
@@ -41,7 +42,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     parts = {
         "version": __version__,
         "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
-        "reduction": as_json(reduction()),
+        "reduction": as_json(mathml(reduction())),
         "networks": ",\n".join(made.text for made in scripts),
     }
 

@@ -8,43 +8,43 @@ functions are of integers, either JavaScript's numbers or its BigInts.
 from __future__ import annotations
 
 import json
-import re
 from fractions import Fraction
 from math import lcm, prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 from sympy.printing.jscode import JavascriptCodePrinter
-from sympy.printing.mathml import mathml
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.arithmetic import is_symbolic
-from costmodel.cost import cost
+from costmodel.cost import layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
-from costmodel.memory import MemoryRules, live_bytes, weight_bytes
-from costmodel.network import Network
+from costmodel.memory import MemoryRules, held_parameters, live_bytes
 from costmodel.rewrite import join, resize, separable_pairs, widen
-from costmodel.shapes import infer
-from costmodel.show.formula import closed_form, formulas
+from costmodel.show.formula import closed_form, mathml
 from costmodel.show.frame import rows
 from costmodel.show.polynomial import Polynomial
 from costmodel.show.report import base_network
-from costmodel.symbols import alpha, rho
+from costmodel.symbols import alpha
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from costmodel.arithmetic import Dim
+    from costmodel.lower import Lowered
     from costmodel.nest import LoopNest
+    from costmodel.network import Network
     from costmodel.rewrite import Pair
+    from costmodel.show.frame import Row
+
+    Blocks = list[tuple[Pair, LoopNest]]
 
 #: The side of the input, and the classes.
 D, N = sympy.symbols("D N", positive=True, integer=True)
 DTYPES = ("float32", "float16", "int8")
 FOLDED = (False, True)
-_SYMBOLS = {"alpha": alpha, "rho": rho, "N": N, "max(1, alpha)": sympy.Max(1, alpha)}
 _CLASSES = Polynomial({(("N", 1),): Fraction(1)})
 
 
@@ -56,8 +56,9 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         self.widths: dict[str, str] = {}  # names by what makes them
         self.sizes: dict[str, str] = {}  # as above, each after those it is made of
         self.denominator = 1  # a multiple of all that is divided by
+        self.texts: dict[Any, str] = {}  # what has been printed: layers repeat
 
-    def _print_ScaledChannels(self, expr: Any) -> str:
+    def _print_ScaledChannels(self, expr: Any) -> str:  # noqa: N802
         count, factor, _, groups = map(self._print, expr.args)
         made = f"scaled({count}, {factor}, {groups})"
         return self.widths.setdefault(made, f"w{len(self.widths)}")
@@ -66,26 +67,26 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         made = f"{function}({', '.join(map(self._print, expr.args))})"
         return self.sizes.setdefault(made, f"h{len(self.sizes)}")
 
-    def _print_CeilDiv(self, expr: Any) -> str:
+    def _print_CeilDiv(self, expr: Any) -> str:  # noqa: N802
         return self._size("ceilDiv", expr)
 
-    def _print_CeilModeSize(self, expr: Any) -> str:
+    def _print_CeilModeSize(self, expr: Any) -> str:  # noqa: N802
         return self._size("ceilModeSize", expr)
 
-    def _print_Max(self, expr: Any) -> str:
+    def _print_Max(self, expr: Any) -> str:  # noqa: N802
         return f"atLeastOne({self._print(expr.args[-1])})"  # of 1 and α
 
-    def _print_Pow(self, expr: Any) -> str:
+    def _print_Pow(self, expr: Any) -> str:  # noqa: N802
         base = self.parenthesize(expr.base, PRECEDENCE["Mul"])
         return "*".join([base] * int(expr.exp))
 
-    def _print_Mul(self, expr: Any) -> str:
+    def _print_Mul(self, expr: Any) -> str:  # noqa: N802
         top, bottom = sympy.fraction(expr)
         factors = sympy.Mul.make_args(top)
         text = "*".join(self.parenthesize(factor, PRECEDENCE["Mul"]) for factor in factors)
         return text if bottom == 1 else self._quotient(text, int(bottom))
 
-    def _print_Add(self, expr: Any, order: object = None) -> str:  # noqa: ARG002 - sympy's
+    def _print_Add(self, expr: Any, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
         common = lcm(*(int(term.as_coeff_Mul()[0].q) for term in expr.args))
         terms = " + ".join(self._print(common * term) for term in expr.args)
         text = terms.replace("+ -", "- ")
@@ -98,7 +99,12 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
 
     def array(self, values: Iterable[Dim]) -> str:
         """The values as an array in JavaScript."""
-        return f"[{', '.join(self._print(sympy.sympify(value)) for value in values)}]"
+        return f"[{', '.join(map(self._text, values))}]"
+
+    def _text(self, value: Dim) -> str:
+        if value not in self.texts:
+            self.texts[value] = self._print(sympy.sympify(value))
+        return self.texts[value]
 
 
 class Script(NamedTuple):
@@ -122,29 +128,43 @@ def script(network: str | Network) -> Script:
     if side is None:
         raise CostModelError(f"{base.name} has no image whose resolution could be set")
     made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
-    if foreign := _symbols(made) - {alpha, D, N}:
+    table = rows(made)
+    if foreign := _symbols(table) - {alpha, D, N}:
         names = ", ".join(sorted(map(str, foreign)))
         raise CostModelError(f"{base.name} has the symbols {names}, and a page needs numbers")
     printer = _Printer()
-    arrays = {name: printer.array(values) for name, values in _quantities(made).items()}
+    blocks = _blocks(made)
+    arrays = {name: printer.array(v) for name, v in _quantities(made, table, blocks).items()}
+    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(made).items()}
     given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
+
+    def function(array: str) -> str:
+        return f"({given}) => {array}"
+
     form = closed_form(_with_classes(network, base, _CLASSES))
-    macs, params = map(_expression, (form.macs, form.params))
-    values = _data(made) | {
+    values = {
+        "name": base.name,
         "side": side if type(side) is int else None,
         "classes": classes,
         "rounding": rounding,
         "denominator": printer.denominator,
-        "formulas": {"macs": _typeset(macs), "params": _typeset(params)},
+        "formulas": {"macs": mathml(form.macs), "params": mathml(form.params)},
+        "layers": [layer.name for layer in made.layers],
+        "rows": [_row(row) for row in table],
+        "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],
     }
-    functions = {name: f"({given}) => {array}" for name, array in arrays.items()} | {
+    parts = {name: as_json(value) for name, value in values.items()}
+    parts |= {name: function(array) for name, array in arrays.items()} | {
+        "weightBytes": _object({k: f"[{', '.join(map(function, v))}]" for k, v in weights.items()}),
         "widths": f"(scaled, atLeastOne, alpha) => [{', '.join(printer.widths)}]",
         "sizes": f"(ceilDiv, ceilModeSize, D) => {_sizes(printer.sizes)}",
-        "relaxed": f"(alpha, rho, N) => {JavascriptCodePrinter().doprint(macs)}",
+        "relaxed": f"(alpha, rho, N, max) => {form.macs}",
     }
-    parts = {name: as_json(value) for name, value in values.items()} | functions
-    text = ",\n".join(f"{name}: {part}" for name, part in parts.items())
-    return Script(base.name, f"{{{text}}}")
+    return Script(base.name, _object(parts))
+
+
+def _object(parts: Mapping[str, str]) -> str:
+    return "{" + ",\n".join(f"{name}: {part}" for name, part in parts.items()) + "}"
 
 
 def as_json(value: Any) -> str:
@@ -162,9 +182,9 @@ def _with_classes(network: str | Network, base: Network, classes: Dim) -> Networ
     return found.build(classes=classes) if found and found.classes else base
 
 
-def _symbols(network: Network) -> set[Any]:
-    total = cost(network)
-    return {symbol for v in (total.macs, total.params) for symbol in sympy.sympify(v).free_symbols}
+def _symbols(table: Iterable[Row]) -> set[Any]:
+    values = [sympy.sympify(value) for row in table for value in (row.macs, row.params)]
+    return set().union(*(value.free_symbols for value in values))
 
 
 def _sizes(sizes: dict[str, str]) -> str:
@@ -172,12 +192,10 @@ def _sizes(sizes: dict[str, str]) -> str:
     return f"{{ {made}return [{', '.join(sizes.values())}]; }}"
 
 
-def _quantities(network: Network) -> dict[str, Iterable[Dim]]:
-    """What the page computes, by name: of each row, of each layer, or of the whole network."""
-    table = rows(network)
-    rules = [MemoryRules(dtype, fold_batch_norm=f) for dtype in DTYPES for f in FOLDED]
+def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[str, Iterable[Dim]]:
+    """What the page computes, by name: of each row, of each layer, of each block."""
+    lowered = lower(network)
     elements = [live_bytes(network, MemoryRules("int8", fold_batch_norm=f)) for f in FOLDED]
-    blocks = _blocks(network)
     return {
         "inChannels": [row.in_channels for row in table],
         "outChannels": [row.out_channels for row in table],
@@ -185,71 +203,43 @@ def _quantities(network: Network) -> dict[str, Iterable[Dim]]:
         "lengths": [(1, 1, *row.out_size)[-1] for row in table],
         "macs": [row.macs for row in table],
         "params": [row.params for row in table],
-        "activations": [cost(network).activations],
-        "live": [size for _, size in elements[0]],
+        "activations": [layer_cost(part).activations for part in lowered if part.nests],
+        "live": [size for _, size in elements[0]],  # int8: a byte is an element
         "liveFolded": [size for _, size in elements[1]],
-        "weightBytes": [weight_bytes(network, rule) for rule in rules],
-        "extents": _extents(network),
+        "extents": _extents(lowered),
         "blockChannels": [nest.k for _, nest in blocks],
     }
 
 
-def _extents(network: Network) -> list[Dim]:
+def _weights(network: Network) -> dict[str, list[list[Dim]]]:
+    """By dtype the bytes of each layer's parameters, batch norm left alone and folded."""
+    held = [held_parameters(network, MemoryRules(fold_batch_norm=folded)) for folded in FOLDED]
+    return {
+        dtype: [[MemoryRules(dtype).parameter_bytes(own) for own in parts if own] for parts in held]
+        for dtype in DTYPES
+    }
+
+
+def _extents(lowered: Iterable[Lowered]) -> list[Dim]:
     """What has to be a whole number of at least 1, or there is no such network."""
-    lowered = lower(network)
     sizes = [size for part in lowered for size in part.output[2:]]
     shares = [extent for part in lowered for nest in part.nests for extent in (nest.c, nest.k)]
     parted = [x for x in shares if is_symbolic(x) and sympy.fraction(x)[1] != 1]
     return list(dict.fromkeys([x for x in sizes if is_symbolic(x)] + parted))
 
 
-def _blocks(network: Network) -> list[tuple[Pair, LoopNest]]:
+def _blocks(network: Network) -> Blocks:
     """The separable pairs, and the convolution that each factorises."""
     pairs = {pair.joined: pair for pair in separable_pairs(network)}
     joined = [x for x in lower(join(network)) if x.layer.name in pairs] if pairs else []
     return [(pairs[x.layer.name], x.nests[0]) for x in joined]
 
 
-def _data(network: Network) -> dict[str, Any]:
-    """What does not change with α, D and the classes."""
+def _row(row: Row) -> dict[str, str]:
+    """What of a row does not change with α, D and the classes."""
     return {
-        "name": network.name,
-        "rows": [
-            {
-                "name": row.name,
-                "kind": row.kind.replace("_", " "),
-                "kernel": "×".join(map(str, row.kernel)),
-                "stride": "×".join(map(str, dict.fromkeys(row.stride))),
-            }
-            for row in rows(network)
-        ],
-        "layers": [part.layer.name for part in infer(network)],
-        "blocks": [
-            {"name": p.joined, "rows": [p.depthwise, p.pointwise], "taps": prod(nest.kernel)}
-            for p, nest in _blocks(network)
-        ],
+        "name": row.name,
+        "kind": row.kind.replace("_", " "),
+        "kernel": "×".join(map(str, row.kernel)),
+        "stride": "×".join(map(str, dict.fromkeys(row.stride))),
     }
-
-
-def reduction() -> str:
-    """1/C_out + 1/K² in MathML, as `formulas` derives it.
-
-    >>> reduction().startswith("<mrow><mfrac>")
-    True
-    """
-    return _typeset(formulas().reduction)
-
-
-def _expression(polynomial: Polynomial) -> Any:
-    return sympy.Add(
-        *(
-            sympy.Rational(c.numerator, c.denominator) * prod(_SYMBOLS[s] ** e for s, e in powers)
-            for powers, c in polynomial.terms.items()
-        )
-    )
-
-
-def _typeset(expression: Any) -> str:
-    """MathML, the digits of long numbers in groups of three."""
-    text = str(mathml(expression, printer="presentation"))
-    return re.sub(r"<mn>(\d{5,})</mn>", lambda n: f"<mn>{int(n[1]):,}</mn>", text)

@@ -1,6 +1,7 @@
 // The charts, as Vega's specifications; their data is the page's.
 
-const LEVELS = Array.from({ length: 16 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** e)).flat();
+const LEVELS = Array.from({ length: 30 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** e)).flat();
+const LINES = 9; // of equal cost: the highest levels there are
 const COLUMNS = 48; // of the grid behind the contour
 const ROWS = 36;
 const LIMIT_LOOK = {
@@ -76,6 +77,7 @@ function contourSpec() {
     signals: [
       { name: "alphas", value: [0, 1.5] },
       { name: "sides", value: [32, 448] },
+      { name: "lines", value: [] },
       {
         name: "pick",
         value: null,
@@ -96,7 +98,7 @@ function contourSpec() {
           {
             type: "isocontour",
             field: "grid",
-            thresholds: LEVELS,
+            thresholds: { signal: "lines" },
             scale: { expr: `[width / ${COLUMNS}, height / ${ROWS}]` },
           },
         ],
@@ -156,7 +158,6 @@ function contourSpec() {
           ...names.map((name) => ({
             type: "line",
             from: { data: "limits" },
-            transform: undefined,
             encode: {
               update: {
                 x: channel("x", name),
@@ -175,7 +176,7 @@ function contourSpec() {
             align: { value: "center" },
             baseline: { value: "middle" },
             fontSize: { value: 10 },
-            fill: { value: colour("--dim") },
+            fill: { value: colour("--ink") },
           }),
           {
             type: "rule",
@@ -244,10 +245,15 @@ function reductionSpec() {
       const channels = 2 ** (4 + i / 8);
       return { channels, share: 1 / channels + 1 / kernel ** 2 };
     });
-    const label = `K = ${kernel}: limit 1/${kernel ** 2} = ${(100 / kernel ** 2).toFixed(1)} %`;
+    const label = `K = ${kernel}, limit 1/${kernel ** 2} = ${(100 / kernel ** 2).toFixed(1)} %`;
     return { kernel, points, label, limit: 1 / kernel ** 2, colour: colour(name), dash };
   });
-  const last = curves.map((c) => ({ ...c.points.at(-1), label: c.label, colour: c.colour }));
+  const last = curves.map(({ points, label, colour, kernel }) => ({
+    ...points.at(-1),
+    label,
+    colour,
+    below: kernel !== 5, // clear of the curves and of the blocks' counts
+  }));
   return {
     ...base("MACs of a depthwise separable block as a share of the standard convolution's", 300),
     data: [
@@ -266,6 +272,7 @@ function reductionSpec() {
         title: "output channels",
         values: [16, 32, 64, 128, 256, 512, 1024, 2048],
         format: "d",
+        labelOverlap: true,
       },
       {
         orient: "left",
@@ -293,9 +300,9 @@ function reductionSpec() {
       })),
       text("last", {
         x: { signal: "width" },
-        y: { scale: "y", field: "share", offset: -6 },
+        y: { scale: "y", field: "share", offset: { signal: "datum.below ? 6 : -6" } },
         align: { value: "right" },
-        baseline: { value: "bottom" },
+        baseline: { signal: "datum.below ? 'top' : 'bottom'" },
         text: { field: "label" },
         fill: { field: "colour" },
       }),
@@ -348,7 +355,7 @@ function barsSpec(rows, quantity) {
         range: kinds.map((kind) => colour(KIND_LOOK[kind])),
       },
     ],
-    legends: [{ fill: "fill", orient: "top", symbolType: "square", direction: "horizontal" }],
+    legends: [{ fill: "fill", orient: "top", symbolType: "square", columns: { signal: "width < 360 ? 2 : 5" } }],
     axes: [
       { orient: "top", scale: "x", title: quantity, tickCount: 4, format: "~s", grid: true },
       {
@@ -356,6 +363,7 @@ function barsSpec(rows, quantity) {
         scale: "y",
         ticks: false,
         domain: false,
+        labelPadding: 5,
         labelLimit: 130,
         encode: { labels: { update: { text: { signal: "scale('names', datum.value)" } } } },
       },
@@ -389,6 +397,7 @@ const look = (kind) => (kind in KIND_LOOK ? kind : "other");
 
 // What the contour draws ------------------------------------------------------------------------
 
+const APART = 0.07; // of the diagonal: how close labels may be
 const FINE = 0.01; // steps of α in which a limit's curve is found
 
 /** α and D at the middle of each cell of the grid, and the quantity there. */
@@ -398,7 +407,8 @@ function contourGrid(network, state, domain, quantity) {
   const sides = Array.from({ length: ROWS }, (_, i) => d - ((i + 0.5) / ROWS) * (d - c));
   const at = evaluator(network, state);
   const values = sides.flatMap((side) => alphas.map((alpha) => at(alpha, Math.round(side), quantity)));
-  return { alphas, sides, values };
+  const top = Math.max(...values);
+  return { alphas, sides, values, lines: LEVELS.filter((level) => level < top).slice(-LINES) };
 }
 
 /** A quantity at (α, D), with what depends on α alone computed once. */
@@ -421,18 +431,21 @@ function evaluator(network, state) {
 }
 
 /** A label on each line, where it crosses the diagonal. */
-function contourLabels({ alphas, sides, values }) {
+function contourLabels({ alphas, sides, values, lines }) {
   const labels = [];
   const steps = 200;
+  let last = -steps;
   const cell = (t) => {
     const column = Math.round(t * (COLUMNS - 1));
     const row = Math.round((1 - t) * (ROWS - 1));
     return { alpha: alphas[column], side: sides[row], value: values[row * COLUMNS + column] };
   };
-  for (const level of LEVELS) {
+  for (const level of lines) {
     const crossed = Array.from({ length: steps }, (_, i) => cell(0.06 + (0.88 * i) / steps));
     const i = crossed.findIndex(({ value }) => value >= level);
-    if (i > 0) labels.push({ ...crossed[i], text: si(level) });
+    if (i <= 0 || i - last < steps * APART) continue;
+    labels.push({ ...crossed[i], text: si(level) });
+    last = i;
   }
   return labels;
 }

@@ -99,12 +99,12 @@ function leastSide(network) {
 const QUANTITY = {
   macs: (network, values) => sum(network.macs(...values), 0),
   params: (network, values) => sum(network.params(...values), 0),
-  weightBytes: (network, values, state) => network.weightBytes(...values)[weightIndex(state)],
+  weightBytes: (network, values, state) => sum(weights(network, state)(...values), 0),
   peakBytes: (network, values, state) =>
     DTYPES[state.dtype] * Math.max(...live(network, state)(...values)),
 };
 const live = (network, state) => (state.fold ? network.liveFolded : network.live);
-const weightIndex = (state) => 2 * Object.keys(DTYPES).indexOf(state.dtype) + Number(state.fold);
+const weights = (network, state) => network.weightBytes[state.dtype][Number(state.fold)];
 
 /** Everything the page shows, in exact integers: numbers, or BigInts where they could pass 2⁵³. */
 function figures(network, state) {
@@ -138,8 +138,8 @@ function computed(network, state, values, kind, number) {
       macs: total,
       params: sum(params, number(0)),
       flops: number(2) * total,
-      activations: of("activations")[0],
-      weightBytes: of("weightBytes")[weightIndex(state)],
+      activations: sum(of("activations"), number(0)),
+      weightBytes: sum(kind(weights(network, state))(...values), number(0)),
       peakBytes: number(DTYPES[state.dtype]) * alive[where],
     },
   };

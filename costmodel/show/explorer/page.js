@@ -10,7 +10,7 @@ const TOTALS = {
   flops: ["FLOPs", ""],
   activations: ["Activations", ""],
   weightBytes: ["Weights", "B"],
-  peakBytes: ["Peak activation memory", "B"],
+  peakBytes: ["Peak memory", "B"],
 };
 const LIMIT_OF = Object.fromEntries(Object.entries(LIMITS).map(([name, total]) => [total, name]));
 
@@ -120,8 +120,7 @@ function update(given) {
   showErrors(wrong);
   if (!Object.keys(wrong).length) writeFields(given);
   showAll();
-  performance.measure("update", { start });
-  return wrong;
+  drawnAll().then(() => performance.measure("update", { start }));
 }
 
 function showErrors(wrong) {
@@ -185,21 +184,23 @@ function showTotals() {
     const limit = state.limits[LIMIT_OF[name]] ?? null;
     const used = limit === null ? 0 : Number(value) / Number(limit);
     tile.querySelector(".short").textContent = `${si(value)}${unit && (si(value).includes(" ") ? unit : ` ${unit}`)}`;
-    tile.querySelector(".whole").textContent = grouped.format(value) + (name === "peakBytes" ? ` at ${shown.peakLayer}` : "");
+    tile.querySelector(".whole").textContent = grouped.format(value);
     tile.dataset.value = value;
     tile.classList.toggle("over", limit !== null && value > limit);
     tile.querySelector(".budget").textContent = limit === null ? "" : verdict(used, value > limit);
   }
-  $("peakBytes").dataset.layer = shown.peakLayer;
+  const where = $("peakBytes").querySelector(".where");
+  where.textContent = `at ${shown.peakLayer}`;
+  where.title = shown.peakLayer;
 }
 
 const verdict = (used, over) =>
-  over ? `✗ ${used < 10 ? used.toPrecision(3) : si(used)} × the limit` : `✓ ${(100 * used).toPrecision(3)} % of the limit`;
+  over ? `✗ ${si(used)} × limit` : `✓ ${si(100 * used)} % of limit`;
 
 function newTile(name, label) {
   const tile = element("div", "", { id: name });
   const values = element("dd");
-  values.append(...["short", "whole", "budget"].map((kind) => element("span", "", { class: kind })));
+  values.append(...["short", "whole", "where", "budget"].map((kind) => element("span", "", { class: kind })));
   tile.append(element("dt", label), values);
   $("totals").append(tile);
   return tile;
@@ -300,16 +301,17 @@ function showFormulas() {
   if (stale("formulas", network)) {
     const symbols = network.classes === null ? "" : "<mo>,</mo><mi>N</mi>";
     const equation = (name, of, right) =>
-      `<math display="block"><mtext>${name}</mtext><mo>(</mo>${of}${symbols}<mo>)</mo><mo>=</mo>${right}</math>`;
-    // MathML that sympy wrote; no name of a layer or network is in it.
+      `<p><math displaystyle="true"><mtext>${name}</mtext><mo stretchy="false">(</mo>${of}${symbols}<mo stretchy="false">)</mo><mo>=</mo>${right}</math></p>`;
+    // MathML from the library; no name of a layer or network is in it.
     $("formulas").innerHTML =
       equation("MACs", "<mi>α</mi><mo>,</mo><mi>ρ</mi>", network.formulas.macs) +
       equation("params", "<mi>α</mi>", network.formulas.params);
   }
   const rho = state.side / (network.side ?? state.side);
-  const relaxed = network.relaxed(ratio(state.alpha), rho, state.classes ?? 1);
+  const relaxed = network.relaxed(ratio(state.alpha), rho, state.classes ?? 1, Math.max);
   const more = 100 * (Number(shown.totals.macs) / relaxed - 1);
-  $("formula-hint").textContent = `Here ${si(relaxed)} MACs; rounding channels and sizes makes it ${grouped.format(shown.totals.macs)}, ${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(2)} %.`;
+  const change = Math.abs(more) < 0.005 ? "" : `, ${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(2)} %`;
+  $("formula-hint").textContent = `Here ${si(relaxed)} MACs; with channels and sizes rounded, ${grouped.format(shown.totals.macs)}${change}.`;
 }
 
 // Charts ----------------------------------------------------------------------------------------
@@ -322,6 +324,9 @@ function draw(id, specification) {
   views[id] = new vega.View(vega.parse(specification), { renderer: "svg", container: $(id), hover: false });
   views[id].width($(id).clientWidth).run();
 }
+
+/** When every chart shows what it was last given. */
+const drawnAll = () => Promise.all(Object.values(views).map((view) => view.runAsync()));
 
 function showBars() {
   const { network } = state;
@@ -350,9 +355,9 @@ function showReduction() {
     ...p, names: p.names.join(", "), text: p.names.length > 1 ? `×${p.names.length}` : "",
   }));
   views.reduction.data("blocks", blocks).run();
-  const shares = blocks.map((block) => (100 * block.share).toPrecision(3));
+  const shares = blocks.map((block) => (100 * block.share).toPrecision(3)).sort((a, b) => a - b);
   $("reduction-hint").textContent = blocks.length
-    ? `${network.name}: ${network.blocks.length} blocks, each ${shares.length > 1 ? `${shares.at(-1)} to ${shares[0]}` : shares[0]} % of the convolution that it replaces.`
+    ? `${network.name}: ${network.blocks.length} blocks, each ${shares.length > 1 ? `${shares[0]} to ${shares.at(-1)}` : shares[0]} % of the convolution that it replaces.`
     : `${network.name} has no depthwise separable block.`;
 }
 
@@ -379,7 +384,7 @@ function showContour() {
   const view = views.contour;
   if (stale("grid", levels, ...reasons)) {
     const grid = contourGrid(network, state, domain, levels);
-    view.signal("alphas", domain.alphas).signal("sides", domain.sides);
+    view.signal("alphas", domain.alphas).signal("sides", domain.sides).signal("lines", grid.lines);
     view.data("grid", [{ grid: { width: COLUMNS, height: ROWS, values: grid.values } }]);
     view.data("labels", contourLabels(grid));
   }
