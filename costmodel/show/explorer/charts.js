@@ -21,8 +21,8 @@ const KIND_LOOK = {
 const QUANTITY_NAMES = {
   macs: "MACs",
   params: "parameters",
-  weightBytes: "bytes of weights",
-  peakBytes: "bytes of peak memory",
+  weightBytes: "weights",
+  peakBytes: "peak memory",
 };
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -66,7 +66,6 @@ const text = (from, encode) => ({
   interactive: false,
   encode: { update: encode },
 });
-const halo = () => ({ stroke: { value: colour("--card") }, strokeWidth: { value: 3 } });
 
 /** Lines of equal cost over α and D, what fits the budget, and where we are. */
 function contourSpec() {
@@ -248,12 +247,7 @@ function reductionSpec() {
     const label = `K = ${kernel}, limit 1/${kernel ** 2} = ${(100 / kernel ** 2).toFixed(1)} %`;
     return { kernel, points, label, limit: 1 / kernel ** 2, colour: colour(name), dash };
   });
-  const last = curves.map(({ points, label, colour, kernel }) => ({
-    ...points.at(-1),
-    label,
-    colour,
-    below: kernel !== 5, // clear of the curves and of the blocks' counts
-  }));
+  const last = curves.map((c) => ({ ...c.points.at(-1), label: c.label, colour: c.colour }));
   return {
     ...base("MACs of a depthwise separable block as a share of the standard convolution's", 300),
     data: [
@@ -300,9 +294,9 @@ function reductionSpec() {
       })),
       text("last", {
         x: { signal: "width" },
-        y: { scale: "y", field: "share", offset: { signal: "datum.below ? 6 : -6" } },
+        y: { scale: "y", field: "share", offset: 6 },
         align: { value: "right" },
-        baseline: { signal: "datum.below ? 'top' : 'bottom'" },
+        baseline: { value: "top" },
         text: { field: "label" },
         fill: { field: "colour" },
       }),

@@ -195,7 +195,7 @@ function showTotals() {
 }
 
 const verdict = (used, over) =>
-  over ? `✗ ${si(used)} × limit` : `✓ ${si(100 * used)} % of limit`;
+  over ? `✗ ${si(used)} × limit` : `✓ ${si(100 * used)} % used`;
 
 function newTile(name, label) {
   const tile = element("div", "", { id: name });
@@ -322,7 +322,7 @@ const views = {};
 function draw(id, specification) {
   views[id]?.finalize();
   views[id] = new vega.View(vega.parse(specification), { renderer: "svg", container: $(id), hover: false });
-  views[id].width($(id).clientWidth).run();
+  views[id].width($(id).clientWidth).runAsync();
 }
 
 /** When every chart shows what it was last given. */
@@ -337,7 +337,7 @@ function showBars() {
     const value = Number(shown[barsOf][i]);
     return { place: i, kind: look(row.kind), value, text: si(value) };
   });
-  views.bars.data("rows", rows).run();
+  views.bars.data("rows", rows).runAsync();
 }
 
 function showReduction() {
@@ -354,7 +354,7 @@ function showReduction() {
   const blocks = [...points.values()].map((p) => ({
     ...p, names: p.names.join(", "), text: p.names.length > 1 ? `×${p.names.length}` : "",
   }));
-  views.reduction.data("blocks", blocks).run();
+  views.reduction.data("blocks", blocks).runAsync();
   const shares = blocks.map((block) => (100 * block.share).toPrecision(3)).sort((a, b) => a - b);
   $("reduction-hint").textContent = blocks.length
     ? `${network.name}: ${network.blocks.length} blocks, each ${shares.length > 1 ? `${shares[0]} to ${shares.at(-1)}` : shares[0]} % of the convolution that it replaces.`
@@ -394,7 +394,7 @@ function showContour() {
     showContourHint(region);
   }
   const label = `${si(figure(levels))}${levels.endsWith("Bytes") ? "B" : ""}`;
-  view.data("point", [{ alpha: ratio(state.alpha), side: state.side, text: label }]).run();
+  view.data("point", [{ alpha: ratio(state.alpha), side: state.side, text: label }]).runAsync();
 }
 
 const figure = (name) => shown.totals[name];
@@ -545,7 +545,7 @@ function listen() {
   theme.addEventListener("change", showAll);
   window.addEventListener("hashchange", readFragment);
   new ResizeObserver(() => {
-    for (const [id, view] of Object.entries(views)) view.width($(id).clientWidth).run();
+    for (const [id, view] of Object.entries(views)) view.width($(id).clientWidth).runAsync();
   }).observe($("results"));
 }
 
