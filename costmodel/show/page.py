@@ -11,7 +11,7 @@ from costmodel import __version__
 from costmodel.errors import CostModelError
 from costmodel.memory import MemoryRules
 from costmodel.show.formula import mathml, reduction
-from costmodel.show.script import DTYPES, as_json, script
+from costmodel.show.script import DTYPES, MOST_SIDE, as_json, script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     parts = {
         "version": __version__,
         "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
+        "most_side": str(MOST_SIDE),
         "reduction": as_json(mathml(reduction())),
         "networks": ",\n".join(made.text for made in scripts),
     }

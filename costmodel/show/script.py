@@ -17,7 +17,7 @@ from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.arithmetic import is_symbolic
-from costmodel.cost import layer_cost
+from costmodel.cost import cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.memory import MemoryRules, held_parameters, live_bytes
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from costmodel.arithmetic import Dim
-    from costmodel.lower import Lowered
     from costmodel.nest import LoopNest
     from costmodel.network import Network
     from costmodel.rewrite import Pair
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
 
 #: The side of the input, and the classes.
 D, N = sympy.symbols("D N", positive=True, integer=True)
+MOST_SIDE = 10**6  # as the page has it
 DTYPES = ("float32", "float16", "int8")
 FOLDED = (False, True)
 _CLASSES = Polynomial({(("N", 1),): Fraction(1)})
@@ -127,11 +127,13 @@ def script(network: str | Network) -> Script:
     side = next((x.shape[2] for x in base.inputs if x.shape[2:]), None)
     if side is None:
         raise CostModelError(f"{base.name} has no image whose resolution could be set")
+    total = cost(resize(base, resolution=MOST_SIDE))
+    if is_symbolic(total.macs) or is_symbolic(total.params):
+        raise CostModelError(
+            f"{base.name} has symbols of its own, and a page needs numbers; build it with numbers"
+        )
     made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
     table = rows(made)
-    if foreign := _symbols(table) - {alpha, D, N}:
-        names = ", ".join(sorted(map(str, foreign)))
-        raise CostModelError(f"{base.name} has the symbols {names}, and a page needs numbers")
     printer = _Printer()
     blocks = _blocks(made)
     arrays = {name: printer.array(v) for name, v in _quantities(made, table, blocks).items()}
@@ -182,11 +184,6 @@ def _with_classes(network: str | Network, base: Network, classes: Dim) -> Networ
     return found.build(classes=classes) if found and found.classes else base
 
 
-def _symbols(table: Iterable[Row]) -> set[Any]:
-    values = [sympy.sympify(value) for row in table for value in (row.macs, row.params)]
-    return set().union(*(value.free_symbols for value in values))
-
-
 def _sizes(sizes: dict[str, str]) -> str:
     made = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
     return f"{{ {made}return [{', '.join(sizes.values())}]; }}"
@@ -206,7 +203,8 @@ def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[
         "activations": [layer_cost(part).activations for part in lowered if part.nests],
         "live": [size for _, size in elements[0]],  # int8: a byte is an element
         "liveFolded": [size for _, size in elements[1]],
-        "extents": _extents(lowered),
+        "sides": _distinct(side for part in lowered for side in part.output[2:]),
+        "shares": _distinct(x for part in lowered for nest in part.nests for x in (nest.c, nest.k)),
         "blockChannels": [nest.k for _, nest in blocks],
     }
 
@@ -220,12 +218,9 @@ def _weights(network: Network) -> dict[str, list[list[Dim]]]:
     }
 
 
-def _extents(lowered: Iterable[Lowered]) -> list[Dim]:
-    """What has to be a whole number of at least 1, or there is no such network."""
-    sizes = [size for part in lowered for size in part.output[2:]]
-    shares = [extent for part in lowered for nest in part.nests for extent in (nest.c, nest.k)]
-    parted = [x for x in shares if is_symbolic(x) and sympy.fraction(x)[1] != 1]
-    return list(dict.fromkeys([x for x in sizes if is_symbolic(x)] + parted))
+def _distinct(extents: Iterable[Dim]) -> list[Dim]:
+    """The formulas among them, once each."""
+    return list(dict.fromkeys(extent for extent in extents if is_symbolic(extent)))
 
 
 def _blocks(network: Network) -> Blocks:

@@ -2,7 +2,6 @@
 
 const EXACT = 2 ** 53; // the integers below it are JavaScript's numbers
 const MAX_ALPHA = 4;
-const MOST_SIDE = 1e6;
 const MOST_CLASSES = 1e9;
 
 /** A wrong input: what the rule is, and the field that it is about. */
@@ -83,15 +82,21 @@ function given(network, state, scaled = SCALED[state.rounding]) {
   ];
 }
 
-const exists = (network, values) =>
-  network.extents(...values).every((extent) => extent >= 1 && Number.isInteger(extent));
+/** An error where there is no such network, as the library has it. */
+function check(network, values) {
+  if (network.sides(...values).some((side) => side < 1)) {
+    throw new Invalid("side", "At this resolution a map vanishes; raise it.");
+  }
+  if (!network.shares(...values).every(Number.isInteger)) {
+    throw new Invalid("alpha", "At this α groups do not divide the channels; choose another.");
+  }
+}
 
 /** The smallest resolution at which no map vanishes. */
 function leastSide(network) {
   const at = (side) => ({ side, classes: 1, alpha: { n: 1n, d: 1n }, rounding: "floor" });
-  network.least ??= Array.from({ length: 4096 }, (_, i) => i + 1).find((side) =>
-    exists(network, given(network, at(side)))
-  );
+  const fits = (side) => network.sides(...given(network, at(side))).every((size) => size >= 1);
+  network.least ??= Array.from({ length: 10000 }, (_, i) => i + 1).find(fits);
   return network.least;
 }
 
@@ -109,9 +114,7 @@ const weights = (network, state) => network.weightBytes[state.dtype][Number(stat
 /** Everything the page shows, in exact integers: numbers, or BigInts where they could pass 2⁵³. */
 function figures(network, state) {
   const values = given(network, state);
-  if (!exists(network, values)) {
-    throw new Invalid("side", "There is no such network: a map vanishes; raise the resolution.");
-  }
+  check(network, values);
   const made = computed(network, state, values, (f) => f, Number);
   const largest = Math.max(...Object.values(made.totals).map(Number));
   if (largest * network.denominator < EXACT) return made;

@@ -119,6 +119,7 @@ function update(given) {
   }
   showErrors(wrong);
   if (!Object.keys(wrong).length) writeFields(given);
+  writeRanges();
   showAll();
   drawnAll().then(() => performance.measure("update", { start }));
 }
@@ -144,8 +145,12 @@ function writeFields(given) {
     if (field === "fold") $(field).checked = given[field] === "1";
     else if ($(field).value !== given[field]) $(field).value = given[field];
   }
+  $("classes").disabled = state.network.classes === null;
+}
+
+/** The sliders and ρ where the state is. */
+function writeRanges() {
   const { network } = state;
-  $("classes").disabled = network.classes === null;
   const range = $("side-range");
   const top = Math.max(2 * (network.side ?? 224), state.side);
   [range.min, range.max] = [leastSide(network), top];
@@ -513,6 +518,7 @@ function begin() {
   }
   listen();
   writeFields(texts);
+  writeRanges();
   showAll();
   readFragment();
 }
@@ -525,13 +531,23 @@ function listen() {
     update({ ...texts, network: $("network").value, side, classes, rounding });
   });
   for (const field of ["alpha", "side"]) {
-    $(`${field}-range`).addEventListener("input", (event) => update({ ...texts, [field]: event.target.value }));
+    $(`${field}-range`).addEventListener("input", (event) => {
+      $(field).value = event.target.value;
+      changed();
+    });
   }
   $("controls").addEventListener("submit", (event) => event.preventDefault());
   $("reset").addEventListener("click", () => update(defaults(state.network)));
   $("copy").addEventListener("click", async () => {
-    await navigator.clipboard.writeText(location.href.replace(/#.*|$/, `#${new URLSearchParams(texts)}`));
-    $("status").textContent = "The link is copied.";
+    const link = location.href.replace(/#.*|$/, `#${new URLSearchParams(texts)}`);
+    try {
+      await navigator.clipboard.writeText(link);
+      $("copy").textContent = $("status").textContent = "Copied";
+      setTimeout(() => ($("copy").textContent = "Copy link"), 2000);
+    } catch {
+      $("status").textContent = "The browser does not let this page copy; copy the link beside.";
+      $("link").focus();
+    }
   });
   $("csv").addEventListener("click", () => save(fileName("layers.csv"), csv(), "text/csv"));
   $("levels").addEventListener("change", () => {
