@@ -32,7 +32,7 @@ _LATEX = {
 _MATHML = {
     "alpha": "<mi>α</mi>",
     "rho": "<mi>ρ</mi>",
-    "max(1, alpha)": "<mi>max</mi><mo>(</mo><mn>1</mn><mo>,</mo><mi>α</mi><mo>)</mo>",
+    "max(1, alpha)": "<mo>max</mo><mo>(</mo><mn>1</mn><mo>,</mo><mi>α</mi><mo>)</mo>",
     "C_in": "<msub><mi>C</mi><mtext>in</mtext></msub>",
     "C_out": "<msub><mi>C</mi><mtext>out</mtext></msub>",
 }

@@ -67,16 +67,25 @@ const text = (from, encode) => ({
   encode: { update: encode },
 });
 
+/** A text that what lies behind it does not disturb. */
+const haloed = (from, encode) => [
+  text(from, { ...encode, stroke: { value: colour("--card") }, strokeWidth: { value: 3 } }),
+  text(from, encode),
+];
+
 /** Lines of equal cost over α and D, what fits the budget, and where we are. */
 function contourSpec() {
   const names = Object.keys(LIMIT_LOOK);
   const channel = (scale, field) => ({ scale, field });
+  const here = (field, scale) => `scale('${scale}', data('point')[0].${field})`;
+  const beside = (field, scale) => `abs(scale('${scale}', datum.${field}) - ${here(field, scale)})`;
   return {
     ...base("Lines of equal cost over the width multiplier and the resolution", 300),
     signals: [
       { name: "alphas", value: [0, 1.5] },
       { name: "sides", value: [32, 448] },
       { name: "lines", value: [] },
+      { name: "keys", value: [] },
       {
         name: "pick",
         value: null,
@@ -105,15 +114,32 @@ function contourSpec() {
       { name: "labels" },
       { name: "feasible" },
       { name: "limits" },
-      { name: "point" },
+      { name: "point", values: [{ alpha: 1, side: 1 }] },
     ],
     scales: [
       { name: "x", domain: { signal: "alphas" }, range: "width" },
       { name: "y", domain: { signal: "sides" }, range: "height" },
+      ...["colour", "dash"].map((look) => ({
+        name: look,
+        type: "ordinal",
+        domain: { signal: "pluck(keys, 'text')" },
+        range: { signal: `pluck(keys, '${look}')` },
+      })),
+    ],
+    legends: [
+      {
+        stroke: "colour",
+        strokeDash: "dash",
+        symbolType: "stroke",
+        symbolSize: 500,
+        symbolStrokeWidth: 2,
+        orient: "bottom",
+        columns: 2,
+      },
     ],
     axes: [
       { orient: "bottom", scale: "x", title: "width multiplier α", tickCount: 6 },
-      { orient: "left", scale: "y", title: "resolution D (px)", tickCount: 6, format: "d" },
+      { orient: "left", scale: "y", title: "resolution D (px)", tickCount: 6, format: ",d" },
     ],
     marks: [
       {
@@ -176,6 +202,7 @@ function contourSpec() {
             baseline: { value: "middle" },
             fontSize: { value: 10 },
             fill: { value: colour("--ink") },
+            opacity: { signal: `${beside("alpha", "x")} < 75 && ${beside("side", "y")} < 26 ? 0 : 1` },
           }),
           {
             type: "rule",
@@ -217,7 +244,7 @@ function contourSpec() {
               },
             },
           },
-          text("point", {
+          ...haloed("point", {
             x: channel("x", "alpha"),
             y: channel("y", "side"),
             dx: { signal: "datum.alpha > (alphas[0] + alphas[1]) / 2 ? -10 : 10" },
@@ -240,31 +267,35 @@ function reductionSpec() {
     [5, "--vermillion", [6, 3]],
     [7, "--green", [7, 2, 2, 2]],
   ].map(([kernel, name, dash]) => {
-    const points = Array.from({ length: 57 }, (_, i) => {
-      const channels = 2 ** (4 + i / 8);
+    const points = Array.from({ length: 105 }, (_, i) => {
+      const channels = 2 ** (i / 8);
       return { channels, share: 1 / channels + 1 / kernel ** 2 };
     });
     const label = `K = ${kernel}, limit 1/${kernel ** 2} = ${(100 / kernel ** 2).toFixed(1)} %`;
     return { kernel, points, label, limit: 1 / kernel ** 2, colour: colour(name), dash };
   });
-  const last = curves.map((c) => ({ ...c.points.at(-1), label: c.label, colour: c.colour }));
+  const last = curves.map(({ label, limit, colour }) => ({ share: limit, label, colour }));
   return {
     ...base("MACs of a depthwise separable block as a share of the standard convolution's", 300),
+    signals: [
+      { name: "channels", value: [16, 2048] },
+      { name: "highest", value: 0.2 },
+    ],
     data: [
       ...curves.map((c) => ({ name: `k${c.kernel}`, values: c.points })),
       { name: "last", values: last },
       { name: "blocks" },
     ],
     scales: [
-      { name: "x", type: "log", base: 2, domain: [16, 2048], range: "width", clamp: true },
-      { name: "y", domain: [0, 0.2], range: "height", clamp: true },
+      { name: "x", type: "log", base: 2, domain: { signal: "channels" }, range: "width" },
+      { name: "y", domain: [0, { signal: "highest" }], range: "height" },
     ],
     axes: [
       {
         orient: "bottom",
         scale: "x",
         title: "output channels",
-        values: [16, 32, 64, 128, 256, 512, 1024, 2048],
+        tickCount: 8,
         format: "d",
         labelOverlap: true,
       },
@@ -281,20 +312,20 @@ function reductionSpec() {
       ...curves.map((c) => ({
         type: "line",
         from: { data: `k${c.kernel}` },
+        clip: true,
         encode: {
-          enter: {
+          update: {
             x: { scale: "x", field: "channels" },
             y: { scale: "y", field: "share" },
             stroke: { value: c.colour },
             strokeWidth: { value: 1.8 },
             strokeDash: { value: c.dash },
           },
-          update: { x: { scale: "x", field: "channels" } },
         },
       })),
       text("last", {
         x: { signal: "width" },
-        y: { scale: "y", field: "share", offset: 6 },
+        y: { scale: "y", field: "share", offset: 4 },
         align: { value: "right" },
         baseline: { value: "top" },
         text: { field: "label" },
@@ -463,6 +494,15 @@ function feasibleRegion(network, state, domain) {
     return { ...ends, alpha: widest ? widest * FINE : domain.alphas[0] };
   });
 }
+
+/** The limits that there are, as the key to their lines. */
+const limitKeys = (state, given) =>
+  Object.keys(LIMIT_LOOK)
+    .filter((name) => state.limits[name] !== null)
+    .map((name) => {
+      const [word, look, dash] = LIMIT_LOOK[name];
+      return { text: `${word} ≤ ${given[name]}`, colour: colour(look), dash };
+    });
 
 /** The largest k up to `most` that fits, where all below it do; 0 where none does. */
 function widestWithin(fits, most) {

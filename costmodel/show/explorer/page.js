@@ -359,7 +359,12 @@ function showReduction() {
   const blocks = [...points.values()].map((p) => ({
     ...p, names: p.names.join(", "), text: p.names.length > 1 ? `×${p.names.length}` : "",
   }));
-  views.reduction.data("blocks", blocks).runAsync();
+  const channels = blocks.map((block) => block.channels);
+  views.reduction
+    .signal("channels", [Math.min(16, ...channels), Math.max(2048, ...channels)])
+    .signal("highest", Math.max(0.2, ...blocks.map((block) => 1.1 * block.share)))
+    .data("blocks", blocks)
+    .runAsync();
   const shares = blocks.map((block) => (100 * block.share).toPrecision(3)).sort((a, b) => a - b);
   $("reduction-hint").textContent = blocks.length
     ? `${network.name}: ${network.blocks.length} blocks, each ${shares.length > 1 ? `${shares[0]} to ${shares.at(-1)}` : shares[0]} % of the convolution that it replaces.`
@@ -396,6 +401,7 @@ function showContour() {
   if (stale("limits", limits, ...reasons)) {
     const region = feasibleRegion(network, state, domain);
     view.data("feasible", region).data("limits", region);
+    view.signal("keys", limitKeys(state, texts));
     showContourHint(region);
   }
   const label = `${si(figure(levels))}${levels.endsWith("Bytes") ? "B" : ""}`;
@@ -405,13 +411,10 @@ function showContour() {
 const figure = (name) => shown.totals[name];
 
 function showContourHint(region) {
-  const words = Object.entries(state.limits)
-    .filter(([, limit]) => limit !== null)
-    .map(([name]) => `${LIMIT_LOOK[name][0]} ≤ ${texts[name]}`);
   const fits = region.some(({ alpha }) => alpha > 0);
-  $("contour-hint").textContent = !words.length
-    ? "Click to move there. A budget shades what fits it."
-    : fits ? `Shaded: ${words.join(", ")}.` : `Nothing here has ${words.join(", ")}.`;
+  const budget = fits ? "Shaded is what fits the budget." : "Nothing here fits the budget.";
+  const hint = region.length ? budget : "Click to move there. A budget shades what fits it.";
+  $("contour-hint").textContent = hint;
 }
 
 /** Move to a place on the contour: a hundredth of α, a pixel of D. */
