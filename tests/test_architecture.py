@@ -217,6 +217,7 @@ LIGHT = {
         "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
     ),
     "rules for building": "from costmodel.build import build_rule",
+    "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"

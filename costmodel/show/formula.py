@@ -125,8 +125,12 @@ def mathml(expression: Dim) -> str:
     >>> mathml(3 * ALPHA * ALPHA)
     '<mn>3</mn><msup><mrow><mi>α</mi></mrow><mn>2</mn></msup>'
     """
-    terms = "<mo>+</mo>".join(_mathml_term(*term) for term in _terms(expression))
-    return terms.replace("<mo>+</mo><mn>-", "<mo>−</mo><mn>") or "<mn>0</mn>"
+    terms = (
+        ("<mo>−</mo>" if coefficient < 0 else "<mo>+</mo>")
+        + _mathml_term(abs(coefficient), factors)
+        for coefficient, factors in _terms(expression)
+    )
+    return "".join(terms).removeprefix("<mo>+</mo>") or "<mn>0</mn>"
 
 
 def _mathml_term(coefficient: Fraction, factors: Factors) -> str:
