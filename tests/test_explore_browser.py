@@ -429,10 +429,10 @@ def _contrast(page: Page, selector: str) -> float:
 def test_the_theme_may_change(visit: Callable[..., Page]) -> None:
     """Charts follow the page from light to dark."""
     page = visit(color_scheme="light")
-    before = page.locator("#bars svg rect").first.get_attribute("fill")
+    before = page.locator("#bars svg .mark-rect path").first.get_attribute("fill")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("drawn.contour[0] === true")
-    assert page.locator("#bars svg rect").first.get_attribute("fill") != before
+    page.evaluate("new Promise(requestAnimationFrame).then(drawnAll)")
+    assert page.locator("#bars svg .mark-rect path").first.get_attribute("fill") != before
 
 
 def test_everything_is_reached_by_keyboard(visit: Callable[..., Page]) -> None:
