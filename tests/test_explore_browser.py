@@ -431,7 +431,7 @@ def test_the_theme_may_change(visit: Callable[..., Page]) -> None:
     page = visit(color_scheme="light")
     before = page.locator("#bars svg .mark-rect path").first.get_attribute("fill")
     page.emulate_media(color_scheme="dark")
-    page.evaluate("new Promise(requestAnimationFrame).then(drawnAll)")
+    page.evaluate("new Promise(requestAnimationFrame).then(drawnAll).then(() => true)")
     assert page.locator("#bars svg .mark-rect path").first.get_attribute("fill") != before
 
 
