@@ -41,7 +41,7 @@ from costmodel.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.show import page as module
 from costmodel.show.page import page
 from costmodel.show.script import script
-from costmodel.symbols import alpha
+from costmodel.symbols import H, W, alpha
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -153,6 +153,14 @@ def test_a_place_that_cannot_be_written(run: Callable, tmp_path: Path) -> None:
     assert run("explore", "-o", old, "vgg_99").code == 2
     assert old.read_text("utf-8") == "old"
     assert list(tmp_path.iterdir()) == [old]
+
+
+def test_an_image_that_is_not_square_or_has_no_size() -> None:
+    """The page has squares: the closed form is of D = the first side, or of 224."""
+    for shape, side in (((1, 3, 48, 64), 48), ((1, 3, H, W), 224)):
+        text = script(Network("n", (Input("image", shape), Conv("c", 8, 1, stride=2)))).text
+        assert f"side: {side}," in text
+        assert f"=> {24 * (side // 2) ** 2}*alpha*rho**2" in text
 
 
 # The functions, in node -------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """A network's costs as JavaScript: its lowered expressions in α, D and the classes, printed.
 
-A network is rewritten and lowered once, with symbols; sympy prints what `rows`, `cost`,
-`live_bytes` and `weight_bytes` make of it, so that a page and the library cannot disagree. The
-functions are of integers, either JavaScript's numbers or its BigInts.
+A network is rewritten and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
+`live_bytes` and `held_parameters` make of it, so that a page and the library cannot disagree.
+The functions take integers, either JavaScript's numbers or its BigInts.
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 #: The side of the input, and the classes.
 D, N = sympy.symbols("D N", positive=True, integer=True)
-MOST_SIDE = 10**6  # as the page has it
+SIDE = 224  # of an image that has none of its own
+MOST_SIDE = 10**6
 DTYPES = ("float32", "float16", "int8")
 FOLDED = (False, True)
 _CLASSES = Polynomial({(("N", 1),): Fraction(1)})
@@ -124,9 +125,10 @@ def script(network: str | Network) -> Script:
     symbols of its own.
     """
     base, rounding, classes = base_network(network, None)
-    side = next((x.shape[2] for x in base.inputs if x.shape[2:]), None)
-    if side is None:
+    sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
+    if not sides:
         raise CostModelError(f"{base.name} has no image whose resolution could be set")
+    side = SIDE if is_symbolic(sides[0]) else sides[0]
     total = cost(resize(base, resolution=MOST_SIDE))
     if is_symbolic(total.macs) or is_symbolic(total.params):
         raise CostModelError(
@@ -143,10 +145,10 @@ def script(network: str | Network) -> Script:
     def function(array: str) -> str:
         return f"({given}) => {array}"
 
-    form = closed_form(_with_classes(network, base, _CLASSES))
+    form = closed_form(resize(_with_classes(network, base, _CLASSES), resolution=side))
     values = {
         "name": base.name,
-        "side": side if type(side) is int else None,
+        "side": side,
         "classes": classes,
         "rounding": rounding,
         "denominator": printer.denominator,
@@ -232,9 +234,10 @@ def _blocks(network: Network) -> Blocks:
 
 def _row(row: Row) -> dict[str, str]:
     """What of a row does not change with α, D and the classes."""
+    alike = len(set(row.stride)) == 1
     return {
         "name": row.name,
         "kind": row.kind.replace("_", " "),
         "kernel": "×".join(map(str, row.kernel)),
-        "stride": "×".join(map(str, dict.fromkeys(row.stride))),
+        "stride": "×".join(map(str, row.stride[:1] if alike else row.stride)),
     }

@@ -202,7 +202,9 @@ function contourSpec() {
             baseline: { value: "middle" },
             fontSize: { value: 10 },
             fill: { value: colour("--ink") },
-            opacity: { signal: `${beside("alpha", "x")} < 75 && ${beside("side", "y")} < 26 ? 0 : 1` },
+            opacity: {
+              signal: `${beside("alpha", "x")} < 75 && ${beside("side", "y")} < 26 ? 0 : 1`,
+            },
           }),
           {
             type: "rule",
@@ -372,7 +374,12 @@ function barsSpec(rows, quantity) {
         zero: true,
       },
       { name: "y", type: "band", domain: rows.map((_, i) => i), range: "height", padding: 0.2 },
-      { name: "names", type: "ordinal", domain: rows.map((_, i) => i), range: rows.map((r) => r.name) },
+      {
+        name: "names",
+        type: "ordinal",
+        domain: rows.map((_, i) => i),
+        range: rows.map((r) => r.name),
+      },
       {
         name: "fill",
         type: "ordinal",
@@ -380,7 +387,14 @@ function barsSpec(rows, quantity) {
         range: kinds.map((kind) => colour(KIND_LOOK[kind])),
       },
     ],
-    legends: [{ fill: "fill", orient: "top", symbolType: "square", columns: { signal: "width < 360 ? 2 : 5" } }],
+    legends: [
+      {
+        fill: "fill",
+        orient: "top",
+        symbolType: "square",
+        columns: { signal: "width < 360 ? 2 : 5" },
+      },
+    ],
     axes: [
       { orient: "top", scale: "x", title: quantity, tickCount: 4, format: "~s", grid: true },
       {
@@ -431,7 +445,9 @@ function contourGrid(network, state, domain, quantity) {
   const alphas = Array.from({ length: COLUMNS }, (_, i) => a + ((i + 0.5) / COLUMNS) * (b - a));
   const sides = Array.from({ length: ROWS }, (_, i) => d - ((i + 0.5) / ROWS) * (d - c));
   const at = evaluator(network, state);
-  const values = sides.flatMap((side) => alphas.map((alpha) => at(alpha, Math.round(side), quantity)));
+  const values = sides.flatMap((side) =>
+    alphas.map((alpha) => at(alpha, Math.round(side), quantity)),
+  );
   const top = Math.max(...values);
   return { alphas, sides, values, lines: LEVELS.filter((level) => level < top).slice(-LINES) };
 }

@@ -15,7 +15,7 @@ class Invalid extends Error {
 /** The number that a user wrote, 0.75, 3/4 or 1e-1, as a ratio of BigInts; null where it is none. */
 function rational(text) {
   const found = /^(\d{1,40})(?:\.(\d{0,40}))?(?:e([+-]?\d{1,2}))?(?:\s*\/\s*(\d{1,40}))?$/i.exec(
-    text.trim().replace(/^\./, "0.")
+    text.trim().replace(/^\./, "0."),
   );
   if (!found) return null;
   const [, whole, part = "", exponent = "0", divisor = "1"] = found;
@@ -55,7 +55,7 @@ const SCALED = {
       const got = Number(scaled) / Number(d);
       throw new Invalid(
         "rounding",
-        `exact rounding gives ${+got.toFixed(4)} channels, not ${rule}; choose floor or divisible(8)`
+        `exact rounding gives ${+got.toFixed(4)} channels, not ${rule}; choose floor or divisible(8)`,
       );
     }
     return Number(scaled / d);

@@ -3,7 +3,16 @@
 const $ = (id) => document.getElementById(id);
 const grouped = new Intl.NumberFormat("en-US");
 const networks = new Map(NETWORKS.map((network) => [network.name, network]));
-const FIELDS = ["network", "alpha", "side", "classes", "rounding", "dtype", "fold", ...Object.keys(LIMITS)];
+const FIELDS = [
+  "network",
+  "alpha",
+  "side",
+  "classes",
+  "rounding",
+  "dtype",
+  "fold",
+  ...Object.keys(LIMITS),
+];
 const TOTALS = {
   macs: ["MACs", ""],
   params: ["Parameters", ""],
@@ -28,7 +37,7 @@ function element(name, content = "", attributes = {}) {
 const defaults = (network) => ({
   network: network.name,
   alpha: "1",
-  side: String(network.side ?? leastSide(network)),
+  side: String(network.side),
   classes: network.classes === null ? "" : String(network.classes),
   rounding: network.rounding,
   dtype: Object.keys(DTYPES)[0],
@@ -152,12 +161,12 @@ function writeFields(given) {
 function writeRanges() {
   const { network } = state;
   const range = $("side-range");
-  const top = Math.max(2 * (network.side ?? 224), state.side);
+  const top = Math.max(2 * network.side, state.side);
   [range.min, range.max] = [leastSide(network), top];
   range.value = state.side;
   $("alpha-range").max = Math.max(1.5, ratio(state.alpha));
   $("alpha-range").value = ratio(state.alpha);
-  const rho = network.side === null ? "" : `ρ = D/${network.side} = ${+(state.side / network.side).toFixed(3)}`;
+  const rho = `ρ = D/${network.side} = ${+(state.side / network.side).toFixed(3)}`;
   if ($("side-rho").textContent !== rho) $("side-rho").textContent = rho;
 }
 
@@ -188,7 +197,8 @@ function showTotals() {
     const value = shown.totals[name];
     const limit = state.limits[LIMIT_OF[name]] ?? null;
     const used = limit === null ? 0 : Number(value) / Number(limit);
-    tile.querySelector(".short").textContent = `${si(value)}${unit && (si(value).includes(" ") ? unit : ` ${unit}`)}`;
+    tile.querySelector(".short").textContent =
+      `${si(value)}${unit && (si(value).includes(" ") ? unit : ` ${unit}`)}`;
     tile.querySelector(".whole").textContent = grouped.format(value);
     tile.dataset.value = value;
     tile.classList.toggle("over", limit !== null && value > limit);
@@ -199,13 +209,14 @@ function showTotals() {
   where.title = shown.peakLayer;
 }
 
-const verdict = (used, over) =>
-  over ? `✗ ${si(used)} × limit` : `✓ ${si(100 * used)} % used`;
+const verdict = (used, over) => (over ? `✗ ${si(used)} × limit` : `✓ ${si(100 * used)} % used`);
 
 function newTile(name, label) {
   const tile = element("div", "", { id: name });
   const values = element("dd");
-  values.append(...["short", "whole", "where", "budget"].map((kind) => element("span", "", { class: kind })));
+  values.append(
+    ...["short", "whole", "where", "budget"].map((kind) => element("span", "", { class: kind })),
+  );
   tile.append(element("dt", label), values);
   $("totals").append(tile);
   return tile;
@@ -222,11 +233,25 @@ const COLUMN = {
   size: ["Output", (row, i) => [shown.heights[i], shown.lengths[i]]],
   params: ["Params", (row, i) => shown.params[i]],
   macs: ["MACs", (row, i) => shown.macs[i]],
-  share: ["% of MACs", (row, i) => (100 * Number(shown.macs[i])) / (Number(shown.totals.macs) || 1)],
+  share: [
+    "% of MACs",
+    (row, i) => (100 * Number(shown.macs[i])) / (Number(shown.totals.macs) || 1),
+  ],
 };
 const LEFT = new Set(["name", "kind"]);
 const WORDS = new Set(["name", "kind", "kernel", "stride"]);
-const CSV = ["name", "kind", "kernel", "stride", "in_channels", "out_channels", "out_height", "out_width", "params", "macs"];
+const CSV = [
+  "name",
+  "kind",
+  "kernel",
+  "stride",
+  "in_channels",
+  "out_channels",
+  "out_height",
+  "out_width",
+  "params",
+  "macs",
+];
 
 function cellText(column, value) {
   if (column === "share") return value.toFixed(2);
@@ -273,7 +298,12 @@ function showTotalLine() {
   if (!foot.rows.length) {
     const line = foot.insertRow();
     line.append(element("td"), element("th", "Total", { scope: "row", class: "left" }));
-    line.append(element("td", "", { colspan: 6 }), element("td"), element("td"), element("td", "100.00"));
+    line.append(
+      element("td", "", { colspan: 6 }),
+      element("td"),
+      element("td"),
+      element("td", "100.00"),
+    );
   }
   const cells = foot.rows[0].cells;
   cells[3].textContent = grouped.format(shown.totals.params);
@@ -283,7 +313,13 @@ function showTotalLine() {
 /** Negative, zero or positive; sizes by their area. */
 function compared(a, b) {
   const [x, y] = Array.isArray(a) ? [a[0] * a[1], b[0] * b[1]] : [a, b];
-  return typeof x === "string" ? x.localeCompare(y, "en", { numeric: true }) : x < y ? -1 : x > y ? 1 : 0;
+  return typeof x === "string"
+    ? x.localeCompare(y, "en", { numeric: true })
+    : x < y
+      ? -1
+      : x > y
+        ? 1
+        : 0;
 }
 
 function sortedPlaces() {
@@ -312,11 +348,13 @@ function showFormulas() {
       equation("MACs", "<mi>α</mi><mo>,</mo><mi>ρ</mi>", network.formulas.macs) +
       equation("params", "<mi>α</mi>", network.formulas.params);
   }
-  const rho = state.side / (network.side ?? state.side);
+  const rho = state.side / network.side;
   const relaxed = network.relaxed(ratio(state.alpha), rho, state.classes ?? 1, Math.max);
   const more = 100 * (Number(shown.totals.macs) / relaxed - 1);
-  const change = Math.abs(more) < 0.005 ? "" : `, ${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(2)} %`;
-  $("formula-hint").textContent = `Here ${si(relaxed)} MACs; with channels and sizes rounded, ${grouped.format(shown.totals.macs)}${change}.`;
+  const change =
+    Math.abs(more) < 0.005 ? "" : `, ${more < 0 ? "−" : "+"}${Math.abs(more).toFixed(2)} %`;
+  $("formula-hint").textContent =
+    `Here ${si(relaxed)} MACs; with channels and sizes rounded, ${grouped.format(shown.totals.macs)}${change}.`;
 }
 
 // Charts ----------------------------------------------------------------------------------------
@@ -326,7 +364,11 @@ const views = {};
 /** A chart in its place, as wide as that is. */
 function draw(id, specification) {
   views[id]?.finalize();
-  views[id] = new vega.View(vega.parse(specification), { renderer: "svg", container: $(id), hover: false });
+  views[id] = new vega.View(vega.parse(specification), {
+    renderer: "svg",
+    container: $(id),
+    hover: false,
+  });
   views[id].width($(id).clientWidth).runAsync();
 }
 
@@ -352,12 +394,18 @@ function showReduction() {
   const points = new Map();
   network.blocks.forEach(({ name, taps }, i) => {
     const channels = shown.blockChannels[i];
-    const alike = points.get(`${channels} ${taps}`) ?? { channels, share: 1 / channels + 1 / taps, names: [] };
+    const alike = points.get(`${channels} ${taps}`) ?? {
+      channels,
+      share: 1 / channels + 1 / taps,
+      names: [],
+    };
     alike.names.push(name);
     points.set(`${channels} ${taps}`, alike);
   });
   const blocks = [...points.values()].map((p) => ({
-    ...p, names: p.names.join(", "), text: p.names.length > 1 ? `×${p.names.length}` : "",
+    ...p,
+    names: p.names.join(", "),
+    text: p.names.length > 1 ? `×${p.names.length}` : "",
   }));
   const channels = blocks.map((block) => block.channels);
   views.reduction
@@ -373,11 +421,14 @@ function showReduction() {
 
 function contourDomain() {
   const alpha = ratio(state.alpha);
-  const side = state.network.side ?? 224;
+  const { side } = state.network;
   const low = leastSide(state.network);
   return {
     alphas: [0, alpha > 1.5 ? MAX_ALPHA : 1.5],
-    sides: [low, Math.max(2 * side, state.side > 2 * side ? Math.ceil(1.25 * state.side) : 0, low + 32)],
+    sides: [
+      low,
+      Math.max(2 * side, state.side > 2 * side ? Math.ceil(1.25 * state.side) : 0, low + 32),
+    ],
   };
 }
 
@@ -385,7 +436,15 @@ function showContour() {
   const { network } = state;
   const domain = contourDomain();
   const limits = Object.values(state.limits).join();
-  const reasons = [network, state.classes, state.rounding, state.dtype, state.fold, ...domain.alphas, ...domain.sides];
+  const reasons = [
+    network,
+    state.classes,
+    state.rounding,
+    state.dtype,
+    state.fold,
+    ...domain.alphas,
+    ...domain.sides,
+  ];
   if (stale("contour", theme.matches)) {
     draw("contour", contourSpec());
     views.contour.addSignalListener("pick", (_, picked) => picked && pick(picked));
@@ -435,7 +494,8 @@ function afterwards() {
     const fragment = `#${new URLSearchParams(texts)}`;
     $("link").href = fragment;
     if (location.hash !== fragment) history.replaceState(null, "", fragment);
-    $("status").textContent = `${state.network.name} at α ${texts.alpha}, resolution ${state.side}: ${si(shown.totals.macs)} MACs, ${si(shown.totals.params)} parameters, peak memory ${si(shown.totals.peakBytes)} bytes.`;
+    $("status").textContent =
+      `${state.network.name} at α ${texts.alpha}, resolution ${state.side}: ${si(shown.totals.macs)} MACs, ${si(shown.totals.params)} parameters, peak memory ${si(shown.totals.peakBytes)} bytes.`;
   }, 200);
 }
 
@@ -469,12 +529,21 @@ function save(name, content, type) {
   setTimeout(() => URL.revokeObjectURL(url), 1000);
 }
 
-const quoted = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+const quoted = (value) =>
+  /[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value;
 
 function csv() {
   const lines = state.network.rows.map((row, i) => [
-    row.name, row.kind, row.kernel, row.stride, shown.inChannels[i], shown.outChannels[i],
-    shown.heights[i], shown.lengths[i], shown.params[i], shown.macs[i],
+    row.name,
+    row.kind,
+    row.kernel,
+    row.stride,
+    shown.inChannels[i],
+    shown.outChannels[i],
+    shown.heights[i],
+    shown.lengths[i],
+    shown.params[i],
+    shown.macs[i],
   ]);
   return [CSV, ...lines].map((line) => line.map(quoted).join(",") + "\r\n").join("");
 }
@@ -514,7 +583,10 @@ function begin() {
     const { chart } = place.dataset;
     for (const kind of ["png", "svg"]) {
       const name = $(`${chart}-title`).textContent;
-      const button = element("button", kind.toUpperCase(), { type: "button", "aria-label": `Download ${name} as ${kind.toUpperCase()}` });
+      const button = element("button", kind.toUpperCase(), {
+        type: "button",
+        "aria-label": `Download ${name} as ${kind.toUpperCase()}`,
+      });
       button.addEventListener("click", () => saveChart(chart, kind));
       place.append(button);
     }
