@@ -152,7 +152,7 @@ def script(network: str | Network) -> Script:
         "classes": classes,
         "rounding": rounding,
         "denominator": printer.denominator,
-        "formulas": {"macs": mathml(form.macs), "params": mathml(form.params)},
+        "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
         "layers": [layer.name for layer in made.layers],
         "rows": [_row(row) for row in table],
         "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],

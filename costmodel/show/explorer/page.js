@@ -340,13 +340,16 @@ function sortLines() {
 function showFormulas() {
   const { network } = state;
   if (stale("formulas", network)) {
-    const symbols = network.classes === null ? "" : "<mo>,</mo><mi>N</mi>";
-    const equation = (name, of, right) =>
-      `<p><math displaystyle="true"><mtext>${name}</mtext><mo stretchy="false">(</mo>${of}${symbols}<mo stretchy="false">)</mo><mo>=</mo>${right}</math></p>`;
     // MathML from the library; no name of a layer or network is in it.
-    $("formulas").innerHTML =
-      equation("MACs", "<mi>α</mi><mo>,</mo><mi>ρ</mi>", network.formulas.macs) +
-      equation("params", "<mi>α</mi>", network.formulas.params);
+    const equation = (name, right) => {
+      const of = ["α", "ρ", "N"]
+        .map((symbol) => `<mi>${symbol}</mi>`)
+        .filter((symbol) => right.includes(symbol));
+      return `<p><math displaystyle="true"><mtext>${name}</mtext><mo stretchy="false">(</mo>${of.join("<mo>,</mo>")}<mo stretchy="false">)</mo><mo>=</mo>${right}</math></p>`;
+    };
+    $("formulas").innerHTML = Object.entries(network.formulas)
+      .map(([name, right]) => equation(name, right))
+      .join("");
   }
   const rho = state.side / network.side;
   const relaxed = network.relaxed(ratio(state.alpha), rho, state.classes ?? 1, Math.max);
