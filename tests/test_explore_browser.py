@@ -428,10 +428,10 @@ def _contrast(page: Page, selector: str) -> float:
 def test_the_theme_may_change(visit: Callable[..., Page]) -> None:
     """Charts follow the page from light to dark."""
     page = visit(color_scheme="light")
-    before = page.locator("#bars svg .mark-rect path").first.get_attribute("fill")
+    fill = "document.querySelector('#bars svg .mark-rect path').getAttribute('fill')"
+    before = page.evaluate(fill)
     page.emulate_media(color_scheme="dark")
-    page.evaluate("new Promise(requestAnimationFrame).then(drawnAll).then(() => true)")
-    assert page.locator("#bars svg .mark-rect path").first.get_attribute("fill") != before
+    page.wait_for_function(f"before => {fill} !== before", arg=before)
 
 
 def test_everything_is_reached_by_keyboard(visit: Callable[..., Page]) -> None:
