@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from io import TextIOWrapper
@@ -41,6 +43,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
+    atexit.register(gc.freeze)  # all goes with the process: no search for garbage before that
     _prepare_streams()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
