@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,7 +24,6 @@ from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, val
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from rich.console import RenderableType
     from torch import nn
@@ -43,6 +45,7 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
+    atexit.register(gc.freeze)  # all goes with the process: no search for garbage before that
     _prepare_streams()
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
@@ -547,6 +550,33 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
 
         save_figure(plan_figure(made), plot)
         sys.stderr.write(f"wrote {plot}\n")
+
+
+@app.command("explore")
+def explore_command(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK]...",
+            help="Networks of the zoo or files NAME.json; default, the MobileNets.",
+        ),
+    ] = None,
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ] = "explorer.html",
+) -> None:
+    """Write a page that computes: drag α and the resolution, and every exact figure follows.
+
+    One file that opens from disk, without a network: totals, layers, contour, budget, closed form.
+
+    Example: [bold]costmodel explore -o explorer.html mobilenet_v1 squeezenet_1_1[/bold]
+    """
+    from costmodel.show.page import FAMILY, page
+
+    check_target(output)
+    write_atomically(output, page(networks or FAMILY))
+    _wrote([Path(output)])
 
 
 def _limits(*given: str | None) -> tuple[Limit, ...]:

@@ -142,9 +142,23 @@ def weight_bytes(network: Network, rules: MemoryRules = DEFAULT) -> Dim:
 
     Raises CostModelError for a layer without a rule.
     """
+    return sum(map(rules.parameter_bytes, held_parameters(network, rules)))
+
+
+def held_parameters(
+    network: Network, rules: MemoryRules = DEFAULT
+) -> tuple[tuple[Parameter, ...], ...]:
+    """Each layer's parameters as they are in memory: shared ones once, batch norm perhaps folded.
+
+    >>> from costmodel import mobilenet_v1
+    >>> held_parameters(mobilenet_v1(), MemoryRules(fold_batch_norm=True))[1][1]
+    Parameter(owner='conv1', role='bias', count=32)
+
+    Raises CostModelError for a layer without a rule.
+    """
     layers = known_layers(network)
     folded = _folded(layers, rules)
-    return sum(rules.parameter_bytes(_after_folding(x.parameters, x, folded)) for x in layers)
+    return tuple(_after_folding(x.parameters, x, folded) for x in layers)
 
 
 def _is_view(layer: ir.Layer) -> bool:

@@ -225,6 +225,7 @@ LIGHT = {
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
+    "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from itertools import product
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from costmodel import closed_form, cost, formulas, mobilenet_v1, resize, widen
 from costmodel.reference.naive import convolve
-from costmodel.show.formula import COLUMNS, ROWS, latex, steps, typical, unicode
+from costmodel.show.formula import COLUMNS, ROWS, latex, mathml, reduction, steps, typical, unicode
 from costmodel.show.polynomial import ALPHA, RHO
 from costmodel.symbols import C_in, C_out, H, K, W, alpha, rho
 
@@ -156,3 +157,26 @@ def test_a_minus_stands_before_a_fraction() -> None:
     """The derivative of 1/C_out + 1/K² by K, and a difference, as people write them."""
     assert latex(-2 / K**3) == r"-\frac{2}{K^{3}}"
     assert latex(H - 3 * W / K) == r"H - \frac{3 W}{K}"
+
+
+def test_the_reduction_needs_no_sympy() -> None:
+    """Derived with polynomials it is what `formulas` derives with sympy's symbols."""
+    assert unicode(reduction()) == unicode(formulas().reduction)
+    assert mathml(reduction()) == mathml(formulas().reduction)
+
+
+@pytest.mark.parametrize(
+    ("formula", "shown"),
+    [
+        (1 / RHO - ALPHA, "−α+1/ρ"),
+        (ALPHA - 1024 * RHO, "α−1,024ρ"),
+        (Fraction(3, 2) * ALPHA * ALPHA, "3/2α2"),
+        (ALPHA - ALPHA, "0"),
+    ],
+)
+def test_mathml(formula: object, shown: str) -> None:
+    """Well-formed elements, whose text is the formula."""
+    root = ET.fromstring(f"<math>{mathml(formula)}</math>")  # noqa: S314 - our own
+    for fraction in root.iter("mfrac"):
+        fraction[0].tail = "/"
+    assert "".join(root.itertext()) == shown

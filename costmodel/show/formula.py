@@ -29,7 +29,14 @@ _LATEX = {
     "C_in": r"C_{\text{in}}",
     "C_out": r"C_{\text{out}}",
 }
-_ORDER = ("alpha", "rho", "K", "C_in", "C_out", "H", "W", "max(1, alpha)")
+_MATHML = {
+    "alpha": "<mi>α</mi>",
+    "rho": "<mi>ρ</mi>",
+    "max(1, alpha)": "<mo>max</mo><mo>(</mo><mn>1</mn><mo>,</mo><mi>α</mi><mo>)</mo>",
+    "C_in": "<msub><mi>C</mi><mtext>in</mtext></msub>",
+    "C_out": "<msub><mi>C</mi><mtext>out</mtext></msub>",
+}
+_ORDER = ("alpha", "rho", "K", "C_in", "C_out", "H", "W", "max(1, alpha)", "N")
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 Factors = tuple[tuple[str, int], ...]
@@ -110,6 +117,38 @@ def _latex_product(factors: list[tuple[str, int]]) -> str:
     return " ".join(
         _LATEX.get(symbol, symbol) + (f"^{{{exponent}}}" if exponent > 1 else "")
         for symbol, exponent in factors
+    )
+
+
+def mathml(expression: Dim) -> str:
+    """A formula in MathML: what stands between <math> and </math>.
+
+    >>> mathml(3 * ALPHA * ALPHA)
+    '<mn>3</mn><msup><mrow><mi>α</mi></mrow><mn>2</mn></msup>'
+    """
+    terms = (
+        ("<mo>−</mo>" if coefficient < 0 else "<mo>+</mo>")
+        + _mathml_term(abs(coefficient), factors)
+        for coefficient, factors in _terms(expression)
+    )
+    return "".join(terms).removeprefix("<mo>+</mo>") or "<mn>0</mn>"
+
+
+def _mathml_term(coefficient: Fraction, factors: Factors) -> str:
+    whole = coefficient.denominator == 1
+    over = _mathml_product([(s, e) for s, e in factors if e > 0])
+    under = _mathml_product([(s, -e) for s, e in factors if e < 0])
+    digits = f"{coefficient.numerator:,}" + f"/{coefficient.denominator}" * (not whole)
+    number = f"<mn>{digits}</mn>" if coefficient != 1 or not over else ""
+    top = number + over
+    return f"<mfrac><mrow>{top}</mrow><mrow>{under}</mrow></mfrac>" if under else top
+
+
+def _mathml_product(factors: list[tuple[str, int]]) -> str:
+    return "".join(
+        f"<msup><mrow>{base}</mrow><mn>{exponent}</mn></msup>" if exponent > 1 else base
+        for symbol, exponent in factors
+        for base in (_MATHML.get(symbol, f"<mi>{symbol}</mi>"),)
     )
 
 
@@ -248,6 +287,20 @@ def formulas() -> Formulas:
         return relax(table[row]["depthwise separable"] / table[row]["standard"])
 
     return Formulas(table, reduction(ROWS[1]), reduction(ROWS[2]))
+
+
+def reduction() -> Polynomial:
+    """1/C_out + 1/K², derived as in `formulas`, without loading sympy.
+
+    >>> unicode(reduction())
+    '1/C_out + 1/K²'
+    """
+    kernel, c_in, c_out, height, width = (
+        Polynomial({((symbol, 1),): Fraction(1)}) for symbol in ("K", "C_in", "C_out", "H", "W")
+    )
+    costs = _columns(_middle_layer(kernel, (kernel - 1) / 2, c_in, c_out, (height, width)))
+    share: Polynomial = costs["depthwise separable"].macs / costs["standard"].macs
+    return share
 
 
 @dataclass(frozen=True)

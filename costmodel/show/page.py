@@ -1,0 +1,54 @@
+"""The explorer: one HTML file that holds all it needs, and computes as the library does."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costmodel import __version__
+from costmodel.errors import CostModelError
+from costmodel.memory import MemoryRules
+from costmodel.show.formula import mathml, reduction
+from costmodel.show.script import DTYPES, MOST_SIDE, as_json, script
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.network import Network
+
+#: The networks of a page for which none are named.
+FAMILY = ("mobilenet_v1", "mobilenet_v2")
+_FILES = Path(__file__).with_name("explorer")
+_PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
+
+
+def page(networks: Sequence[str | Network] = FAMILY) -> str:
+    """The explorer of some networks: of the zoo, in JSON files, or Networks.
+
+    Its figures are the library's own expressions, printed as JavaScript (`show.script`), and
+    Vega draws its charts. It needs no network and no other file.
+
+    >>> len(page(["mobilenet_v1"])) < 1_000_000
+    True
+
+    Raises CostModelError as `script` does, and for two networks of one name.
+    """
+    scripts = [script(network) for network in networks]
+    name, times = Counter(made.name for made in scripts).most_common(1)[0]
+    if times > 1:
+        raise CostModelError(f"{times} networks are named {name!r}; rename one, or give it once")
+    parts = {
+        "version": __version__,
+        "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
+        "most_side": str(MOST_SIDE),
+        "reduction": as_json(mathml(reduction())),
+        "networks": ",\n".join(made.text for made in scripts),
+    }
+
+    def part(place: re.Match[str]) -> str:
+        name = place[1]
+        return parts[name] if name in parts else (_FILES / name).read_text(encoding="utf-8")
+
+    return _PLACE.sub(part, (_FILES / "page.html").read_text(encoding="utf-8"))
