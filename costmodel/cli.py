@@ -423,6 +423,8 @@ def audit_command(
 def sweep_command(  # noqa: PLR0913 - a parameter is an option
     network: NetworkName = "mobilenet_v1",
     *,
+    model: Model = None,
+    input_size: InputSize = None,
     alphas: Annotated[
         str, typer.Option(help="START:STOP:STEP with the stop, or a list 0.25,0.5,1.")
     ] = "0.25:1:0.25",
@@ -470,7 +472,7 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
         raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")
     if output is not None:
         shown.check_output(output)
-    base, default, _ = base_network(network, classes)
+    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
     rounding = rounding or default
     rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
     grid = fractions(alphas, "alphas"), integers(resolutions, "resolutions")
@@ -493,6 +495,8 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
 def plan_command(  # noqa: PLR0913 - a parameter is an option
     network: NetworkName = "mobilenet_v1",
     *,
+    model: Model = None,
+    input_size: InputSize = None,
     max_macs: MaxMacs = None,
     max_params: MaxParams = None,
     max_peak_memory: MaxPeak = None,
@@ -526,7 +530,7 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
     from costmodel.planning import plan
     from costmodel.show import plan as shown
 
-    base, default, _ = base_network(network, classes)
+    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
     if plot is not None:
         image_format(plot)
         check_target(plot)

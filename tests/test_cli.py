@@ -589,6 +589,16 @@ def test_what_mobilenets_ideas_do_to_it(run: Callable, mine: str) -> None:
     assert "before: " in run(*args).out
 
 
+def test_a_model_of_ones_own_is_swept_and_planned(run: Callable, mine: str) -> None:
+    """Its grid and its plan are those of the traced network."""
+    args = ("--model", f"{mine}(16)", "--input", "3,64,64", "--json")
+    swept = json.loads(run("sweep", *args, "--alphas", "1", "--resolutions", "64").out)
+    whole = 9 * 3 * 16 * 64**2 + 10 * 16 * 32 * 32**2 + 320
+    assert [c["macs"] for c in swept["configurations"]] == [whole]
+    made = json.loads(run("plan", *args, "--max-macs", "2M", "--resolutions", "32,64").out)
+    assert made["choice"]["macs"] <= 2_000_000 < made["larger"]["macs"]
+
+
 def test_a_network_of_the_zoo_can_be_separated(run: Callable) -> None:
     """VGG-16 with MobileNet's factorisation, beside what it took."""
     out = run("report", "vgg_16", "--separate", "--no-check").out
