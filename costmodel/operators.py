@@ -343,6 +343,25 @@ def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Ru
 
 
 @dataclass(frozen=True)
+class WithNumbers(ir.Activation):
+    """An elementwise function of one input and of numbers, in torch's order: x + 3, x mod 2.
+
+    >>> from costmodel import Input, cost
+    >>> halved = WithNumbers("halved", "div", (2.0,))
+    >>> cost(Network("n", (Input("x", (1, 16)), halved))).macs
+    0
+    """
+
+    numbers: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the numbers too."""
+        super().__post_init__()
+        values = self.numbers if isinstance(self.numbers, tuple) else (None,)
+        _require(self, "numbers", numbers=all(type(x) in {int, float} for x in values))
+
+
+@dataclass(frozen=True)
 class Combine(Layer):
     """An elementwise function of several inputs, broadcast as torch does: squeeze-excite's product.
 
@@ -460,7 +479,7 @@ def _permute_shape(layer: Permute, inputs: Inputs, _widths: Widths) -> Shape:
 
 @dataclass(frozen=True)
 class Split(Layer):
-    """One of the equal parts along an axis, as torch.chunk makes them.
+    """One of the equal parts along an axis (`part`, from 0), as torch.chunk makes them.
 
     >>> from costmodel import Input, infer
     >>> infer(Network("n", (Input("map", (1, 116, 28, 28)), Split("half", parts=2))))[-1].output
@@ -470,12 +489,15 @@ class Split(Layer):
     parts: int
     along: int = 1
     function: str = "chunk"
+    part: int = 0
 
     def __post_init__(self) -> None:
         """Check the parts too."""
         super().__post_init__()
         _require(self, "a positive count", parts=type(self.parts) is int and self.parts > 0)
         _require(self, "an axis", along=type(self.along) is int)
+        is_one = type(self.part) is int and 0 <= self.part < self.parts
+        _require(self, f"one of {self.parts} parts, from 0", part=is_one)
 
 
 @shape_rule(Split)

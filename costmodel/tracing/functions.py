@@ -53,6 +53,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         return [Value(shape, parameters=made_of) for shape in call.shapes]
     if 0 in call.shape:
         return free(call, reads)  # nothing is left to say what of
+    if numbers := _numbers(name, args, kwargs):
+        return call.emit(op.WithNumbers, name, numbers, reads=args[:1])
     if handler and not (call.graph.lost_size and name in SIZED):
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
@@ -74,6 +76,27 @@ def free(call: Call, reads: list[Value]) -> list[Value]:
     else:
         first = call.recorded(learned or reads)
     return [first, *others(call, first)]
+
+
+#: How many numbers a function of one tensor takes that is not what it is without them.
+_NUMBERS = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "truediv", "pow", "leaky_relu", "elu", "celu"), 1),
+    **dict.fromkeys(("__rsub__", "rsub", "__rdiv__", "__rtruediv__", "__rpow__"), 1),
+    **dict.fromkeys(("softmax", "log_softmax"), 1),
+    **dict.fromkeys(("clamp", "hardtanh", "softplus", "threshold"), 2),
+    "normalize": 3,
+}
+
+
+def _numbers(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+    """What a function of one tensor takes beside it; nothing where that is not all numbers."""
+    wanted = _NUMBERS.get(name) or _NUMBERS.get(_plain(name))
+    if wanted is None or not args or not isinstance(args[0], Value):
+        return ()
+    given = [*args[1:], *(value for key, value in kwargs.items() if not key.startswith("_"))]
+    numbers = tuple(x for x in given if x is not None and type(x) is not bool)
+    simple = len(numbers) == wanted and all(type(x) in {int, float} for x in numbers)
+    return numbers if simple else ()
 
 
 def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
