@@ -231,9 +231,9 @@ class Attention(nn.Module):
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
         for mask in tensors[3:]:
             scores = scores + mask
-        made = scores.softmax(-1) @ value
+        made: Tensor = scores.softmax(-1) @ value
         return made.permute(2, 0, 1, 3).flatten(2) if self.heads else made
 
     def _apart(self, x: Tensor) -> Tensor:
         """(batch, heads, tokens, features of one head)."""
-        return x.unflatten(2, (self.heads, -1)).permute(1, 2, 0, 3)
+        return x.reshape(*x.shape[:2], self.heads, -1).permute(1, 2, 0, 3)

@@ -26,23 +26,24 @@ from costmodel.shapes import axes, count
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from costmodel.network import Layer, Shape
+    from costmodel.network import Shape
     from costmodel.shapes import Inputs
 
+_NAMES = """
+abs acos add asin atan atan2 ceil celu clamp clamp_max clamp_min clone cos cosh div divide elu eq
+erf erfc exp expm1 floor floor_divide fmax fmin frac ge gt hardtanh hypot le leaky_relu log log10
+log1p log2 logaddexp logsigmoid lt maximum minimum mul multiply ne neg normalize ones_like pow
+reciprocal relu relu6 remainder round rsqrt rsub selu sigmoid sign sin sinh softplus softsign sqrt
+square sub subtract tan tanh tanhshrink threshold true_divide trunc where zeros_like
+"""
+_TYPES = """
+alias bfloat16 bool cpu data detach double float half int long positive to type type_as
+alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout
+"""
 #: Elementwise functions that are torch's by the same name.
-_SAME_NAME = frozenset(
-    "abs acos add asin atan atan2 ceil celu clamp clamp_max clamp_min clone cos cosh div divide elu "
-    "eq erf erfc exp expm1 floor floor_divide fmax fmin frac ge gt hardtanh hypot le leaky_relu log "
-    "log10 log1p log2 logaddexp logsigmoid lt maximum minimum mul multiply ne neg normalize "
-    "ones_like pow reciprocal relu relu6 remainder round rsqrt rsub selu sigmoid sign sin sinh "
-    "softplus softsign sqrt square sub subtract tan tanh tanhshrink threshold true_divide trunc "
-    "where zeros_like".split()  # noqa: SIM905 - on few lines
-)
+_SAME_NAME = frozenset(_NAMES.split())
 #: Those that leave the numbers as they are: what differs is their type.
-_IDENTITIES = frozenset(
-    "alias bfloat16 bool cpu data detach double float half int long positive to type type_as "  # noqa: SIM905 - on few lines
-    "alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout".split()
-)
+_IDENTITIES = frozenset(_TYPES.split())
 
 
 def _over_last(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -103,7 +104,8 @@ def elementwise(layer: ir.Activation) -> nn.Module:
     """
     name = layer.function.rstrip("_")
     if name in FUNCTIONS and name != layer.function:
-        return build_rule[ir.Activation](layer.evolve(function=name), (), ())
+        module: nn.Module = build_rule[ir.Activation](layer.evolve(function=name), (), ())
+        return module
     return Function(_function(layer))
 
 
@@ -191,7 +193,7 @@ _NORMS: dict[str, Callable[[op.Affine, Shape], nn.Module]] = {
 def _without_bias(module: nn.Module, layer: op.Affine) -> nn.Module:
     """With one learned tensor a normalisation has a scale and no shift."""
     if layer.tensors == 1:
-        module.bias = None
+        module.register_parameter("bias", None)
     return module
 
 
