@@ -187,7 +187,7 @@ class Learned(nn.Module):
 class Constant(nn.Module):
     """A tensor that reads nothing: zeros in a buffer, or made of so many parameters.
 
-    The parameters are repeated until the tensor is full, as an expanded one's are.
+    The parameters are repeated until the tensor is full, as they are where a batch expands them.
 
     >>> Constant((4, 1, 8), parameters=8)().shape
     torch.Size([4, 1, 8])

@@ -218,9 +218,11 @@ def _einsum(layer: op.Einsum, _inputs: Inputs, _output: Shape) -> nn.Module:
 
 
 def _product(left: str, right: str) -> str:
-    """The equation of torch.matmul for operands so indexed."""
-    batch = max(left[:-2], right[:-2], key=len)
-    return f"{left},{right}->{batch}{left[-2:-1]}{right[-1:]}" if left[-1:] == right[-2:-1] else ""
+    """The equation of torch.matmul for operands so indexed; nothing where it has none."""
+    short, batch = sorted((left[:-2], right[:-2]), key=len)
+    if not batch.endswith(short) or left[-1:] != right[-2:-1]:
+        return ""
+    return f"{left},{right}->{batch}{left[-2:-1]}{right[-1:]}"
 
 
 @build_rule(op.DotProductAttention)

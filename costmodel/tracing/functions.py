@@ -106,7 +106,8 @@ def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
         constant = reads[1] if reads[0] is active[0] else reads[0]
         padded = (1,) * (len(call.shape) - len(constant.shape)) + constant.shape
         along = tuple(axis for axis, size in enumerate(padded) if size != 1)
-        follows = along in {(), (1,), (len(padded) - 1,)}
+        ordered = reads[0] is active[0] or function in {"add", "mul"}
+        follows = ordered and along in {(), (1,), (len(padded) - 1,)}
         if follows and call.graph.parameter(constant):
             return call.affine(active[0], along, (constant,), function=function)
     if function == "add" and len(active) == len(reads) and len({x.shape for x in reads}) == 1:
