@@ -279,7 +279,7 @@ RECORDED = {
     "SwiftFormer": "repeat",
     "MobileViTV2": "unfold",
     "CLIP": "'argmax'",
-    "Mamba": "'copy_'",
+    "Mamba": "'copy",
 }
 
 
@@ -291,7 +291,7 @@ def test_models(name: str) -> None:
     model, inputs = built(name)
     network = trace(model, example_inputs=inputs)
     if name in RECORDED:
-        with pytest.raises(CostModelError, match=rf"^[^\n]*{RECORDED[name]}[^\n]*$"):
+        with pytest.raises(CostModelError, match=rf"{RECORDED[name]}[^\n]*$"):
             build(network)
     else:
         assert_built(network)
@@ -303,7 +303,8 @@ CONVOLUTIONAL = {
     **dict.fromkeys(("resnet18", "seresnet18", "mnasnet_b1", "dpn68", "sknet50", "ResNet"), 200),
     **dict.fromkeys(("shufflenetv2_w1", "densenet121", "nasnet_4a1056", "darknet_ref"), 0),
     **dict.fromkeys(("efficientnet_b0", "linknet_cityscapes", "EfficientNet", "RegNet"), 128),
-    **dict.fromkeys(("regnety004", "squeezenet_v1_1", "MobileNetV1", "MobileNetV2"), 161),
+    **dict.fromkeys(("regnety004", "MobileNetV1", "MobileNetV2"), 161),
+    "squeezenet_v1_1": 225,
 }
 #: Those with parts of the channels or with sums that rounding by 8 does not keep.
 FIXED = {"dpn68", "sknet50", "ghostnet", "nasnet_4a1056"}
@@ -323,11 +324,12 @@ REWRITES: dict[str, Callable[[Network], Network]] = {
 def test_rewritten_models(name: str, rewrite: str) -> None:
     """Every count of fvcore and FlopCounterMode, by layer and in total, is the rewritten one's."""
     model, inputs = built(name)
-    network = REWRITES[rewrite](trace(model, example_inputs=inputs))
+    network = trace(model, example_inputs=inputs)
     if name in FIXED and rewrite in {"narrow", "separable"}:
         with pytest.raises(CostModelError, match=r"adds|fixes its input's size"):
-            crosscheck(network)
+            infer(REWRITES[rewrite](network))
         return
+    network = REWRITES[rewrite](network)
     if side := CONVOLUTIONAL[name]:
         network = resize(network, resolution=side)
     assert crosscheck(network).mismatches == ()
