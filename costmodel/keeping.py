@@ -42,6 +42,10 @@ def _refuse(layer: op.Affine | op.Combine | op.Reduce) -> NoReturn:
     )
 
 
+#: Bytes of a float32, whatever the rest is.
+_FLOAT = 4
+
+
 @kept_rule(op.TransposedConv)
 def _transposed(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
     return INPUTS
@@ -83,19 +87,13 @@ def _einsum(_layer: op.Einsum, _inputs: Inputs, _output: Shape) -> Keeps:
 
 @kept_rule(op.DotProductAttention)
 def _attention(layer: op.DotProductAttention, _inputs: Inputs, output: Shape) -> Keeps:
-    if layer.heads:  # its output is a copy of what the kernel keeps
-        sums = output[0] * output[1] * layer.heads
-        return Keeps(inputs=True, own=((prod(output), 0), (sums, _FLOAT)))
-    if len(output) == 4:  # noqa: PLR2004 - batch, heads, tokens, features
-        return Keeps(inputs=True, output=True, own=((prod(output[:-1]), _FLOAT),))
+    if layer.heads or len(output) == 4:  # noqa: PLR2004 - batch, heads, tokens, features
+        sums = prod(output[:-1]) * (layer.heads or 1)  # of exponentials, a logarithm each
+        return Keeps(inputs=True, output=True, own=((sums, _FLOAT),))
     raise CostModelError(
         f"{layer.name}: no rule for what attention over {len(output)} axes keeps for the backward "
         "pass; give it four: batch, heads, tokens and features"
     )
-
-
-#: Bytes of the logarithm of a sum of exponentials: a float32.
-_FLOAT = 4
 
 
 @kept_rule(op.Combine)
