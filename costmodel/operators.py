@@ -173,6 +173,11 @@ class Affine(Layer):
         _require(self, "axes", along=_all_integers(self.along, -9))
         _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
 
+    @property
+    def may_overwrite(self) -> bool:
+        """Whether an element needs no other: not in a norm or a shuffle."""
+        return self.function in {"add", "sub", "mul", "div", "truediv", "prelu", "batch_norm"}
+
 
 @shape_rule(Affine)
 def _affine_shape(layer: Affine, inputs: Inputs, _widths: Widths) -> Shape:
@@ -373,6 +378,12 @@ class Combine(Layer):
 
     function: str
     arity: ClassVar[int | None] = None
+    may_overwrite: ClassVar[bool] = True
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only repeats an input in the same memory."""
+        return self.function in {"expand", "expand_as", "broadcast_to"}
 
 
 @shape_rule(Combine)
@@ -410,6 +421,12 @@ class Reshape(Layer):
     runs: tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...]
     function: str = "reshape"
     arity: ClassVar[int | None] = None
+    is_view: ClassVar[bool] = True
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it copies where the elements are in another order: not where torch says view."""
+        return self.function in {"reshape", "reshape_as", "flatten"}
 
     def __post_init__(self) -> None:
         """Check the runs too."""
@@ -461,6 +478,8 @@ class Permute(Layer):
 
     order: tuple[int, ...]
     function: str = "permute"
+    is_view: ClassVar[bool] = True
+    reorders: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the order too."""
@@ -490,6 +509,7 @@ class Split(Layer):
     along: int = 1
     function: str = "chunk"
     part: int = 0
+    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the parts too."""
@@ -525,6 +545,7 @@ class Slice(Layer):
 
     items: tuple[int | tuple[int, int | None, int], ...]
     function: str = "getitem"
+    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the items too."""
@@ -644,6 +665,11 @@ class Repeat(Layer):
         """Check the counts too."""
         super().__post_init__()
         _require(self, "positive counts", times=_all_integers(self.times, 1))
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it repeats its input in the same memory, as torch.expand does."""
+        return self.function not in {"repeat", "tile"}
 
 
 @shape_rule(Repeat)
