@@ -58,7 +58,8 @@ def build(network: ir.Network) -> Graph:
 
     It takes a tensor for each Input and returns what no layer reads. Layer `name` is the
     submodule `name` (`Graph.module_of` has the few exceptions), so weights are copied by name.
-    Under `torch.device("meta")` nothing is allocated.
+    Under `torch.device("meta")` nothing is allocated. A traced network's module costs what it
+    says, and computes what the original does as far as `costmodel.rebuilding` says.
 
     >>> from costmodel import mobilenet_v1
     >>> module = build(mobilenet_v1())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from costmodel import network as ir
@@ -363,7 +363,8 @@ class WithNumbers(ir.Activation):
         """Check the numbers too."""
         super().__post_init__()
         values = self.numbers if isinstance(self.numbers, tuple) else (None,)
-        _require(self, "numbers", numbers=all(type(x) in {int, float} for x in values))
+        finite = all(type(x) in {int, float} and isfinite(x) for x in values)
+        _require(self, "finite numbers", numbers=finite)
 
 
 @dataclass(frozen=True)

@@ -24,24 +24,26 @@ from costmodel.modules import Attention, Constant, Function, Learned
 from costmodel.shapes import axes, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from costmodel.network import Shape
     from costmodel.shapes import Inputs
 
-_NAMES = """
-abs acos add asin atan atan2 ceil celu clamp clamp_max clamp_min clone cos cosh div divide elu eq
-erf erfc exp expm1 floor floor_divide fmax fmin frac ge gt hardtanh hypot le leaky_relu log log10
-log1p log2 logaddexp logsigmoid lt maximum minimum mul multiply ne neg normalize ones_like pow
-reciprocal relu relu6 remainder round rsqrt rsub selu sigmoid sign sin sinh softplus softsign sqrt
-square sub subtract tan tanh tanhshrink threshold true_divide trunc where zeros_like
+_OF_ONE = """
+abs acos asin atan ceil celu clone cos cosh elu erf erfc exp expm1 floor frac hardtanh leaky_relu
+log log10 log1p log2 logsigmoid neg normalize ones_like reciprocal relu relu6 round rsqrt selu
+sigmoid sign sin sinh softplus softsign sqrt square tan tanh tanhshrink trunc zeros_like
+"""
+_OF_MORE = """
+add atan2 clamp clamp_max clamp_min div divide eq floor_divide fmax fmin ge gt hypot le logaddexp lt
+maximum minimum mul multiply ne pow remainder rsub sub subtract threshold true_divide where
 """
 _TYPES = """
 alias bfloat16 bool cpu data detach double float half int long positive to type type_as
 alpha_dropout dropout1d dropout2d dropout3d feature_alpha_dropout
 """
-#: Elementwise functions that are torch's by the same name.
-_SAME_NAME = frozenset(_NAMES.split())
+#: Elementwise functions that are torch's by the same name: of a tensor, and of more or of numbers.
+_UNARY, _BINARY = frozenset(_OF_ONE.split()), frozenset(_OF_MORE.split())
 #: Those that leave the numbers as they are: what differs is their type.
 _IDENTITIES = frozenset(_TYPES.split())
 
@@ -56,41 +58,52 @@ def _reversed(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda left, right: function(right, left)
 
 
-#: Those that are torch's by another name.
-_OTHER_NAME: dict[str, Callable[..., Tensor]] = {
+def _named(name: str) -> Callable[..., Tensor]:
+    """torch's function of that name, wherever it is."""
+    function: Callable[..., Tensor] = getattr(torch, name, None) or getattr(functional, name)
+    return function
+
+
+#: Functions of one tensor, whose numbers torch has by default.
+_ALONE: dict[str, Callable[..., Tensor]] = {
+    **{name: _named(name) for name in _UNARY},
+    **dict.fromkeys(_IDENTITIES, lambda x: x),
+    "contiguous": Tensor.contiguous,
+    "log_softmax": _over_last(torch.log_softmax),
+    "softmax": _over_last(torch.softmax),
+}
+#: Functions of several tensors, or of one and of numbers.
+_TOGETHER: dict[str, Callable[..., Tensor]] = {
+    **{name: _named(name) for name in _BINARY},
     "and": operator.and_,
     "broadcast_to": Tensor.expand_as,
-    "contiguous": Tensor.contiguous,
     "expand": Tensor.expand_as,
     "expand_as": Tensor.expand_as,
     "floordiv": operator.floordiv,
-    "log_softmax": _over_last(torch.log_softmax),
     "mod": operator.mod,
     "or": operator.or_,
     "rdiv": _reversed(operator.truediv),
     "rpow": _reversed(operator.pow),
     "rtruediv": _reversed(operator.truediv),
-    "softmax": _over_last(torch.softmax),
     "truediv": operator.truediv,
     "xor": operator.xor,
-    **dict.fromkeys(_IDENTITIES, lambda x: x),
 }
 
 
-def _function(layer: Any) -> Callable[..., Tensor]:
+def _function(layer: Any, known: Mapping[str, Callable[..., Tensor]]) -> Callable[..., Tensor]:
     """What a layer's function is in torch, in place or not."""
     name: str = layer.function.strip("_")
-    if layer.function.startswith("__") and name[:1] in {"i", "r"} and name not in _OTHER_NAME:
-        name = name if name == "rsub" else name[1:]
-    if name in _SAME_NAME:
-        found: Callable[..., Tensor] = getattr(torch, name, None) or getattr(functional, name)
-        return found
-    if name not in _OTHER_NAME:
-        known = ", ".join(dict.fromkeys((*FUNCTIONS, *sorted(_SAME_NAME | _OTHER_NAME.keys()))))
-        raise CostModelError(
-            f"{layer.name}: function must be one of {known} to be built, got {layer.function!r}"
-        )
-    return _OTHER_NAME[name]
+    if layer.function.startswith("__") and name[:1] in {"i", "r"} and name not in known:
+        name = name[1:]  # `__iadd__` and `__radd__` are add
+    if name in known:
+        return known[name]
+    if name in _TOGETHER:
+        what = f"{layer.function} of a number that is not known cannot be built"
+        raise CostModelError(f"{layer.name}: {what}; make it a WithNumbers")
+    raise CostModelError(
+        f"{layer.name}: function must be one of {', '.join(dict.fromkeys((*FUNCTIONS, *known)))} "
+        f"to be built, got {layer.function!r}"
+    )
 
 
 def elementwise(layer: ir.Activation) -> nn.Module:
@@ -106,18 +119,18 @@ def elementwise(layer: ir.Activation) -> nn.Module:
     if name in FUNCTIONS and name != layer.function:
         module: nn.Module = build_rule[ir.Activation](layer.evolve(function=name), (), ())
         return module
-    return Function(_function(layer))
+    return Function(_function(layer, _ALONE))
 
 
 @build_rule(op.WithNumbers)
 def _with_numbers(layer: op.WithNumbers, _inputs: Inputs, _output: Shape) -> nn.Module:
-    function = _function(layer)
+    function = _function(layer, _ALONE | _TOGETHER)
     return Function(lambda x: function(x, *layer.numbers))
 
 
 @build_rule(op.Combine)
 def _combine(layer: op.Combine, inputs: Inputs, _output: Shape) -> nn.Module:
-    function = _function(layer)
+    function = _function(layer, _TOGETHER)
     if layer.function == "where" or len(inputs) == 1:
         return Function(function)
     return Function(lambda *tensors: reduce(function, tensors))
@@ -163,7 +176,7 @@ def _affine(layer: op.Affine, inputs: Inputs, _output: Shape) -> nn.Module:
         )
     along = {axis % len(shape) for axis in layer.along}
     sizes = [size if axis in along else 1 for axis, size in enumerate(shape)]
-    return Learned(_function(layer), sizes[min(along, default=len(shape)) :])
+    return Learned(_function(layer, _TOGETHER), sizes[min(along, default=len(shape)) :])
 
 
 def _normalised(layer: op.Affine, shape: Shape) -> list[Any]:

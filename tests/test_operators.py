@@ -211,6 +211,9 @@ WRONG: list[tuple[type[Layer], dict[str, Any], str]] = [
     (op.Recorded, {"function": "f", "reads": 1, "sizes": ()}, "reads must be shapes"),
     (op.Recorded, {"function": "f", "reads": (), "sizes": (), "macs": -1}, "macs must be a count"),
     (op.Combine, {"function": 3}, "function must be a text"),
+    (op.Split, {"parts": 2, "part": 2}, "part must be one of 2 parts, from 0, got 2"),
+    (op.WithNumbers, {"numbers": 3}, "numbers must be finite numbers, got 3"),
+    (op.WithNumbers, {"numbers": (float("inf"),)}, "numbers must be finite numbers"),
 ]
 
 

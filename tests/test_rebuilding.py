@@ -77,6 +77,7 @@ def test_layers(case: Any) -> None:
     [
         (Activation("x", "cosine"), "x: function must be one of relu, relu6"),
         (op.WithNumbers("x", "roll", (1,)), "x: function must be one of relu"),
+        (Activation("x", "__rsub__"), "x: __rsub__ of a number that is not known"),
         (op.Combine("x", "scatter"), "x: function must be one of relu"),
         (op.Reduce("x", (1,), function="median"), "x: function must be one of mean, sum"),
         (op.Affine("x", "mul", (1,), 2), "x: mul with 2 learned tensors has no module"),
@@ -107,6 +108,27 @@ def test_a_plain_network_needs_none_of_it() -> None:
     )
     subprocess.run([sys.executable, "-c", code], check=True)
     assert build(mobilenet_v1(resolution=32))
+
+
+def test_numbers_that_are_sizes_are_not_known() -> None:
+    """A map divided by its own side builds at no size, and says so."""
+    network = trace(Of(lambda x, _: x / x.shape[2]), (6, 5, 5))
+    with pytest.raises(CostModelError, match=r"div of a number that is not known"):
+        build(network)
+
+
+def test_json_builds_too() -> None:
+    """A network read back from JSON builds in a program that imported nothing else."""
+    network = trace(Of(lambda x, s: x.chunk(2, 1)[1] + (s + 1).mean() * 3), (6, 5, 5))
+    code = (
+        "import sys, costmodel as c; network = c.Network.from_json(sys.stdin.read()); "
+        "print(sum(p.numel() for p in c.build(network).parameters()))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", input=network.to_json()
+    )
+    assert int(done.stdout) == 6
 
 
 #: What a network does not hold, and a module has as an attribute: numerics.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from costmodel import network as ir
@@ -95,8 +95,8 @@ def _numbers(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[
         return ()
     given = [*args[1:], *(value for key, value in kwargs.items() if not key.startswith("_"))]
     numbers = tuple(x for x in given if x is not None and type(x) is not bool)
-    simple = len(numbers) == wanted and all(type(x) in {int, float} for x in numbers)
-    return numbers if simple else ()
+    plain = all(type(x) in {int, float} and isfinite(x) for x in numbers)
+    return numbers if plain and len(numbers) == wanted else ()
 
 
 def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
