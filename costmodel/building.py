@@ -6,6 +6,8 @@ widths are the layer table's. torch is imported when a network is built, and not
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
 from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -56,7 +58,8 @@ def build(network: ir.Network) -> Graph:
 
     It takes a tensor for each Input and returns what no layer reads. Layer `name` is the
     submodule `name` (`Graph.module_of` has the few exceptions), so weights are copied by name.
-    Under `torch.device("meta")` nothing is allocated.
+    Under `torch.device("meta")` nothing is allocated. A traced network's module costs what it
+    says, and computes what the original does as far as `costmodel.rebuilding` says.
 
     >>> from costmodel import mobilenet_v1
     >>> module = build(mobilenet_v1())
@@ -70,6 +73,9 @@ def build(network: ir.Network) -> Graph:
     """
     torch_or_error("build")
     from costmodel.modules import Graph
+
+    if "costmodel.operators" in sys.modules:  # or no layer is of its types
+        import_module("costmodel.rebuilding")
 
     modules: dict[str, nn.Module] = {}
     for lowered in lower(network):
@@ -113,8 +119,14 @@ def _tie(name: str, module: nn.Module, owner: str, owned: nn.Module) -> None:
         setattr(module, role, shared)
 
 
-def _of_rank(layer: ir.Layer, kind: str, rank: int) -> Any:
-    """torch's class for as many spatial axes: Conv2d, say."""
+def of_rank(layer: ir.Layer, kind: str, rank: int) -> Any:
+    """torch's class for as many spatial axes: Conv2d, say.
+
+    >>> of_rank(ir.Activation("act"), "Conv", 2).__name__
+    'Conv2d'
+
+    Raises CostModelError where torch has none.
+    """
     from torch import nn
 
     if rank not in {1, 2, 3}:
@@ -129,7 +141,7 @@ def _conv(layer: ir.Conv, inputs: Inputs, output: ir.Shape) -> nn.Module:
     (shape,) = inputs
     rank = len(output) - 2
     window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
-    module: nn.Module = _of_rank(layer, "Conv", rank)(
+    module: nn.Module = of_rank(layer, "Conv", rank)(
         shape[1],
         output[1],
         *(axes(value, layer, rank) for value in window),
@@ -148,7 +160,7 @@ def _linear(layer: ir.Linear, inputs: Inputs, output: ir.Shape) -> nn.Module:
 
 @build_rule(ir.BatchNorm)
 def _batch_norm(layer: ir.BatchNorm, _inputs: Inputs, output: ir.Shape) -> nn.Module:
-    kind = _of_rank(layer, "BatchNorm", max(1, len(output) - 2))  # BatchNorm1d takes vectors too
+    kind = of_rank(layer, "BatchNorm", max(1, len(output) - 2))  # BatchNorm1d takes vectors too
     module: nn.Module = kind(output[1], affine=layer.affine)
     return module
 
@@ -158,10 +170,9 @@ def _activation(layer: ir.Activation, _inputs: Inputs, _output: ir.Shape) -> nn.
     from torch import nn
 
     if layer.function not in FUNCTIONS:
-        known = ", ".join(FUNCTIONS)
-        raise CostModelError(
-            f"{layer.name}: function must be one of {known} to be built, got {layer.function!r}"
-        )
+        from costmodel.rebuilding import elementwise  # of which few networks have any
+
+        return elementwise(layer)
     kind, arguments = FUNCTIONS[layer.function]
     module: nn.Module = getattr(nn, kind)(*arguments)
     return module
@@ -171,7 +182,7 @@ def _activation(layer: ir.Activation, _inputs: Inputs, _output: ir.Shape) -> nn.
 def _pool(layer: ir.Pool, _inputs: Inputs, output: ir.Shape) -> nn.Module:
     rank = len(output) - 2
     window = (axes(x, layer, rank) for x in (layer.kernel, layer.stride, layer.padding))
-    kind = _of_rank(layer, {"average": "AvgPool", "max": "MaxPool"}[layer.kind], rank)
+    kind = of_rank(layer, {"average": "AvgPool", "max": "MaxPool"}[layer.kind], rank)
     module: nn.Module = kind(*window, ceil_mode=layer.ceil_mode)
     return module
 
@@ -179,7 +190,7 @@ def _pool(layer: ir.Pool, _inputs: Inputs, output: ir.Shape) -> nn.Module:
 @build_rule(ir.AdaptivePool)
 def _adaptive(layer: ir.AdaptivePool, _inputs: Inputs, output: ir.Shape) -> nn.Module:
     kind = {"average": "AdaptiveAvgPool", "max": "AdaptiveMaxPool"}[layer.kind]
-    module: nn.Module = _of_rank(layer, kind, len(output) - 2)(output[2:])
+    module: nn.Module = of_rank(layer, kind, len(output) - 2)(output[2:])
     return module
 
 

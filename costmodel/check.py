@@ -190,11 +190,15 @@ def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> di
     return found | {"": counter.get_total_flops()}
 
 
+#: What fvcore calls the operators that multiply and accumulate.
+_PRODUCTS = ("conv", "linear", "matmul")
+
+
 @dataclass(frozen=True)
 class _Measured:
     modules: dict[str, nn.Module]
     paths: Mapping[str, str] | None  # where `build` put each layer, if it did
-    macs: dict[str, int]  # fvcore's convolution and linear counts by module
+    macs: dict[str, int]  # fvcore's counts of convolutions and products by module
     operators: dict[str, int]  # fvcore's by operator
     flops: dict[str, int]  # FlopCounterMode's by module
     activations: int  # fvcore's
@@ -247,7 +251,7 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
     return _Measured(
         dict(module.named_modules()),
         getattr(module, "module_of", None),
-        {name: by["conv"] + by["linear"] for name, by in by_module.items()},
+        {name: sum(by[kind] for kind in _PRODUCTS) for name, by in by_module.items()},
         dict(operators),
         {
             name.removeprefix(root).lstrip("."): sum(by.values())

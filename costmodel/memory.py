@@ -34,7 +34,9 @@ _WIDTHS = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 4)}
 #: Activations that do nothing at inference: their output is their input, in the same memory.
 _VIEWS = frozenset({"dropout", "identity"})
 #: Those that read their neighbours, so that they cannot overwrite them.
-_NOT_ELEMENTWISE = frozenset({"local_response_norm"})
+_NOT_ELEMENTWISE = frozenset(
+    {"local_response_norm", "softmax", "log_softmax", "normalize", "contiguous"}
+)
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,9 @@ class MemoryRules:
       (int32, as in Jacob et al. 2018, §2.4), and so a batch norm's values (float32).
     - `count_input`: the network's inputs are in the same memory, from before the first layer
       until their last reader. Otherwise they are the caller's.
-    - `in_place`: an Activation (but local response normalisation), a BatchNorm and an Add
-      overwrite their (first) input that nothing reads later. An Input is never overwritten.
+    - `in_place`: an Activation (but local response normalisation and softmax), a BatchNorm, an
+      Add and, of a traced model, a Combine and an Affine that is no norm overwrite their (first)
+      input of the output's size that nothing reads later. An Input is never overwritten.
     - `fold_batch_norm`: a BatchNorm that alone reads a convolution or a linear layer disappears
       into its weights and one bias per output channel; not where either shares parameters,
       and not behind a Linear whose last axis isn't the channels (axis 1).
@@ -164,14 +167,30 @@ def held_parameters(
 def _is_view(layer: ir.Layer) -> bool:
     """Whether the output is the input in the same memory."""
     dropped = isinstance(layer, ir.Activation) and layer.function in _VIEWS
-    return dropped or isinstance(layer, ir.Flatten)
+    return dropped or isinstance(layer, ir.Flatten) or getattr(layer, "is_view", False)
 
 
 def _may_overwrite(layer: ir.Layer) -> bool:
     """Whether each element of the output needs only that element of the inputs."""
     if isinstance(layer, ir.Activation):
         return layer.function not in _NOT_ELEMENTWISE
-    return isinstance(layer, (ir.BatchNorm, ir.Add))
+    return isinstance(layer, (ir.BatchNorm, ir.Add)) or getattr(layer, "may_overwrite", False)
+
+
+def _reordered(layers: tuple[Lowered, ...]) -> set[str]:
+    """The layers whose elements, through views, are in another order in memory than in shape."""
+    found: set[str] = set()
+    for x in layers:
+        if getattr(x.layer, "reorders", False) or (
+            _is_view(x.layer) and x.layer.inputs[0] in found and not _needs_order(x.layer)
+        ):
+            found.add(x.layer.name)
+    return found
+
+
+def _needs_order(layer: ir.Layer) -> bool:
+    """Whether a view is a copy of what is in another order: where axes may merge."""
+    return isinstance(layer, ir.Flatten) or getattr(layer, "needs_order", False)
 
 
 def _memory(
@@ -180,17 +199,20 @@ def _memory(
     """By tensor, the layer that allocated its memory; by that, the last layer that needs it."""
     last_reader = {x.layer.name: len(layers) for x in layers}  # of an output: past the end
     last_reader |= {name: i for i, x in enumerate(layers) for name in x.layer.inputs}
-    folded = _folded(layers, rules)
-    inputs = {x.layer.name for x in layers if isinstance(x.layer, ir.Input)}
+    folded, reordered = _folded(layers, rules), _reordered(layers)
+    inputs = {x.layer.name for x in layers if x.layer.arity == 0}
+    size = {x.layer.name: prod(x.output) for x in layers}
     home: dict[str, str] = {}
     until: dict[str, int] = {}
     for i, x in enumerate(layers):
         name, read = x.layer.name, [home[source] for source in x.layer.inputs]
         overwritten: list[str] = []
-        if _is_view(x.layer) or name in folded:
+        copied = _needs_order(x.layer) and x.layer.inputs[0] in reordered
+        if (_is_view(x.layer) and not copied) or name in folded:
             overwritten = read
         elif rules.in_place and _may_overwrite(x.layer):
-            overwritten = [h for h in read if until[h] == i and h not in inputs]
+            whole = [h for h in read if size[h] == prod(x.output)]  # no part, nothing expanded
+            overwritten = [h for h in whole if until[h] == i and h not in inputs]
         home[name] = own = overwritten[0] if overwritten else name
         until[own] = max(until.get(own, 0), last_reader[name])
     return home, until
@@ -202,7 +224,7 @@ def _live(layers: tuple[Lowered, ...], rules: MemoryRules) -> Iterator[tuple[str
     given = (x for x in layers if isinstance(x.layer, ir.Input) and rules.count_input)
     live = {x.layer.name: prod(x.output) for x in given}
     for i, x in enumerate(layers):
-        if home[x.layer.name] == x.layer.name and not isinstance(x.layer, ir.Input):
+        if home[x.layer.name] == x.layer.name and x.layer.arity != 0:
             live[x.layer.name] = prod(x.output)
         yield x.layer.name, live
         dead = {home[name] for name in x.layer.inputs if until[home[name]] == i}
@@ -215,6 +237,10 @@ def live_bytes(network: Network, rules: MemoryRules = DEFAULT) -> tuple[tuple[st
     Alive are the layer's inputs, its output and whatever a later layer reads; outputs, which
     nothing reads, stay to the end. A Flatten and, as at inference, a dropout take no memory:
     their output is their input. A Concat copies.
+
+    Of a traced model, reshapes, permutations, parts and expansions take none either, but for a
+    reshape or a Flatten of what a permutation reordered: it copies. A layer in between makes a
+    tensor in plain order. Constants, learned or made, are the model's own, as weights are.
 
     >>> from costmodel import mobilenet_v1
     >>> live_bytes(mobilenet_v1())[1] == ("conv1", 4 * (3*224*224 + 32*112*112))
@@ -396,7 +422,7 @@ def layer_traffic(
     True
     """
     name = x.layer.name
-    if isinstance(x.layer, ir.Input) or _is_view(x.layer) or name in folded:
+    if x.layer.arity == 0 or _is_view(x.layer) or name in folded:
         return Traffic(name, 0, 0, 0, 0, 0)
     _, own = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
     parameters = _after_folding(own, x, folded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from functools import reduce
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from costmodel.network import Network
 
@@ -37,7 +38,11 @@ class Graph(nn.Module):
         super().__init__()
         last = {name: layer.name for layer in network.layers for name in layer.inputs}
         self.inputs = tuple(layer.name for layer in network.inputs)
-        self.outputs = tuple(layer.name for layer in network.layers if layer.name not in last)
+        self.outputs = tuple(
+            layer.name
+            for layer in network.layers
+            if layer.name not in last and (layer.inputs or layer.name in self.inputs)
+        )
         done = defaultdict(list)
         for source, reader in last.items():
             done[reader].append(source)
@@ -69,7 +74,7 @@ class Graph(nn.Module):
     def forward(self, *images: Tensor) -> Tensor | tuple[Tensor, ...]:
         """What no layer reads, in the network's order: a tensor, or a tuple where there are more.
 
-        Each tensor is let go of after its last reader.
+        A constant that nothing reads is no output. Each tensor is let go of after its last reader.
         """
         values = dict(zip(self.inputs, images, strict=True))
         for name, reads, done in self.steps:
@@ -142,3 +147,93 @@ class Crop(nn.Module):
         size = [self.output_size] * (features.dim() - 2)
         crop = interpolate(features, size, mode="nearest-exact")
         return crop.repeat_interleave(self.proposals, dim=0)
+
+
+class Function(nn.Module):
+    """A function of tensors, as a module without parameters.
+
+    >>> Function(torch.mul)(torch.ones(2), 3 * torch.ones(2))
+    tensor([3., 3.])
+    """
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        """Remember the function."""
+        super().__init__()
+        self.function = function
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Whatever the function makes of them."""
+        return self.function(*tensors)
+
+
+class Learned(nn.Module):
+    """An elementwise function of a tensor and a parameter that is broadcast to it: a layer scale.
+
+    >>> Learned(torch.mul, (3, 1, 1))(torch.ones(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    def __init__(self, function: Callable[..., Tensor], sizes: Sequence[int]) -> None:
+        """A parameter of ones."""
+        super().__init__()
+        self.function = function
+        self.weight = nn.Parameter(torch.ones(sizes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The function of the tensor and the parameter."""
+        return self.function(x, self.weight)
+
+
+class Constant(nn.Module):
+    """A tensor that reads nothing: zeros in a buffer, or made of so many parameters.
+
+    The parameters are repeated until the tensor is full, as they are where a batch expands them.
+
+    >>> Constant((4, 1, 8), parameters=8)().shape
+    torch.Size([4, 1, 8])
+    """
+
+    def __init__(self, sizes: Sequence[int], parameters: int = 0) -> None:
+        """Where they are as many as the tensor's elements, the parameter has its shape."""
+        super().__init__()
+        self.sizes = tuple(sizes)
+        whole = parameters == prod(sizes)
+        if parameters:
+            self.weight = nn.Parameter(torch.zeros(sizes if whole else (parameters,)))
+        else:
+            self.register_buffer("weight", torch.zeros(sizes))
+
+    def forward(self) -> Tensor:
+        """The tensor."""
+        if self.weight.shape == self.sizes:
+            return self.weight
+        elements = prod(self.sizes)
+        repeated = self.weight.repeat(-(-elements // self.weight.numel()))
+        return repeated[:elements].reshape(self.sizes)
+
+
+class Attention(nn.Module):
+    """Scaled dot-product attention as two products, which every tool counts.
+
+    >>> x = torch.ones(1, 2, 5, 4)
+    >>> Attention()(x, x, x).shape
+    torch.Size([1, 2, 5, 4])
+    """
+
+    def __init__(self, heads: int = 0) -> None:
+        """With heads, the operands are (tokens, batch, features)."""
+        super().__init__()
+        self.heads = heads
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Of queries, keys, values and perhaps a mask that is added to the scores."""
+        query, key, value = map(self._apart, tensors[:3]) if self.heads else tensors[:3]
+        scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
+        for mask in tensors[3:]:
+            scores = scores + mask
+        made: Tensor = scores.softmax(-1) @ value
+        return made.permute(2, 0, 1, 3).flatten(2) if self.heads else made
+
+    def _apart(self, x: Tensor) -> Tensor:
+        """(batch, heads, tokens, features of one head)."""
+        return x.reshape(*x.shape[:2], self.heads, -1).permute(1, 2, 0, 3)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from math import prod
+from math import isfinite, prod
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from costmodel import network as ir
@@ -186,6 +186,11 @@ class Affine(Layer):
         _require(self, "axes", along=_all_integers(self.along, -9))
         _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
 
+    @property
+    def may_overwrite(self) -> bool:
+        """Whether an element needs no other: not in a norm or a shuffle."""
+        return self.function in {"add", "sub", "mul", "div", "truediv", "prelu", "batch_norm"}
+
 
 @shape_rule(Affine)
 def _affine_shape(layer: Affine, inputs: Inputs, _widths: Widths) -> Shape:
@@ -356,6 +361,26 @@ def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Ru
 
 
 @dataclass(frozen=True)
+class WithNumbers(ir.Activation):
+    """An elementwise function of one input and of numbers, in torch's order: x + 3, x mod 2.
+
+    >>> from costmodel import Input, cost
+    >>> halved = WithNumbers("halved", "div", (2.0,))
+    >>> cost(Network("n", (Input("x", (1, 16)), halved))).macs
+    0
+    """
+
+    numbers: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check the numbers too."""
+        super().__post_init__()
+        values = self.numbers if isinstance(self.numbers, tuple) else (None,)
+        finite = all(type(x) in {int, float} and isfinite(x) for x in values)
+        _require(self, "finite numbers", numbers=finite)
+
+
+@dataclass(frozen=True)
 class Combine(Layer):
     """An elementwise function of several inputs, broadcast as torch does: squeeze-excite's product.
 
@@ -367,6 +392,12 @@ class Combine(Layer):
 
     function: str
     arity: ClassVar[int | None] = None
+    may_overwrite: ClassVar[bool] = True
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it only repeats an input in the same memory."""
+        return self.function in {"expand", "expand_as", "broadcast_to"}
 
 
 @shape_rule(Combine)
@@ -404,6 +435,12 @@ class Reshape(Layer):
     runs: tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...]
     function: str = "reshape"
     arity: ClassVar[int | None] = None
+    is_view: ClassVar[bool] = True
+
+    @property
+    def needs_order(self) -> bool:
+        """Whether it copies where the elements are in another order: not where torch says view."""
+        return self.function in {"reshape", "reshape_as", "flatten"}
 
     def __post_init__(self) -> None:
         """Check the runs too."""
@@ -455,6 +492,8 @@ class Permute(Layer):
 
     order: tuple[int, ...]
     function: str = "permute"
+    is_view: ClassVar[bool] = True
+    reorders: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the order too."""
@@ -473,7 +512,7 @@ def _permute_shape(layer: Permute, inputs: Inputs, _widths: Widths) -> Shape:
 
 @dataclass(frozen=True)
 class Split(Layer):
-    """One of the equal parts along an axis, as torch.chunk makes them.
+    """One of the equal parts along an axis (`part`, from 0), as torch.chunk makes them.
 
     >>> from costmodel import Input, infer
     >>> infer(Network("n", (Input("map", (1, 116, 28, 28)), Split("half", parts=2))))[-1].output
@@ -483,12 +522,16 @@ class Split(Layer):
     parts: int
     along: int = 1
     function: str = "chunk"
+    part: int = 0
+    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the parts too."""
         super().__post_init__()
         _require(self, "a positive count", parts=type(self.parts) is int and self.parts > 0)
         _require(self, "an axis", along=type(self.along) is int)
+        is_one = type(self.part) is int and 0 <= self.part < self.parts
+        _require(self, f"one of {self.parts} parts, from 0", part=is_one)
 
 
 @shape_rule(Split)
@@ -516,6 +559,7 @@ class Slice(Layer):
 
     items: tuple[int | tuple[int, int | None, int], ...]
     function: str = "getitem"
+    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the items too."""
@@ -635,6 +679,11 @@ class Repeat(Layer):
         """Check the counts too."""
         super().__post_init__()
         _require(self, "positive counts", times=_all_integers(self.times, 1))
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it repeats its input in the same memory, as torch.expand does."""
+        return self.function not in {"repeat", "tile"}
 
 
 @shape_rule(Repeat)

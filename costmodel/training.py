@@ -7,7 +7,9 @@ compared with `==`.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -109,7 +111,8 @@ def _trained(layers: tuple[Lowered, ...]) -> set[str]:
 def _gradients(
     x: Lowered, trained: AbstractSet[str], times: Callable[[LoopNest], Dim]
 ) -> TrainingCost:
-    """A layer's cost, where a weight's gradient counts so many times."""
+    """A layer's cost, where a weight's gradient counts so many times; a fixed one has none."""
+    _, learned = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
     with_gradient = [int(name in trained) for name in x.layer.inputs]
     any_input = max(with_gradient, default=0)
     # Of a product of two layers each is an operand; of a layer with itself it is both.
@@ -118,7 +121,7 @@ def _gradients(
     for nest in x.nests:
         forward += nest.macs
         inputs += nest.macs * (any_input if nest.weighted else operands)
-        weights += nest.macs * times(nest) if nest.weighted else 0
+        weights += nest.macs * times(nest) if nest.weighted and learned else 0
     return TrainingCost(forward, inputs, weights)
 
 
@@ -190,7 +193,11 @@ _FUNCTIONS = {
     **dict.fromkeys(("relu", "sigmoid", "tanh"), OUTPUT),
     **dict.fromkeys(("relu6", "leaky_relu", "elu", "gelu", "silu", "swish", "mish"), INPUTS),
     **dict.fromkeys(("hsigmoid", "hardsigmoid", "hswish", "hardswish"), INPUTS),
-    "identity": VIEW,
+    **dict.fromkeys(("exp", "sqrt", "rsqrt", "softmax", "log_softmax"), OUTPUT),
+    **dict.fromkeys(("hardtanh", "clamp", "softplus", "celu", "pow", "square", "abs"), INPUTS),
+    **dict.fromkeys(("log", "sin", "cos"), INPUTS),
+    **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "truediv", "neg"), NOTHING),
+    **dict.fromkeys(("identity", "contiguous"), VIEW),
 }
 
 
@@ -215,12 +222,13 @@ def _activation(layer: ir.Activation, _inputs: Inputs, output: Shape) -> Keeps:
         # Over 5 channels: the squares, padded by 2 on each side; the sum; and its power.
         padded = output[0] * (output[1] + 4) * prod(output[2:])
         return Keeps(inputs=True, own=((padded, 0), (size, 0), (size, 0)))
-    if layer.function not in _FUNCTIONS:
+    name = layer.function.strip("_")  # in place it keeps the same
+    if name not in _FUNCTIONS:
         raise CostModelError(
             f"{layer.name}: no rule for what {layer.function!r} keeps for the backward pass; "
             "subclass Activation and register one with kept_rule"
         )
-    return _FUNCTIONS[layer.function]
+    return _FUNCTIONS[name]
 
 
 @kept_rule(ir.Pool)
@@ -275,6 +283,7 @@ def kept_activations(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Ke
       element; and an activation, but for ReLU, sigmoid and tanh, which keep their output.
     - Dropout keeps a mask; local response normalisation three tensors of its own.
     - Sums and concatenations keep nothing, and Flatten's output is its input.
+    - Layers of traced models keep what `costmodel.keeping` says.
     - Layers before the first parameter have no gradient and keep nothing.
 
     Parameters and running statistics are not among them, and the network's inputs only with
@@ -308,7 +317,8 @@ bytes=1605632))
             kept.setdefault(made, Kept(made, "output", rules.width * sizes[made]))
         for i, (elements, width) in enumerate(keeps.own):
             kept[layer.name, i] = Kept(layer.name, "own", (width or rules.width) * elements)
-    given = {layer.name for layer in network.inputs if not rules.count_input}
+    given = {x.layer.name for x in layers if x.layer.arity == 0}  # and the module's own tensors
+    given -= {layer.name for layer in network.inputs if rules.count_input}
     return tuple(tensor for tensor in kept.values() if tensor.layer not in given)
 
 
@@ -325,6 +335,8 @@ def _factors(inputs: tuple[str, ...], trained: AbstractSet[str], keeps: Keeps) -
 
 
 def _keeps(layer: ir.Layer, inputs: Inputs, output: Shape) -> Keeps:
+    if "costmodel.operators" in sys.modules:  # or no layer is of its types
+        import_module("costmodel.keeping")
     rule = kept_rule[type(layer)]
     if rule is None:
         raise CostModelError(

@@ -46,7 +46,10 @@ LIBRARIES = {
     "pyarrow": ("show",),
     "matplotlib": ("plot",),
     "typer": ("cli",),
-    "torch": ("reference", "models", "modules", "building", "tracing", "check", "reconciling"),
+    "torch": (
+        *("reference", "models", "modules", "building", "rebuilding", "tracing", "check"),
+        "reconciling",
+    ),
     "fvcore": ("reference", "check", "reconciling"),
     **dict.fromkeys(TOOLS, ("reconciling",)),
 }

@@ -26,6 +26,7 @@ from costmodel import (
     table,
     widen,
 )
+from costmodel.operators import Affine, Combine, Constant, TransposedConv
 from costmodel.show.frame import by_kind, params_by_part, rows
 from costmodel.show.report import report
 from costmodel.show.table import to_csv, to_text
@@ -45,6 +46,29 @@ def test_the_reduction_of_every_block() -> None:
     reductions = [row.reduction for row in rows(mobilenet_v1())]
     expected = [Fraction(1, c) + Fraction(1, 9) for c in BLOCK_CHANNELS for _ in range(2)]
     assert reductions == [None, *expected, None]
+
+
+def test_a_transposed_convolution_shows_its_output() -> None:
+    """Its loops run over its input's positions, and its row has what it makes."""
+    up = TransposedConv("up", 16, kernel=(4, 2), stride=2, padding=(1, 0), bias=True)
+    layers = Input("map", (1, 32, 7, 7)), up, Conv("conv", 8, 1), TransposedConv("own", 8, 2, 2, 0)
+    made, pointwise, own = rows(Network("n", layers))
+    assert (made.kind, made.kernel, made.stride) == ("transposed", (4, 2), (2, 2))
+    assert (made.in_channels, made.out_channels, made.out_size) == (32, 16, (14, 14))
+    assert (made.macs, made.params) == (8 * 32 * 16 * 7 * 7, 8 * 32 * 16 + 16)
+    assert (pointwise.kind, own.kind, own.out_size) == ("pointwise", "transposed", (28, 28))
+
+
+def test_a_table_of_parameters_has_a_row() -> None:
+    """A table of positions has parameters and nothing else; a norm is named by its function."""
+    norm = Affine("norm", "layer_norm", (-1,), 2)
+    layers = Input("tokens", (1, 5, 8)), Constant("positions", (1, 5, 8), 40)
+    add = Combine("add", "add", inputs=("tokens", "positions"))
+    made = rows(Network("n", (*layers, add, norm)))
+    assert [(row.kind, row.params, row.macs) for row in made] == [
+        ("constant", 40, 0),
+        ("layer_norm", 16, 0),
+    ]
 
 
 def test_batch_norm_is_folded_into_the_layer_before_it() -> None:

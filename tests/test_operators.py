@@ -80,6 +80,7 @@ LAYERS: list[tuple[Layer, tuple[Shape, ...], Shape, tuple[int, int]]] = [
         (2 * 3 * 5 * (4 + 4), 0),
     ),
     (op.Combine("x", "mul"), ((1, 4, 5, 6), (4, 1, 1)), (1, 4, 5, 6), (0, 0)),
+    (op.WithNumbers("x", "add", (3.0,)), ((1, 4, 5),), (1, 4, 5), (0, 0)),
     (
         op.Reshape("x", ((1, (-1,)), (1, (2, -1)), (2, (-1,)))),
         ((1, 4, 5, 6),),
@@ -88,7 +89,7 @@ LAYERS: list[tuple[Layer, tuple[Shape, ...], Shape, tuple[int, int]]] = [
     ),
     (op.Reshape("x", ((0, (1,)), (1, ()), (1, ((1, 0), -1)))), ((1, 6), (3, 9)), (1, 3, 2), (0, 0)),
     (op.Permute("x", (0, 2, 1)), ((1, 4, 5),), (1, 5, 4), (0, 0)),
-    (op.Split("x", 2, -1), ((1, 4, 6),), (1, 4, 3), (0, 0)),
+    (op.Split("x", 2, -1, part=1), ((1, 4, 6),), (1, 4, 3), (0, 0)),
     (op.Slice("x", ((0, None, 1), 1, (1, -1, 2))), ((1, 4, 6, 2),), (1, 2, 2), (0, 0)),
     (op.Join("x", -1), ((1, 4, 5), (1, 4, 6)), (1, 4, 11), (0, 0)),
     (op.Reduce("x", (2, 3)), ((1, 4, 5, 6),), (1, 4), (0, 0)),
@@ -214,6 +215,9 @@ WRONG: list[tuple[type[Layer], dict[str, Any], str]] = [
     (op.Recorded, {"function": "f", "reads": 1, "sizes": ()}, "reads must be shapes"),
     (op.Recorded, {"function": "f", "reads": (), "sizes": (), "macs": -1}, "macs must be a count"),
     (op.Combine, {"function": 3}, "function must be a text"),
+    (op.Split, {"parts": 2, "part": 2}, "part must be one of 2 parts, from 0, got 2"),
+    (op.WithNumbers, {"numbers": 3}, "numbers must be finite numbers, got 3"),
+    (op.WithNumbers, {"numbers": (float("inf"),)}, "numbers must be finite numbers"),
 ]
 
 

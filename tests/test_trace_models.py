@@ -151,9 +151,9 @@ def _files() -> dict[str, str]:
     }
 
 
-def built(name: str) -> tuple[nn.Module, dict[str, Any]]:
-    """A model on the meta device and what it is called with."""
-    with torch.device("meta"):
+def built(name: str, device: str = "meta") -> tuple[nn.Module, dict[str, Any]]:
+    """A model, by default on the meta device, and what it is called with."""
+    with torch.device(device):
         if name in TRANSFORMERS:
             make, sizes = TRANSFORMERS[name]
             inputs = {

@@ -11,7 +11,7 @@ from costmodel.arithmetic import Dim, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower
 from costmodel.memory import DEFAULT, layer_traffic
-from costmodel.network import Activation, BatchNorm, Conv
+from costmodel.network import Activation, BatchNorm
 from costmodel.rewrite import join, separable_pairs
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Axes = tuple[Dim, ...]
 #: The kind of a layer that no rule knows.
 UNKNOWN = "unknown"
+#: That of a transposed convolution, in groups or not.
+TRANSPOSED = "transposed"
 
 
 @dataclass(frozen=True)
@@ -105,25 +107,31 @@ def _bytes(part: Lowered) -> Dim | None:
         return None
 
 
+def _operation(part: Lowered) -> str:
+    """What a layer without a nest does; a table of parameters does nothing."""
+    return part.elementwise[0].operation if part.elementwise else type(part.layer).__name__.lower()
+
+
 def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
     layer, size = part.layer, part.output[2:]
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
-        kind = UNKNOWN if part.bodies is None else part.elementwise[0].operation
+        kind = UNKNOWN if part.bodies is None else _operation(part)
         return Row(
             layer.name, kind, (), (), channels[0], channels[-1], size, params, 0, _bytes(part)
         )
     nest = part.nests[0]
-    stride = layer.stride if isinstance(layer, Conv) else 1
+    transposed = nest.weighted and bool(nest.written)  # it loops over its input's positions
+    stride = getattr(layer, "stride", 1)
     rank = len(nest.positions)
     return Row(
         layer.name,
-        nest.kind,
+        TRANSPOSED if transposed else nest.kind,
         nest.kernel,
         stride if isinstance(stride, tuple) else (stride,) * rank,
         nest.g * nest.c,
         nest.g * nest.k,
-        nest.positions,
+        nest.written if transposed else nest.positions,
         params,
         sum(nest.macs for nest in part.nests),
         _bytes(part),

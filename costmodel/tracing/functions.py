@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from costmodel import network as ir
@@ -53,6 +53,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         return [Value(shape, parameters=made_of) for shape in call.shapes]
     if 0 in call.shape:
         return free(call, reads)  # nothing is left to say what of
+    if numbers := _numbers(name, args, kwargs):
+        return call.emit(op.WithNumbers, name, numbers, reads=args[:1])
     if handler and not (call.graph.lost_size and name in SIZED):
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
@@ -76,6 +78,27 @@ def free(call: Call, reads: list[Value]) -> list[Value]:
     return [first, *others(call, first)]
 
 
+#: How many numbers a function of one tensor takes that is not what it is without them.
+_NUMBERS = {
+    **dict.fromkeys(("add", "sub", "mul", "div", "truediv", "pow", "leaky_relu", "elu", "celu"), 1),
+    **dict.fromkeys(("__rsub__", "rsub", "__rdiv__", "__rtruediv__", "__rpow__"), 1),
+    **dict.fromkeys(("softmax", "log_softmax"), 1),
+    **dict.fromkeys(("clamp", "hardtanh", "softplus", "threshold"), 2),
+    "normalize": 3,
+}
+
+
+def _numbers(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[float, ...]:
+    """What a function of one tensor takes beside it; nothing where that is not all numbers."""
+    wanted = _NUMBERS.get(name) or _NUMBERS.get(_plain(name))
+    if wanted is None or not args or not isinstance(args[0], Value):
+        return ()
+    given = [*args[1:], *(value for key, value in kwargs.items() if not key.startswith("_"))]
+    numbers = tuple(x for x in given if x is not None and type(x) is not bool)
+    plain = all(type(x) in {int, float} and isfinite(x) for x in numbers)
+    return numbers if plain and len(numbers) == wanted else ()
+
+
 def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
     """A sum of equals, a layer scale or any other elementwise function of several inputs."""
     function = _plain(call.function)
@@ -83,7 +106,8 @@ def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
         constant = reads[1] if reads[0] is active[0] else reads[0]
         padded = (1,) * (len(call.shape) - len(constant.shape)) + constant.shape
         along = tuple(axis for axis, size in enumerate(padded) if size != 1)
-        follows = along in {(), (1,), (len(padded) - 1,)}
+        ordered = reads[0] is active[0] or function in {"add", "mul"}
+        follows = ordered and along in {(), (1,), (len(padded) - 1,)}
         if follows and call.graph.parameter(constant):
             return call.affine(active[0], along, (constant,), function=function)
     if function == "add" and len(active) == len(reads) and len({x.shape for x in reads}) == 1:

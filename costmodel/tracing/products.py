@@ -296,11 +296,13 @@ def _projected(call: Call, given: dict[str, Any]) -> list[Value]:
         packed = (*shapes[0][:-1], 3 * features)
         reads = [_part(call, "in_proj", packed, reads[0], weight, bias)] * 3
         return [
-            call.emit(op.Split, 3, 2, reads=(x,), suffix="split", shape=shapes[0]) for x in reads
+            call.emit(op.Split, 3, 2, part=i, reads=(x,), suffix="split", shape=shapes[0])
+            for i, x in enumerate(reads)
         ]
     square = (features, weight.shape[1])
     weights = [
-        call.emit(op.Split, 3, 0, reads=(weight,), suffix="split", shape=square) for _ in reads
+        call.emit(op.Split, 3, 0, part=i, reads=(weight,), suffix="split", shape=square)
+        for i in range(3)
     ]
     parts = zip(names, shapes, reads, weights, strict=True)
     return [_part(call, *part, None) for part in parts]

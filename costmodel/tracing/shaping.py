@@ -262,7 +262,7 @@ def _split(call: Call, x: Value, _sizes: Any = None, dim: int = 0, **_: Any) -> 
     def part(index: int) -> Value:
         shape = call.shapes[index]
         if equal:
-            return call.emit(op.Split, parts, axis, call.function, reads=(x,), shape=shape)
+            return call.emit(op.Split, parts, axis, call.function, index, reads=(x,), shape=shape)
         item: Any = (ends[index], None if index + 1 == parts else ends[index + 1], 1)
         return _sliced(call, x, [_ALL] * axis + [item], shape)
 

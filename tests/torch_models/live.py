@@ -51,7 +51,7 @@ class Live(TorchDispatchMode):
         """Run an operator, then look which storages are still there."""
         del types
         result = func(*args, **(kwargs or {}))
-        for value in result if isinstance(result, tuple) else (result,):
+        for value in result if isinstance(result, (tuple, list)) else (result,):
             self.add(value)
         self.storages = {k: v for k, v in self.storages.items() if not v[0].expired()}
         self.samples.append((func.name(), sum(size for _, size in self.storages.values())))

@@ -1,0 +1,251 @@
+"""Traced models train at the cost, and keep the bytes, that torch measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import torch
+from test_trace_models import built
+from test_training import measured_bytes, measured_flops
+from torch import nn
+from torch.nn import functional as f
+from torch.utils.flop_counter import FlopCounterMode
+
+from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network
+from costmodel import operators as op
+from costmodel.memory import MemoryRules
+from costmodel.tracing.forward import trace
+from costmodel.training import (
+    INPUTS,
+    NOTHING,
+    OUTPUT,
+    PRODUCT,
+    VIEW,
+    Keeps,
+    flop_counter_flops,
+    kept_bytes,
+    kept_rule,
+    layer_training_costs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+SIZE = (2, 3, 8, 8)
+
+
+class Between(nn.Module):
+    """A function of two convolutions' maps, before another convolution."""
+
+    def __init__(self, function: Function) -> None:
+        """With the channels that the function makes."""
+        super().__init__()
+        self.a, self.b, self.function = nn.Conv2d(3, 6, 1), nn.Conv2d(3, 6, 1), function
+        made = function(torch.ones(2, 6, 8, 8), torch.ones(2, 6, 8, 8))
+        self.last = nn.Conv2d(made.shape[1], 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The three, one after the other."""
+        return self.last(self.function(self.a(x), self.b(x)))
+
+
+FUNCTIONS: dict[str, Function] = {
+    "a product": lambda x, y: x * y,
+    "a product of a map and a vector": lambda x, y: x * y.mean((2, 3), keepdim=True),
+    "a gate": lambda x, y: x * f.relu6(y + 3) / 6,
+    "a quotient": lambda x, y: x / y,
+    "sums and numbers": lambda x, y: 1 - (x + 1) * 2 - (-y),
+    "a maximum": torch.maximum,
+    "powers": lambda x, y: (x.pow(2).mean(1, keepdim=True) + 1).rsqrt() * y,
+    "exponentials": lambda x, y: x.exp() + y.softmax(1),
+    "reductions": lambda x, y: x.std((2, 3), keepdim=True) + y.amax((2, 3), keepdim=True),
+    "halves": lambda x, y: x.chunk(2, 1)[0] * y[:, :3],
+    "joined": lambda x, y: torch.cat([x, y], 2),
+    "padded": lambda x, y: f.pad(x, (1, 2)) + f.pad(y, (1, 2)),
+    "upsampled": lambda x, y: f.interpolate(x, scale_factor=2) + y.repeat(1, 1, 2, 2),
+    "expanded": lambda x, y: x[:, :1].expand(2, 6, 8, 8) * y,
+    "shuffled": lambda x, y: (x + y).view(2, 2, 3, 8, 8).transpose(1, 2).contiguous().flatten(1, 2),
+    "shuffled at once": lambda x, y: f.channel_shuffle(x + y, 2),
+    "matmul": lambda x, y: x @ y.transpose(2, 3),
+    "einsum": lambda x, y: torch.einsum("bchw,bcdw->bchd", x, y),
+    "attention": lambda x, y: f.scaled_dot_product_attention(x, y, x.sigmoid()),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name: str) -> None:
+    """What each function keeps of two maps, and what it costs in both passes."""
+    module = Between(FUNCTIONS[name])
+    network = trace(module, example_inputs=(SIZE,))
+    assert kept_bytes(network) == measured_bytes(network, module)
+    assert on_meta(network, module) == flop_counter_flops(network)
+
+
+def on_meta(network: Network, module: nn.Module) -> int:
+    """FlopCounterMode's count without data, where it sees the products inside attention."""
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        images = [torch.empty(layer.shape) for layer in network.inputs]
+        module.to("meta")(*images).sum().backward()
+    return int(counter.get_total_flops())
+
+
+MODULES: dict[str, nn.Module] = {
+    "transposed": nn.ConvTranspose2d(3, 6, 3, 2, bias=False),
+    "transposed in groups": nn.ConvTranspose2d(3, 6, 3, 2, groups=3),
+    "layer norm": nn.LayerNorm(8),
+    "layer norm without scale": nn.LayerNorm((8, 8), elementwise_affine=False),
+    "group norm": nn.GroupNorm(3, 3),
+    "instance norm": nn.InstanceNorm2d(3, affine=True),
+    "instance norm without scale": nn.InstanceNorm2d(3),
+    "rms norm": nn.RMSNorm(8),
+    "rms norm without scale": nn.RMSNorm(8, elementwise_affine=False),
+    "prelu": nn.PReLU(),
+    "leaky relu": nn.LeakyReLU(0.3),
+    "relu6": nn.ReLU6(),
+    "relu in place": nn.ReLU(inplace=True),
+}
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_modules(name: str) -> None:
+    """What each module keeps between two convolutions, and what it costs in both passes."""
+    last = nn.Conv2d(6 if "transposed" in name else 3, 4, 1)
+    module = nn.Sequential(nn.Conv2d(3, 3, 1), MODULES[name], last)
+    network = trace(module, example_inputs=(SIZE,))
+    assert kept_bytes(network) == measured_bytes(network, module)
+    assert measured_flops(network, module) == flop_counter_flops(network)
+
+
+def test_a_table_keeps_its_rows_numbers() -> None:
+    """An embedding keeps int64 indices."""
+    layers = Input("tokens", (5, 2)), op.Embedding("table", 8, rows=10), Linear("a", 3)
+    network = Network("n", layers)
+    assert kept_bytes(network, MemoryRules(count_input=False)) == measured_bytes(network)
+    assert kept_bytes(network) == 8 * 5 * 2 + 4 * 5 * 2 * 8
+
+
+def test_an_encoder() -> None:
+    """A layer of a transformer keeps what its parts keep, copies in its attention included."""
+    module = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0)
+    network = trace(module, example_inputs=((5, 2, 8),))
+    assert kept_bytes(network) == measured_bytes(network, module)
+    assert on_meta(network, module) == flop_counter_flops(network)
+
+
+def test_a_fixed_filter_has_no_gradient_of_its_own() -> None:
+    """A kernel that is no parameter costs one product backwards, and not two."""
+    layers = Input("image", SIZE), Conv("conv", 4, 1), op.Filter("blur", SAME, 3, groups=SAME)
+    network = Network("n", layers)
+    made = layer_training_costs(network)["blur"]
+    assert (made.input_gradient, made.weight_gradient) == (made.forward, 0)
+    assert measured_flops(network) == flop_counter_flops(network)
+    assert kept_bytes(network) == measured_bytes(network)
+
+
+def test_constants_are_the_modules_own() -> None:
+    """A learned table of positions is a parameter: neither it nor a made one is an activation."""
+    layers = (
+        Input("image", SIZE),
+        op.Constant("positions", (1, 3, 8, 8), 192),
+        op.Combine("scale", "mul", inputs=("image", "positions")),
+        Conv("conv", 4, 1),
+    )
+    network = Network("n", layers)
+    assert kept_bytes(network) == measured_bytes(network)
+    assert measured_flops(network) == flop_counter_flops(network)
+
+
+class Logits(nn.Module):
+    """What a model returns, as one tensor."""
+
+    def __init__(self, model: nn.Module) -> None:
+        """Remember the model."""
+        super().__init__()
+        self.model = model
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Its first output."""
+        made = self.model(x)
+        return getattr(made, "logits", made)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ResNet", "ConvNext", "ViT", "PoolFormer", "Pvt", "resnet18", "mobilenetv2_w1"),
+        *("mobilenetv3_large_w1", "shufflenetv2_w1", "densenet121", "efficientnet_b0"),
+        *("regnety004", "linknet_cityscapes"),
+    ],
+)
+def test_models(name: str) -> None:
+    """Real models on two images: FLOPs of both passes and kept bytes are torch's."""
+    model, inputs = built(name, "cpu")
+    (image,) = inputs.values()
+    module = Logits(model).train()
+    network = trace(module, example_inputs=((2, *image.shape[1:]),))
+    assert kept_bytes(network) == measured_bytes(network, module)
+    assert on_meta(network, module) == flop_counter_flops(network)
+
+
+REFUSED: list[tuple[Layer, str]] = [
+    (op.Combine("x", "atan2"), "x: no rule for what 'atan2' keeps"),
+    (op.Reduce("x", (2,), function="prod"), "x: no rule for what 'prod' keeps"),
+    (op.Affine("x", "pow"), "x: no rule for what 'pow' keeps"),
+    (op.WithNumbers("x", "normalize", (2,)), "x: no rule for what 'normalize' keeps"),
+    (op.Recorded("x", "roll", (SIZE,), SIZE), "x: no rule for what a Recorded keeps"),
+    (
+        op.DotProductAttention("x", inputs=("tokens",) * 3),
+        "x: no rule for what attention over 3 axes keeps",
+    ),
+]
+
+
+@pytest.mark.parametrize(("layer", "words"), REFUSED)
+def test_what_has_no_rule(layer: Layer, words: str) -> None:
+    """One clear line names the layer and the function."""
+    tokens = Input("tokens", (2, 5, 4))
+    with pytest.raises(CostModelError) as caught:
+        kept_bytes(Network("n", (tokens, Input("image", SIZE), layer)))
+    assert str(caught.value).startswith(words)
+    assert "\n" not in str(caught.value)
+
+
+#: One wrong rule for each of several layer types, and a function in which it shows.
+WRONG: dict[str, tuple[type[Layer], Keeps, str]] = {
+    "a product keeps nothing": (op.Combine, NOTHING, "a product"),
+    "a quotient keeps its output": (op.Combine, OUTPUT, "a quotient"),
+    "a half is a copy": (op.Split, NOTHING, "halves"),
+    "a join is a view": (op.Join, VIEW, "joined"),
+    "a product of matrices keeps its output": (op.Einsum, OUTPUT, "matmul"),
+    "attention is a product": (op.DotProductAttention, PRODUCT, "attention"),
+    "a mean keeps its input": (op.Reduce, INPUTS, "reductions"),
+    "padding keeps its input": (op.Pad, INPUTS, "padded"),
+}
+
+
+@pytest.fixture
+def registry() -> Iterator[None]:
+    """The registry as it was, afterwards."""
+    before = dict(kept_rule.registered)
+    yield
+    kept_rule.registered = before
+    kept_rule.clear()
+
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("mutation", WRONG)
+def test_a_wrong_rule_is_caught(mutation: str) -> None:
+    """Each mutation of one rule makes the bytes differ."""
+    kind, keeps, name = WRONG[mutation]
+    module = Between(FUNCTIONS[name])
+    network = trace(module, example_inputs=(SIZE,))
+    measured: Any = measured_bytes(network, module)
+    assert kept_bytes(network) == measured
+    kept_rule.registered[kind] = lambda *_: keeps
+    kept_rule.clear()
+    assert kept_bytes(network) != measured
