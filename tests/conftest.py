@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
+from hypothesis import settings
 
 from costmodel.cli import main
 
@@ -15,6 +16,13 @@ if TYPE_CHECKING:
 
 # torch's threads spin: two test runs side by side would take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A quarter of the examples in the quick tests, where a test does not say how many."""
+    if config.option.markexpr == "not slow":
+        settings.register_profile("quick", max_examples=25)
+        settings.load_profile("quick")
 
 
 class Ran(NamedTuple):
