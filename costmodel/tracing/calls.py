@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from costmodel.network import Layer
+    from costmodel.origins import Origin
 
     Sizes = tuple[int, ...]
 
@@ -109,6 +110,8 @@ class Graph:
     lost_size: bool = False
     #: Of which axes a remainder was taken, and by what.
     remainders: list[tuple[Value, int, int]] = field(default_factory=list)
+    #: How torch was called for each layer.
+    origins: dict[str, Origin] = field(default_factory=dict)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def unique(self, wanted: str) -> str:
@@ -171,6 +174,7 @@ class Call:
     base: str
     function: str
     shapes: list[Sizes]
+    origin: Origin
     #: The name under which the layer to come owns its parameters.
     reserved: str = ""
 
@@ -193,6 +197,7 @@ class Call:
         name = self.reserved or self.graph.unique(self._wanted(suffix))
         self.reserved = ""
         layer = kind(name, *fields, inputs=inputs, **named)
+        self.graph.origins[name] = self.origin
         return self.graph.add(layer, self.shape if shape is None else shape)
 
     def _wanted(self, suffix: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections import OrderedDict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +22,10 @@ from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Network
+from costmodel.origins import Origin
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
+from costmodel.tracing.names import told
 from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
@@ -72,6 +74,34 @@ def trace(
     CostModelError for what is no module, a forward pass that fails or needs the values of a
     tensor, and where a layer's shapes are not what torch has.
     """
+    watch, outputs = _watched(module, input_size, example_inputs)
+    network = _network(watch, outputs)
+    if strict:
+        _check_strict(network)
+    return network
+
+
+def trace_origins(
+    module: nn.Module, input_size: tuple[int, ...] = (3, 224, 224), *, example_inputs: Any = None
+) -> tuple[Network, dict[str, Origin]]:
+    """The network of `trace`, and how torch was called for each of its layers.
+
+    Meanwhile the names that tools replace in torch tell that they were looked up.
+
+    >>> from torch import nn
+    >>> trace_origins(nn.Sequential(nn.ReLU()), (3, 8, 8))[1]
+    {'0': Origin(function='relu', module='torch.nn.ReLU', named=True)}
+
+    Raises CostModelError as `trace` does.
+    """
+    watch, outputs = _watched(module, input_size, example_inputs, by_name=True)
+    return _network(watch, outputs), watch.graph.origins
+
+
+def _watched(
+    module: nn.Module, input_size: Any, example_inputs: Any, *, by_name: bool = False
+) -> tuple[_Watch, list[str]]:
+    """A watched forward pass and the layers whose outputs it returned."""
     if not isinstance(module, nn.Module):
         raise CostModelError(f"trace takes a torch.nn.Module, got {type(module).__name__}")
     for path, part in module.named_modules():
@@ -84,13 +114,15 @@ def trace(
     owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
     watch = _Watch(module, Graph(owned))
     args, kwargs = _examples(module, input_size, example_inputs, watch)
-    outputs = _run(module, args, kwargs, watch)
+    with told(watch) if by_name else nullcontext():
+        outputs = _run(module, args, kwargs, watch)
     watch.graph.add_unused()
-    related = Network(type(module).__name__, tuple(relate(watch.graph, outputs)))
-    network = checked(related, watch.graph)
-    if strict:
-        _check_strict(network)
-    return network
+    return watch, outputs
+
+
+def _network(watch: _Watch, outputs: list[str]) -> Network:
+    related = Network(watch.name, tuple(relate(watch.graph, outputs)))
+    return checked(related, watch.graph)
 
 
 def _check_strict(network: Network) -> None:
@@ -117,11 +149,13 @@ class _Watch(TorchFunctionMode):
         self.graph, self.name = graph, type(module).__name__
         self.seen: dict[int, _Seen] = {}
         self.inputs: list[Value] = []
+        #: Whether the call was made by a name that tools replace; `told` says so.
+        self.named = False
         self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.owned = {id(tensor) for part in module.modules() for tensor in _tensors(vars(part))}
-        #: The modules that run: each one's path, for one call whether it is a leaf, and
-        #: whether the module that called it had lost a size.
+        #: The modules that run: each one's path, for one call whether it is a leaf, whether
+        #: the module that called it had lost a size, and its class if it has no modules.
         self.running: list[list[Any]] = []
 
     def enter(self, module: nn.Module, _args: Any) -> None:
@@ -129,7 +163,8 @@ class _Watch(TorchFunctionMode):
         default = self.running[-1][0] if self.running else ""
         path = self.paths.get(id(module), default)
         is_leaf = bool(path) and not module._modules  # noqa: SLF001
-        self.running.append([path, is_leaf, self.graph.lost_size])
+        own = "" if module._modules else _class(module)  # noqa: SLF001
+        self.running.append([path, is_leaf, self.graph.lost_size, own])
         self.graph.lost_size = False
 
     def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
@@ -139,7 +174,7 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
+        name, named_so = func.__name__.partition(".")[0], self.named  # `mm` of `mm.default`
         kwargs = kwargs or {}
         if name == "__get__":
             name = func.__self__.__name__
@@ -162,7 +197,7 @@ class _Watch(TorchFunctionMode):
         if name == "__setitem__":
             tensors = [args[0]]
         if tensors and not (name in _ALIASES and tensors[0] is twins[0]):
-            self._interpret(name, values, named_values, tensors)
+            self._interpret(name, values, named_values, tensors, named=named_so)
         return result
 
     def _pair(self, value: Any, twins: list[torch.Tensor | None]) -> tuple[Any, Any]:
@@ -231,9 +266,15 @@ class _Watch(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _interpret(
-        self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Any,
+        tensors: list[torch.Tensor],
+        *,
+        named: bool,
     ) -> None:
-        call = self._call(name, [tuple(t.shape) for t in tensors])
+        call = self._call(name, [tuple(t.shape) for t in tensors], named=named)
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
@@ -243,11 +284,20 @@ class _Watch(TorchFunctionMode):
         if len(self.graph.layers) > before and self.running:
             self.running[-1][1] = False
 
-    def _call(self, name: str, shapes: list[Sizes], *, alone: bool = True) -> Call:
+    def _call(
+        self, name: str, shapes: list[Sizes], *, alone: bool = True, named: bool = False
+    ) -> Call:
         """A call, named as its module where it may be all that the module does."""
-        path, is_leaf, _ = self.running[-1] if self.running else ("", False, False)
+        path, is_leaf, _, own = self.running[-1] if self.running else ("", False, False, "")
         base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
-        return Call(self.graph, path, base, name, shapes)
+        return Call(self.graph, path, base, name, shapes, Origin(name, own, named))
+
+
+def _class(module: nn.Module) -> str:
+    """A module's class by its whole name; torch's own as users import them."""
+    kind = type(module)
+    own = kind.__module__.startswith("torch.nn.modules.")
+    return f"torch.nn.{kind.__name__}" if own else f"{kind.__module__}.{kind.__qualname__}"
 
 
 #: Functions that often return what they were given.

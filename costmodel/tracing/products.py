@@ -277,7 +277,7 @@ _MULTI_HEAD = (
 
 def _part(call: Call, suffix: str, shape: Sizes, *arguments: Value | None) -> Any:
     """A linear layer inside a call."""
-    inner = Call(call.graph, call.path, f"{call.base}.{suffix}", "linear", [shape])
+    inner = Call(call.graph, call.path, f"{call.base}.{suffix}", "linear", [shape], call.origin)
     return _linear(inner, *arguments)
 
 
