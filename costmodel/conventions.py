@@ -55,11 +55,8 @@ PER: dict[str, Callable[[Lowered, Any], Dim]] = {
     "sample and feature": lambda layer, _: layer.output[0] * layer.output[-1],
     "sample and weight": lambda layer, nest: layer.output[0] * nest.weights,
     "sample and parameter": lambda layer, _: layer.output[0] * _parameters(layer),
-    "position and parameter": lambda layer, _: (
-        layer.output[0] * prod(layer.output[2:]) * _parameters(layer)
-    ),
     "addition": lambda layer, _: _additions(layer) * prod(layer.output),
-    "vector": lambda layer, _: prod(layer.output) // layer.output[-1],
+    "vector": lambda layer, body: prod(layer.output) // body.taps,
     "unit lost to floats": lambda layer, _: _lost_by_thop(layer),
 }
 
@@ -198,9 +195,10 @@ def operations(layer: Lowered, origin: Origin | None = None) -> Iterator[tuple[s
         kind = _product(layer, nest, origin)
         yield kind, nest
         if getattr(layer.layer, "bias", False):
-            yield f"{kind}_bias", nest
+            detail = origin.detail if origin else ""
+            yield f"{kind}_bias_{detail}".rstrip("_"), nest
     for body in layer.elementwise:
-        yield _elementwise(layer, body, origin), body
+        yield from _elementwise(layer, body, origin)
 
 
 def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
@@ -219,19 +217,26 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
     return function.removeprefix("r") if function == "rmatmul" else function
 
 
-def _elementwise(layer: Lowered, body: Elementwise, origin: Origin | None) -> str:
+def _elementwise(
+    layer: Lowered, body: Elementwise, origin: Origin | None
+) -> Iterator[tuple[str, Body]]:
     """What is done to each element, where torch's function says more than the layer."""
-    if origin is None:
-        return body.operation
-    if origin.module == "torch.nn.ReLU6":
-        return "relu6"
-    if isinstance(layer.layer, ir.AdaptivePool) and not origin.function.startswith("adaptive"):
-        return f"{layer.layer.kind}_pool"  # of a window as large as the map
-    if isinstance(layer.layer, op.Resample):
-        return origin.function
     function = body.operation.strip("_")
-    bare = isinstance(layer.layer, op.Affine) and not layer.layer.tensors
-    return f"{function}_without_affine" if bare else function
+    if origin is None:
+        yield body.operation, body
+    elif origin.module == "torch.nn.ReLU6":
+        yield "relu6", body
+    elif isinstance(layer.layer, ir.AdaptivePool) and not origin.function.startswith("adaptive"):
+        yield f"{layer.layer.kind}_pool", body  # of a window as large as the map
+    elif origin.function.startswith("upsample"):
+        yield origin.function, body
+        yield f"interpolate_{origin.detail}", body
+    elif isinstance(origin.detail, int):
+        yield function, body._replace(taps=layer.inputs[0][origin.detail])
+    elif isinstance(layer.layer, op.Affine) and not layer.layer.tensors:
+        yield f"{function}_without_affine", body
+    else:
+        yield f"{function}_{origin.detail}".rstrip("_"), body
 
 
 def _batch(layers: Iterable[Lowered]) -> Dim:
@@ -379,7 +384,7 @@ PTFLOPS = Convention(
             "class",
             *_MACS,
             *_TRANSPOSED,
-            *_rules("conv_bias linear_bias", 1, "element", "bias"),
+            *_rules("conv_bias linear_bias linear_bias_apart", 1, "element", "bias"),
             *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
             *_rules("batch_norm group_norm", 2, "element", "norm"),
             *_rules("batch_norm_without_affine group_norm_without_affine", 1, "element", "norm"),
@@ -387,6 +392,7 @@ PTFLOPS = Convention(
             *_rules("instance_norm_without_affine", 1, "element", "norm"),
             *_rules("layer_norm layer_norm_without_affine", 1, "element", "norm"),
             *_rules("relu relu6 elu leaky_relu gelu prelu", 1, "element", "activation"),
+            *_rules("leaky_relu_in_place", 1, "element", "activation"),
             *_rules(_POOLS, 1, "input element", "pool"),
             *_rules(_RESIZED, 1, "element", "interpolation"),
             averaged=True,
@@ -422,8 +428,8 @@ PTFLOPS_ATEN = Convention(
     "ptflops",
 )
 #: torchinfo multiplies the parameters of a module without modules of its own by its positions where
-#: its class has Conv in its name, and of any other by the batch: a linear layer counts one vector a sample,
-#: normalisation and embeddings their parameters.
+#: its class has Conv in its name, and of any other by the batch: a linear layer counts one vector
+#: a sample, normalisation and embeddings their parameters.
 TORCHINFO = Convention(
     "torchinfo",
     "mult-adds",
@@ -436,7 +442,6 @@ TORCHINFO = Convention(
             ),
             *_rules("conv_bias", 1, "element", "conv bias"),
             *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "conv bias"),
-            *_rules(_AFFINE, 1, "position and parameter", "norm called Conv"),
         ),
         *_seen(
             "other leaf",
@@ -444,7 +449,7 @@ TORCHINFO = Convention(
             *_rules("conv_bias", 1, "sample and channel", "conv by another name"),
             *_LINEAR,
             *_rules("linear", -1, "MAC past each sample's first vector", "linear, other vectors"),
-            *_rules("linear_bias", 1, "sample and feature", "linear bias"),
+            *_rules("linear_bias linear_bias_apart", 1, "sample and feature", "linear bias"),
             *_rules("batch_norm", 2, "sample and channel", "batch norm"),
             *_rules(_AFFINE, 1, "sample and parameter", "norm"),
             *_rules("embedding", 1, "sample and parameter", "embedding"),
@@ -503,9 +508,12 @@ CALFLOPS_FLOPS = Convention(
             *_rules("batch_norm", 2, "element", "batch norm"),
             *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
             *_NORMS,
-            *_rules("relu relu6 elu leaky_relu gelu silu swish", 1, "element", "activation"),
-            *_rules("prelu softmax", 1, "element", "activation"),
+            *_rules("relu relu6 elu gelu silu swish", 1, "element", "activation"),
+            *_rules("leaky_relu prelu softmax", 1, "element", "activation"),
+            *_rules("leaky_relu_in_place", 1, "element", "activation"),
             *_rules(_POOLS, 1, "input element", "pool"),
+            *_rules("interpolate_by_factor", 1, "input element", "interpolation"),
+            *_rules("interpolate_to_size", 1, "element of the size alone", "interpolation"),
             *_rules("add", 1, "addition", "add"),
             *_rules("mul", 1, "element", "mul"),
         ),

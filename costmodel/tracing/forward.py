@@ -22,14 +22,14 @@ from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Network
-from costmodel.origins import Origin
+from costmodel.origins import Origin, Traced
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
 from costmodel.tracing.names import told
 from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Sizes = tuple[int, ...]
 
@@ -40,7 +40,9 @@ _VALUES = frozenset(
 _DEVICES = frozenset({"cpu", "cuda"})
 #: Functions whose output is like their first input, always or where the others are like it too.
 #: Torch works out in Python what even a sum of meta tensors is like, which takes most of a pass.
-_LIKE_FIRST = frozenset(["batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"])
+_LIKE_FIRST = dict.fromkeys(["batch_norm", "group_norm", "instance_norm", "rms_norm"]) | {
+    "layer_norm": torch.contiguous_format
+}
 _ARITHMETIC = frozenset(
     "add sub mul div __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__".split()  # noqa: SIM905 - on one line
 )
@@ -83,19 +85,22 @@ def trace(
 
 def trace_origins(
     module: nn.Module, input_size: tuple[int, ...] = (3, 224, 224), *, example_inputs: Any = None
-) -> tuple[Network, dict[str, Origin]]:
-    """The network of `trace`, and how torch was called for each of its layers.
+) -> Traced:
+    """The network of `trace`, how torch was called for its layers, and which tools that misleads.
 
     Meanwhile the names that tools replace in torch tell that they were looked up.
 
     >>> from torch import nn
-    >>> trace_origins(nn.Sequential(nn.ReLU()), (3, 8, 8))[1]
-    {'0': Origin(function='relu', module='torch.nn.ReLU', named=True)}
+    >>> trace_origins(nn.Sequential(nn.ReLU()), (3, 8, 8)).origins
+    {'0': Origin(function='relu', module='torch.nn.ReLU', named=True, detail='')}
 
     Raises CostModelError as `trace` does.
     """
     watch, outputs = _watched(module, input_size, example_inputs, by_name=True)
-    return _network(watch, outputs), watch.graph.origins
+    if len(watch.paths) != len(list(module.named_modules(remove_duplicate=False))):
+        watch.graph.noticed.add("module under two names")
+    network = _network(watch, outputs)
+    return Traced(network, watch.graph.origins, frozenset(watch.graph.noticed))
 
 
 def _watched(
@@ -164,6 +169,8 @@ class _Watch(TorchFunctionMode):
         path = self.paths.get(id(module), default)
         is_leaf = bool(path) and not module._modules  # noqa: SLF001
         own = "" if module._modules else _class(module)  # noqa: SLF001
+        if own and not own.startswith("torch.nn.") and module._parameters:  # noqa: SLF001
+            self.graph.noticed.add("parameters of a module of one's own")
         self.running.append([path, is_leaf, self.graph.lost_size, own])
         self.graph.lost_size = False
 
@@ -174,7 +181,8 @@ class _Watch(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name, named_so = func.__name__.partition(".")[0], self.named  # `mm` of `mm.default`
+        name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
+        named_so = self.named
         kwargs = kwargs or {}
         if name == "__get__":
             name = func.__self__.__name__
@@ -190,14 +198,17 @@ class _Watch(TorchFunctionMode):
         elif name in _DEVICES:
             return args[0]
         elif name in _LIKE_FIRST or (name in _ARITHMETIC and _are_alike(replaced, named)):
-            result = torch.empty_like(replaced[0] if replaced else named["input"])
+            result = torch.empty_like(
+                replaced[0] if replaced else named["input"], memory_format=_LIKE_FIRST.get(name)
+            )
         else:
             result = func(*replaced, **named)
         tensors = [result] if isinstance(result, torch.Tensor) else list(_tensors(result))
         if name == "__setitem__":
             tensors = [args[0]]
         if tensors and not (name in _ALIASES and tensors[0] is twins[0]):
-            self._interpret(name, values, named_values, tensors, named=named_so)
+            detail = _DETAILS[name](*replaced, **named) if name in _DETAILS else ""
+            self._interpret(name, values, named_values, tensors, (named_so, detail))
         return result
 
     def _pair(self, value: Any, twins: list[torch.Tensor | None]) -> tuple[Any, Any]:
@@ -271,12 +282,13 @@ class _Watch(TorchFunctionMode):
         args: tuple[Any, ...],
         kwargs: Any,
         tensors: list[torch.Tensor],
-        *,
-        named: bool,
+        how: tuple[bool, int | str],
     ) -> None:
-        call = self._call(name, [tuple(t.shape) for t in tensors], named=named)
+        call = self._call(name, [tuple(t.shape) for t in tensors], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
+            if name == "interpolate":
+                self.graph.noticed.add("interpolation of a keyword")
             args = (kwargs.pop("input"), *args)
         values = interpret(call, args, kwargs)
         for tensor, value in zip(tensors, values, strict=False):
@@ -285,12 +297,17 @@ class _Watch(TorchFunctionMode):
             self.running[-1][1] = False
 
     def _call(
-        self, name: str, shapes: list[Sizes], *, alone: bool = True, named: bool = False
+        self,
+        name: str,
+        shapes: list[Sizes],
+        *,
+        alone: bool = True,
+        how: tuple[bool, int | str] = (False, ""),
     ) -> Call:
         """A call, named as its module where it may be all that the module does."""
         path, is_leaf, _, own = self.running[-1] if self.running else ("", False, False, "")
         base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
-        return Call(self.graph, path, base, name, shapes, Origin(name, own, named))
+        return Call(self.graph, path, base, name, shapes, Origin(name, own, *how))
 
 
 def _class(module: nn.Module) -> str:
@@ -298,6 +315,31 @@ def _class(module: nn.Module) -> str:
     kind = type(module)
     own = kind.__module__.startswith("torch.nn.modules.")
     return f"torch.nn.{kind.__name__}" if own else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _contiguity(input: torch.Tensor, *_: Any, **__: Any) -> str:  # noqa: A002 - torch's name
+    return "" if input.is_contiguous() else "apart"
+
+
+def _axis(_input: Any = None, dim: int = -1, *_: Any, **__: Any) -> int:
+    return dim
+
+
+def _place(
+    _input: Any = None,
+    _slope: float = 0.01,
+    inplace: bool = False,  # noqa: FBT001, FBT002 - as torch has it
+    **_: Any,
+) -> str:
+    return "in_place" if inplace else ""
+
+
+#: What else some tool looks at in a call, by function.
+_DETAILS: dict[str, Callable[..., int | str]] = {
+    "linear": _contiguity,
+    "softmax": _axis,
+    "leaky_relu": _place,
+}
 
 
 #: Functions that often return what they were given.

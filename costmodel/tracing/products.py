@@ -166,6 +166,8 @@ def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
 @handles("einsum", counted=True)
 def _einsum(call: Call, equation: str, *operands: Any) -> Result:
     reads = list(values_in(operands))
+    if any(isinstance(operand, list) for operand in operands):
+        call.graph.noticed.add("einsum of a list")
     written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])
     if written is None:
         return [call.unknown(reads)]

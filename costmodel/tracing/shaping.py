@@ -42,7 +42,8 @@ def _interpolate(
     **__: Any,
 ) -> Result:
     rank = len(x.shape) - 2
-    call.origin = call.origin._replace(function=f"upsample_{mode}{rank}d")
+    detail = "by_factor" if size is None else "to_size"
+    call.origin = call.origin._replace(function=f"upsample_{mode}{rank}d", detail=detail)
     if size is not None:
         return resized(call, x, list(spread(size, rank)))
     scales = [Fraction(str(scale)) for scale in spread(scale_factor, rank)]
