@@ -99,6 +99,8 @@ def trace_origins(
     watch, outputs = _watched(module, input_size, example_inputs, by_name=True)
     if len(watch.paths) != len(list(module.named_modules(remove_duplicate=False))):
         watch.graph.noticed.add("module under two names")
+    if not watch.parameters:
+        watch.graph.noticed.add("module without parameters")
     network = _network(watch, outputs)
     return Traced(network, watch.graph.origins, frozenset(watch.graph.noticed))
 

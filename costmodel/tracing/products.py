@@ -38,6 +38,10 @@ def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
     rank = len(kernel)
     macs = prod(call.shape) * own * prod(kernel)
     same = _same_padding(padding, kernel, dilation, rank)
+    if same is None:
+        call.graph.noticed.add("padding='same', even kernel")
+    if len(x.shape) != rank + 2:
+        call.graph.noticed.add("image without a batch")
     if len(x.shape) != rank + 2 or same is None or not weight.is_constant:
         return call.recorded((x, weight), macs)
     width, divided = _channels(x.shape[1], outputs, groups)
