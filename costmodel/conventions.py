@@ -46,7 +46,12 @@ PER: dict[str, Callable[[Lowered, Any], Dim]] = {
     "MAC, divided by the groups again": lambda _, nest: (
         nest.n * prod(nest.positions) * nest.g * nest.c * prod(nest.kernel) * (nest.k // nest.g)
     ),
+    "FLOP, as numpy prints it": lambda _, nest: _printed_by_numpy(nest),
+    "MAC, as numpy prints it": lambda layer, nest: (
+        nest.macs if _known_to_fvcore(layer) else _printed_by_numpy(nest) // 2
+    ),
     "element": lambda layer, _: prod(layer.output),
+    "element of a sample": lambda layer, _: prod(layer.output[1:]),
     "element of the size alone": lambda layer, _: prod(layer.output[2:]),
     "input element": lambda layer, _: sum(map(prod, layer.inputs)),
     "position": lambda layer, _: layer.output[0] * prod(layer.output[2:]),
@@ -65,6 +70,20 @@ def _seen_by_torchprofile(layer: Lowered, nest: LoopNest) -> Dim:
     """The channels that it takes for a transposed convolution's input's: an axis of the weight."""
     same = nest.g * nest.c == layer.output[1]
     return nest.k if same else nest.g * nest.c
+
+
+def _printed_by_numpy(nest: LoopNest) -> Dim:
+    """The estimate of an einsum's operations that numpy prints with four figures."""
+    flops = 2 * nest.macs + 1
+    return flops if is_symbolic(flops) else int(float(f"{flops:.3e}"))
+
+
+def _known_to_fvcore(layer: Lowered) -> bool:
+    """Whether it counts an einsum itself: batched products of three axes, in two orders."""
+    equation: str = layer.layer.equation  # type: ignore[attr-defined]
+    letters = dict.fromkeys(filter(str.isalpha, equation))
+    plain = equation.translate({ord(x): "abcd"[i % 4] for i, x in enumerate(letters)})
+    return plain in {"abc,abd->acd", "abc,adc->adb"}
 
 
 def _parameters(layer: Lowered) -> Dim:
@@ -233,6 +252,8 @@ def _elementwise(
         yield f"interpolate_{origin.detail}", body
     elif isinstance(origin.detail, int):
         yield function, body._replace(taps=layer.inputs[0][origin.detail])
+    elif isinstance(layer.layer, op.Recorded):
+        yield f"{function}_recorded", body  # a further output, or what no rule is sure of
     elif isinstance(layer.layer, op.Affine) and not layer.layer.tensors:
         yield f"{function}_without_affine", body
     else:
@@ -323,6 +344,7 @@ FVCORE = Convention(
     (
         *_MACS,
         *_PRODUCTS,
+        *_rules("einsum", 1, "MAC, as numpy prints it", "einsum"),
         *_TRANSPOSED,
         *_rules("batch_norm", 2, "element", "batch_norm"),
         *_rules("batch_norm_without_affine", 1, "element", "batch_norm"),
@@ -394,7 +416,7 @@ PTFLOPS = Convention(
             *_rules("relu relu6 elu leaky_relu gelu prelu", 1, "element", "activation"),
             *_rules("leaky_relu_in_place", 1, "element", "activation"),
             *_rules(_POOLS, 1, "input element", "pool"),
-            *_rules(_RESIZED, 1, "element", "interpolation"),
+            *_rules(_RESIZED, 1, "element of a sample", "interpolation"),
             averaged=True,
         ),
         *_seen(
@@ -464,8 +486,8 @@ TORCHPROFILE = Convention(
     "MACs",
     (
         *_MACS,
-        *_PRODUCTS,
-        *_rules("baddbmm einsum", 1, "MAC", "matmul"),
+        *_MATMUL,
+        *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
         *_rules(_FUSED, 1, "MAC", "attention"),
         *_rules(
             "transposed_conv grouped_transposed_conv",
@@ -503,6 +525,7 @@ CALFLOPS_FLOPS = Convention(
         *_seen(
             "name",
             *_times(2, *_CALFLOPS),
+            *_rules("einsum", 1, "FLOP, as numpy prints it", "einsum"),
             *_rules("conv_bias", 1, "element", "conv bias"),
             *_rules("addmm_bias", 1, "feature", "matmul bias"),
             *_rules("batch_norm", 2, "element", "batch norm"),

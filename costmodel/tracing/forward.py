@@ -289,8 +289,6 @@ class _Watch(TorchFunctionMode):
         call = self._call(name, [tuple(t.shape) for t in tensors], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
-            if name == "interpolate":
-                self.graph.noticed.add("interpolation of a keyword")
             args = (kwargs.pop("input"), *args)
         values = interpret(call, args, kwargs)
         for tensor, value in zip(tensors, values, strict=False):

@@ -49,6 +49,8 @@ def _telling(function: Callable[..., Any], watch: Any) -> Callable[..., Any]:
     @wraps(function)
     def tell(*args: Any, **kwargs: Any) -> Any:
         watch.named = True
+        if function.__name__ == "interpolate" and not args:
+            watch.graph.noticed.add("interpolation of a keyword")
         try:
             return function(*args, **kwargs)
         finally:
