@@ -18,6 +18,7 @@ from costmodel import network as ir
 from costmodel import operators as op
 from costmodel.arithmetic import exact_div, is_symbolic
 from costmodel.lower import lower
+from costmodel.shapes import axes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,43 +34,21 @@ if TYPE_CHECKING:
 #: No origins: every layer is the module that `build` makes of it.
 _BUILT: Origins = MappingProxyType({})
 
-#: What a rule multiplies, by its name in words: a function of a layer and the body that counts.
-PER: dict[str, Callable[[Lowered, Any], Dim]] = {
-    "MAC": lambda _, nest: nest.macs,
-    "MAC past each sample's first vector": lambda layer, nest: (
-        nest.macs - layer.output[0] * nest.weights
-    ),
-    "tap of an output": lambda layer, nest: prod(layer.output) * nest.c * prod(nest.kernel),
-    "tap of an output, its groups apart": lambda layer, nest: (
-        prod(layer.output) * prod(nest.kernel) * _seen_by_torchprofile(layer, nest)
-    ),
-    "MAC, divided by the groups again": lambda _, nest: (
-        nest.n * prod(nest.positions) * nest.g * nest.c * prod(nest.kernel) * (nest.k // nest.g)
-    ),
-    "FLOP, as numpy prints it": lambda _, nest: _printed_by_numpy(nest),
-    "MAC, as numpy prints it": lambda layer, nest: (
-        nest.macs if _known_to_fvcore(layer) else _printed_by_numpy(nest) // 2
-    ),
-    "element": lambda layer, _: prod(layer.output),
-    "element of a sample": lambda layer, _: prod(layer.output[1:]),
-    "element of the size alone": lambda layer, _: prod(layer.output[2:]),
-    "input element": lambda layer, _: sum(map(prod, layer.inputs)),
-    "position": lambda layer, _: layer.output[0] * prod(layer.output[2:]),
-    "feature": lambda layer, _: layer.output[-1],
-    "sample and channel": lambda layer, _: layer.output[0] * layer.output[1],
-    "sample and feature": lambda layer, _: layer.output[0] * layer.output[-1],
-    "sample and weight": lambda layer, nest: layer.output[0] * nest.weights,
-    "sample and parameter": lambda layer, _: layer.output[0] * _parameters(layer),
-    "addition": lambda layer, _: _additions(layer) * prod(layer.output),
-    "vector": lambda layer, body: prod(layer.output) // body.taps,
-    "unit lost to floats": lambda layer, _: _lost_by_thop(layer),
-}
-
 
 def _seen_by_torchprofile(layer: Lowered, nest: LoopNest) -> Dim:
     """The channels that it takes for a transposed convolution's input's: an axis of the weight."""
     same = nest.g * nest.c == layer.output[1]
     return nest.k if same else nest.g * nest.c
+
+
+def _as_convolution(layer: Lowered, nest: LoopNest) -> Dim:
+    """A transposed convolution's outputs by the size of a convolution's, in one of its groups."""
+    kind: Any = layer.layer
+    rank = len(nest.positions)
+    window = (kind.kernel, kind.stride, kind.padding, kind.dilation)
+    windows = zip(nest.positions, *(axes(value, kind, rank) for value in window), strict=True)
+    sides = ((d + 2 * p - q * (k - 1) - 1) // s + 1 for d, k, s, p, q in windows)
+    return nest.n * nest.k * prod(sides)
 
 
 def _printed_by_numpy(nest: LoopNest) -> Dim:
@@ -107,6 +86,40 @@ def _lost_by_thop(layer: Lowered) -> int:
         return 0
     window = prod((i / o for i, o in zip(shape[2:], output[2:], strict=True)), start=1.0)
     return int((window + 1) * prod(output)) - prod(shape) - prod(output)
+
+
+#: What a rule multiplies, by its name in words: a function of a layer and the body that counts.
+PER: dict[str, Callable[[Lowered, Any], Dim]] = {
+    "MAC": lambda _, nest: nest.macs,
+    "MAC past each sample's first vector": lambda layer, nest: (
+        nest.macs - layer.output[0] * nest.weights
+    ),
+    "tap of an output": lambda layer, nest: prod(layer.output) * nest.c * prod(nest.kernel),
+    "tap of an output, its groups apart": lambda layer, nest: (
+        prod(layer.output) * prod(nest.kernel) * _seen_by_torchprofile(layer, nest)
+    ),
+    "MAC, divided by the groups again": lambda _, nest: (
+        nest.n * prod(nest.positions) * nest.g * nest.c * prod(nest.kernel) * (nest.k // nest.g)
+    ),
+    "FLOP, as numpy prints it": lambda _, nest: _printed_by_numpy(nest),
+    "MAC, as numpy prints it": lambda layer, nest: (
+        nest.macs if _known_to_fvcore(layer) else _printed_by_numpy(nest) // 2
+    ),
+    "element": lambda layer, _: prod(layer.output),
+    "element of the convolution it is not": _as_convolution,
+    "element of a sample": lambda layer, _: prod(layer.output[1:]),
+    "element of the size alone": lambda layer, _: prod(layer.output[2:]),
+    "input element": lambda layer, _: sum(map(prod, layer.inputs)),
+    "position": lambda layer, _: layer.output[0] * prod(layer.output[2:]),
+    "feature": lambda layer, _: layer.output[-1],
+    "sample and channel": lambda layer, _: layer.output[0] * layer.output[1],
+    "sample and feature": lambda layer, _: layer.output[0] * layer.output[-1],
+    "sample and weight": lambda layer, nest: layer.output[0] * nest.weights,
+    "sample and parameter": lambda layer, _: layer.output[0] * _parameters(layer),
+    "addition": lambda layer, _: _additions(layer) * prod(layer.output),
+    "vector": lambda layer, body: prod(layer.output) // body.taps,
+    "unit lost to floats": lambda layer, _: _lost_by_thop(layer),
+}
 
 
 class Rule(NamedTuple):
@@ -351,7 +364,7 @@ FVCORE = Convention(
         *_NORMS,
         *_rules("adaptive_average_pool2d", 1, "input element", "adaptive_avg_pool2d"),
         *_rules("upsample_nearest2d", 1, "element", "interpolation"),
-        *_rules("upsample_bilinear2d grid_sample", 4, "element", "interpolation"),
+        *_rules("upsample_bilinear2d", 4, "element", "interpolation"),
     ),
     "fvcore",
 )
@@ -489,6 +502,7 @@ TORCHPROFILE = Convention(
         *_MATMUL,
         *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
         *_rules(_FUSED, 1, "MAC", "attention"),
+        *_rules("lstm", 1, "MAC", "recurrent"),
         *_rules(
             "transposed_conv grouped_transposed_conv",
             1,
@@ -501,7 +515,7 @@ TORCHPROFILE = Convention(
         *_rules("mean", 1, "element", "mean"),
         *_rules("mul", 1, "element", "mul"),
         *_rules("leaky_relu", 1, "element", "leaky relu"),
-        *_rules("upsample_bilinear2d grid_sample", 4, "element", "interpolation"),
+        *_rules("upsample_bilinear2d", 4, "element", "interpolation"),
         *_rules("local_response_norm", 3, "element", "local response norm"),
     ),
     "torchprofile",
@@ -527,6 +541,12 @@ CALFLOPS_FLOPS = Convention(
             *_times(2, *_CALFLOPS),
             *_rules("einsum", 1, "FLOP, as numpy prints it", "einsum"),
             *_rules("conv_bias", 1, "element", "conv bias"),
+            *_rules(
+                "transposed_conv_bias grouped_transposed_conv_bias",
+                1,
+                "element of the convolution it is not",
+                "conv bias",
+            ),
             *_rules("addmm_bias", 1, "feature", "matmul bias"),
             *_rules("batch_norm", 2, "element", "batch norm"),
             *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
