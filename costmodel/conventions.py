@@ -227,8 +227,8 @@ def operations(layer: Lowered, origin: Origin | None = None) -> Iterator[tuple[s
         kind = _product(layer, nest, origin)
         yield kind, nest
         if getattr(layer.layer, "bias", False):
-            detail = origin.detail if origin else ""
-            yield f"{kind}_bias_{detail}".rstrip("_"), nest
+            apart = origin is not None and origin.detail == "apart"
+            yield f"{kind}_bias_apart" if apart else f"{kind}_bias", nest
     for body in layer.elementwise:
         yield from _elementwise(layer, body, origin)
 
@@ -239,11 +239,11 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
     if isinstance(kind, op.TransposedConv):
         return "transposed_conv" if nest.g == 1 else "grouped_transposed_conv"
     if nest.positions and nest.weighted:
-        return "conv"
+        return "conv_mode" if origin and origin.detail == "mode" else "conv"
     named = origin.function if origin else getattr(kind, "function", "matmul")
     function = "linear" if nest.weighted and not origin else named.strip("_")
     if function.startswith("conv"):
-        return "conv"
+        return "conv_mode" if origin and origin.detail == "mode" else "conv"
     if getattr(kind, "function", "") == "mv":
         return "mv"
     return function.removeprefix("r") if function == "rmatmul" else function
@@ -298,7 +298,8 @@ def _times(factor: int, *rules: Rule) -> tuple[Rule, ...]:
     return tuple(rule._replace(factor=factor) for rule in rules)
 
 
-_CONVS = _rules("conv", 1, "MAC", "conv")
+#: Convolutions, and those whose padding is a word: another operator when it is traced.
+_CONVS = _rules("conv conv_mode", 1, "MAC", "conv")
 _TRANSPOSED = _rules("transposed_conv grouped_transposed_conv", 1, "MAC", "transposed conv")
 _LINEAR = _rules("linear", 1, "MAC", "linear")
 _MACS = (*_CONVS, *_LINEAR)
@@ -355,7 +356,8 @@ FVCORE = Convention(
     "fvcore",
     "FLOPs",
     (
-        *_MACS,
+        *_rules("conv", 1, "MAC", "conv"),
+        *_LINEAR,
         *_PRODUCTS,
         *_rules("einsum", 1, "MAC, as numpy prints it", "einsum"),
         *_TRANSPOSED,
@@ -419,7 +421,7 @@ PTFLOPS = Convention(
             "class",
             *_MACS,
             *_TRANSPOSED,
-            *_rules("conv_bias linear_bias linear_bias_apart", 1, "element", "bias"),
+            *_rules("conv_bias conv_mode_bias linear_bias linear_bias_apart", 1, "element", "bias"),
             *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
             *_rules("batch_norm group_norm", 2, "element", "norm"),
             *_rules("batch_norm_without_affine group_norm_without_affine", 1, "element", "norm"),
@@ -457,7 +459,7 @@ PTFLOPS_ATEN = Convention(
         *_PRODUCTS,
         *_rules("einsum tensordot", 1, "MAC", "matmul"),
         *_TRANSPOSED,
-        *_rules("conv_bias linear_bias addmm_bias", 1, "element", "bias"),
+        *_rules("conv_bias conv_mode_bias linear_bias addmm_bias", 1, "element", "bias"),
         *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
     ),
     "ptflops",
@@ -475,7 +477,7 @@ TORCHINFO = Convention(
             *_rules(
                 "transposed_conv grouped_transposed_conv", 1, "tap of an output", "transposed conv"
             ),
-            *_rules("conv_bias", 1, "element", "conv bias"),
+            *_rules("conv_bias conv_mode_bias", 1, "element", "conv bias"),
             *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "conv bias"),
         ),
         *_seen(
@@ -498,7 +500,8 @@ TORCHPROFILE = Convention(
     "torchprofile",
     "MACs",
     (
-        *_MACS,
+        *_rules("conv", 1, "MAC", "conv"),
+        *_LINEAR,
         *_MATMUL,
         *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
         *_rules(_FUSED, 1, "MAC", "attention"),
@@ -540,7 +543,7 @@ CALFLOPS_FLOPS = Convention(
             "name",
             *_times(2, *_CALFLOPS),
             *_rules("einsum", 1, "FLOP, as numpy prints it", "einsum"),
-            *_rules("conv_bias", 1, "element", "conv bias"),
+            *_rules("conv_bias conv_mode_bias", 1, "element", "conv bias"),
             *_rules(
                 "transposed_conv_bias grouped_transposed_conv_bias",
                 1,

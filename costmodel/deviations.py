@@ -125,9 +125,14 @@ DEVIATIONS = (
         "thop and ptflops stop at a module that they know, torchinfo counts the innermost only",
     ),
     Deviation(
+        "padding in words",
+        ("fvcore", "torchprofile"),
+        "padding='same' and 'valid' are another operator when traced, which is not seen",
+    ),
+    Deviation(
         "padding='same', even kernel",
         ("fvcore", "torchprofile", *_CALFLOPS),
-        "another operator when traced, which is not seen; calflops infers a smaller output",
+        "as above; calflops infers a smaller output",
     ),
     Deviation(
         "interpolation",

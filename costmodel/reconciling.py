@@ -167,8 +167,10 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
         return Reconciliation(network, made)
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
-    model = BUILT if module is None else WRITTEN
-    module = _real(_copy(_built(network) if module is None else module))
+    copy = _copy(_built(network) if module is None else module)
+    module, model = _real(copy), BUILT if module is None else WRITTEN
+    if module is not copy:
+        model = f"{model} with zeros for its weights"
     images = _forward(module, network)
     shown = noticed(layers, traced)
     measured = (_explained(_run(x, module, images), shown) for x in made)

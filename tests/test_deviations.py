@@ -181,6 +181,12 @@ CASES = {
     "layer inside a layer": Case(
         Nested(), (1, 4, 5, 5), 2 * 4 * 4 * 25, dict.fromkeys(HOOKS, 4 * 4 * 25)
     ),
+    "padding in words": Case(
+        nn.Conv2d(4, 6, 3, padding="same", bias=False),
+        (1, 4, 5, 5),
+        4 * 6 * 9 * 25,
+        unseen("fvcore", "torchprofile"),
+    ),
     "padding='same', even kernel": Case(
         nn.Conv2d(4, 6, 4, padding="same", bias=False),
         (1, 4, 5, 5),

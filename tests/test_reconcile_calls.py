@@ -120,6 +120,7 @@ MODULES: dict[str, nn.Module] = {
     "transposed, in groups, as many": nn.ConvTranspose2d(4, 4, 2, 2, groups=2, bias=False),
     "transposed, with bias": nn.ConvTranspose2d(4, 6, 3, stride=2),
     "transposed, in groups, with bias": nn.ConvTranspose2d(4, 8, 2, (2, 1), 1, groups=2),
+    "convolution padded in words": nn.Conv2d(4, 6, 3, padding="same"),
     "convolution of one's own": Own(4, 6, 3),
     "convolution called one": OwnConv2d(4, 6, 3, bias=False),
     "words": Words(),

@@ -26,22 +26,17 @@ if TYPE_CHECKING:
 #: Other people's models warn of many things; none of it is this test's.
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
-#: By model, the tools whose figure is not the predicted one, and the deviation that explains it.
 OWN = "parameters of a module of one's own"
+_EXACT = """
+resnet10 resnet18 resnet50 preresnet18 seresnet18 resnext14_16x4d mobilenet_w1 mobilenetv2_w1
+mobilenetv3_large_w1 fdmobilenet_w1 squeezenet_v1_0 squeezenet_v1_1 densenet121 shufflenet_g3_w1
+shufflenetv2_w1 efficientnet_b0 vgg11 bn_vgg16 alexnet zfnet inceptionv3 bninception xception
+hrnet_w18_small_v1 dpn68 darknet53 ghostnet mnasnet_b1 peleenet regnetx002 sknet50
+MobileNetV1 MobileNetV2 ResNet RegNet EfficientNet PoolFormer ViT DeiT Beit PvtV2
+"""
+#: By model, the tools whose figure is not the predicted one, and the deviation that explains it.
 MODELS: dict[str, dict[str, str]] = {
-    **dict.fromkeys(
-        (
-            *("resnet10", "resnet18", "resnet50", "preresnet18", "seresnet18", "resnext14_16x4d"),
-            *("mobilenet_w1", "mobilenetv2_w1", "mobilenetv3_large_w1", "fdmobilenet_w1"),
-            *("squeezenet_v1_0", "squeezenet_v1_1", "densenet121", "shufflenet_g3_w1"),
-            *("shufflenetv2_w1", "efficientnet_b0", "vgg11", "bn_vgg16", "alexnet", "zfnet"),
-            *("inceptionv3", "bninception", "xception", "hrnet_w18_small_v1", "dpn68"),
-            *("darknet53", "ghostnet", "mnasnet_b1", "peleenet", "regnetx002", "sknet50"),
-            *("MobileNetV1", "MobileNetV2", "ResNet", "RegNet", "EfficientNet", "PoolFormer"),
-            *("ViT", "DeiT", "Beit", "PvtV2"),
-        ),
-        {},
-    ),
+    **{name: {} for name in _EXACT.split()},
     "irevnet301": {"torchprofile": "product of sizes"},
     "airnet50_1x64d_r16": dict.fromkeys(
         ("calflops", "calflops FLOPs"), "interpolation of a keyword"
@@ -140,23 +135,19 @@ def table() -> str:
     packages = dict.fromkeys(x.package for x in tools if x.package)
     ran = ", ".join(f"{package} {version(package)}" for package in packages)
     total = " | ".join(f"{equal[x.name]} of {len(MODELS)}" for x in tools)
-    return "\n".join(
-        [
-            "# Reconciled models",
-            "",
-            f"What nine figures of seven tools print of {len(MODELS)} models of pytorchcv and "
-            "transformers, from configurations only",
-            f"({ran}).",
-            "`=`: exactly what `reconcile_model` predicts. Else predicted → printed, and the "
-            "deviation by its name in `costmodel/deviations.py`.",
-            "",
-            "| model | " + " | ".join(x.name for x in tools) + " |",
-            "|---|" + ":-:|" * len(tools),
-            f"| equal | {total} |",
-            *rows,
-            "",
-        ]
-    )
+    head, body = " | ".join(x.name for x in tools), "\n".join(rows)
+    return f"""# Reconciled models
+
+What nine figures of seven tools print of {len(MODELS)} models of pytorchcv and transformers, from
+configurations only ({ran}).
+`=`: exactly what `reconcile_model` predicts. Else predicted → printed, and the deviations of
+`costmodel/deviations.py` that the model shows.
+
+| model | {head} |
+|---|{":-:|" * len(tools)}
+| equal | {total} |
+{body}
+"""
 
 
 def _explained(made: Any) -> str:

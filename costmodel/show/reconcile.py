@@ -121,7 +121,7 @@ def _tool(made: Reckoning) -> str:
     return f"{made.convention.package} {made.version}" if made.version else made.convention.package
 
 
-def _notes(made: Reconciliation) -> list[str]:
+def notes(made: Reconciliation) -> list[str]:
     """What the tools were run on, which versions, and those that gave no figure."""
     if not made.model:
         return []
@@ -154,8 +154,8 @@ def rich(report: Report, made: Reconciliation) -> RenderableType:
     for *cells, total in _rows(made, _column):
         style = "bold red" if any("✗" in cell for cell in cells) else ""
         table.add_row(*(Text(cell, style=style) for cell in cells), Text(total))
-    notes = [Text(note) for note in _notes(made)]
-    return Group(title(report), Text(), table, *[Text()] * bool(notes), *notes)
+    said = [Text(note) for note in notes(made)]
+    return Group(title(report), Text(), table, *[Text()] * bool(said), *said)
 
 
 def to_markdown(report: Report, made: Reconciliation) -> str:
@@ -163,7 +163,7 @@ def to_markdown(report: Report, made: Reconciliation) -> str:
     grid = Grid(
         escape(title(report).plain), _head(made), tuple(map(tuple, _rows(made, _sum))), left=2
     )
-    return "\n\n".join([grid.markdown(), *map(escape, _notes(made))]) + "\n"
+    return "\n\n".join([grid.markdown(), *map(escape, notes(made))]) + "\n"
 
 
 def to_json(report: Report, made: Reconciliation) -> str:

@@ -334,8 +334,21 @@ def _place(
     return "in_place" if inplace else ""
 
 
+def _padding(  # noqa: PLR0913, PLR0917 - as torch has it
+    _input: Any = None,
+    _weight: Any = None,
+    _bias: Any = None,
+    _stride: Any = 1,
+    padding: Any = 0,
+    *_: Any,
+    **__: Any,
+) -> str:
+    return "mode" if isinstance(padding, str) else ""
+
+
 #: What else some tool looks at in a call, by function.
 _DETAILS: dict[str, Callable[..., int | str]] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
     "linear": _contiguity,
     "softmax": _axis,
     "leaky_relu": _place,
