@@ -227,10 +227,14 @@ def operations(layer: Lowered, origin: Origin | None = None) -> Iterator[tuple[s
         kind = _product(layer, nest, origin)
         yield kind, nest
         if getattr(layer.layer, "bias", False):
-            apart = origin is not None and origin.detail == "apart"
-            yield f"{kind}_bias_apart" if apart else f"{kind}_bias", nest
+            yield _bias(kind, origin), nest
     for body in layer.elementwise:
         yield from _elementwise(layer, body, origin)
+
+
+def _bias(kind: str, origin: Origin | None) -> str:
+    apart = origin is not None and origin.detail == "apart"
+    return f"{kind}_bias_apart" if apart else f"{kind}_bias"
 
 
 def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
@@ -247,6 +251,14 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
     if getattr(kind, "function", "") == "mv":
         return "mv"
     return function.removeprefix("r") if function == "rmatmul" else function
+
+
+#: The functions of torch that add a bias, and their operations here.
+_BIASED = {"linear": "linear", "addmm": "addmm"} | {
+    f"conv{of}{rank}d": f"{'transposed_' * bool(of)}conv"
+    for of in ("", "_transpose")
+    for rank in (1, 2, 3)
+}
 
 
 def _elementwise(
@@ -267,6 +279,8 @@ def _elementwise(
         yield function, body._replace(taps=layer.inputs[0][origin.detail])
     elif isinstance(layer.layer, op.Recorded):
         yield f"{function}_recorded", body  # a further output, or what no rule is sure of
+    elif isinstance(layer.layer, op.Affine) and origin.function in _BIASED:
+        yield _bias(_BIASED[origin.function], origin), body  # of a layer that shares its weight
     elif isinstance(layer.layer, op.Affine) and not layer.layer.tensors:
         yield f"{function}_without_affine", body
     else:

@@ -334,7 +334,7 @@ def _place(
     return "in_place" if inplace else ""
 
 
-def _padding(  # noqa: PLR0913, PLR0917 - as torch has it
+def _padding(
     _input: Any = None,
     _weight: Any = None,
     _bias: Any = None,
