@@ -250,6 +250,8 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
         return "conv_mode" if origin and origin.detail == "mode" else "conv"
     if getattr(kind, "function", "") == "mv":
         return "mv"
+    if origin and origin.detail == "unfused":
+        return f"{function}_unfused"
     return function.removeprefix("r") if function == "rmatmul" else function
 
 
@@ -324,6 +326,7 @@ _BELOW = (*_PRODUCTS, *_rules("baddbmm einsum tensordot", 1, "MAC", "matmul"))
 #: Elementwise functions with learned values that torch has modules for.
 _AFFINE = "layer_norm group_norm instance_norm rms_norm prelu"
 _FUSED = "scaled_dot_product_attention"
+_UNFUSED = f"{_FUSED}_unfused"
 _NATIVE = "multi_head_attention_forward"
 _RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 _FIXED_POOLS = "average_pool max_pool"
@@ -359,7 +362,7 @@ PAPER = Convention(
         *_BELOW,
         *_TRANSPOSED,
         *_rules("mv dot vdot addbmm", 1, "MAC", "matmul"),
-        *_rules(f"{_FUSED} {_NATIVE}", 1, "MAC", "attention"),
+        *_rules(f"{_FUSED} {_UNFUSED} {_NATIVE}", 1, "MAC", "attention"),
         *_rules(_RECURRENT, 1, "MAC", "recurrent"),
     ),
 )
@@ -384,8 +387,14 @@ FVCORE = Convention(
     ),
     "fvcore",
 )
-#: torch.utils.flop_counter.FlopCounterMode: a MAC is two, and nothing else counts.
-TORCH = Convention("FlopCounterMode", "FLOPs", _times(2, *_MACS, *_BELOW, *_TRANSPOSED), "torch")
+#: torch.utils.flop_counter.FlopCounterMode: a MAC is two, and nothing else counts, nor does
+#: attention that torch fuses on the CPU.
+TORCH = Convention(
+    "FlopCounterMode",
+    "FLOPs",
+    _times(2, *_MACS, *_BELOW, *_TRANSPOSED, *_rules(_UNFUSED, 1, "MAC", "attention")),
+    "torch",
+)
 #: thop's forward hooks on torch's own classes of modules: no biases and no activations;
 #: batch, layer and instance norm four per element (two without scale and shift), average pooling
 #: one per output, and adaptive average pooling, in float64, the window's mean size and one more
@@ -431,30 +440,40 @@ PTFLOPS = Convention(
     "ptflops",
     "MACs",
     (
+        *_seen("class", *_MACS, *_TRANSPOSED, averaged=True),
+        *_seen(
+            "name",
+            *_PRODUCTS,
+            *_rules("baddbmm", 1, "MAC", "matmul"),
+            *_rules("addmm_bias", 1, "feature", "matmul bias"),
+        ),
         *_seen(
             "class",
-            *_MACS,
-            *_TRANSPOSED,
             *_rules("conv_bias conv_mode_bias linear_bias linear_bias_apart", 1, "element", "bias"),
             *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
-            *_rules("batch_norm group_norm", 2, "element", "norm"),
-            *_rules("batch_norm_without_affine group_norm_without_affine", 1, "element", "norm"),
-            *_rules("instance_norm", 2, "element", "norm"),
+            *_rules("batch_norm", 2, "element", "batch norm"),
+            *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
+            *_rules("group_norm instance_norm", 2, "element", "norm"),
+            *_rules("group_norm_without_affine", 1, "element", "norm"),
             *_rules("instance_norm_without_affine", 1, "element", "norm"),
             *_rules("layer_norm layer_norm_without_affine", 1, "element", "norm"),
             *_rules("relu relu6 elu leaky_relu gelu prelu", 1, "element", "activation"),
             *_rules("leaky_relu_in_place", 1, "element", "activation"),
+            averaged=True,
+        ),
+        *_seen(
+            "name",
+            *_rules("relu relu6 elu gelu silu swish prelu", 1, "element", "activation function"),
+            *_rules("softmax", 1, "element", "activation function"),
+        ),
+        *_seen(
+            "class",
             *_rules(_POOLS, 1, "input element", "pool"),
             *_rules(_RESIZED, 1, "element of a sample", "interpolation"),
             averaged=True,
         ),
         *_seen(
             "name",
-            *_PRODUCTS,
-            *_rules("baddbmm", 1, "MAC", "matmul"),
-            *_rules("addmm_bias", 1, "feature", "matmul bias"),
-            *_rules("relu relu6 elu gelu silu swish prelu", 1, "element", "activation function"),
-            *_rules("softmax", 1, "element", "activation function"),
             *_rules(_POOLS, 1, "input element", "pool function"),
             *_rules(_RESIZED, 1, "element", "interpolation function"),
             *_rules("add", 1, "addition", "add"),
@@ -472,6 +491,7 @@ PTFLOPS_ATEN = Convention(
         *_MACS,
         *_PRODUCTS,
         *_rules("einsum tensordot", 1, "MAC", "matmul"),
+        *_rules(_UNFUSED, 1, "MAC", "attention"),
         *_TRANSPOSED,
         *_rules("conv_bias conv_mode_bias linear_bias addmm_bias", 1, "element", "bias"),
         *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
@@ -518,7 +538,7 @@ TORCHPROFILE = Convention(
         *_LINEAR,
         *_MATMUL,
         *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
-        *_rules(_FUSED, 1, "MAC", "attention"),
+        *_rules(f"{_FUSED} {_UNFUSED}", 1, "MAC", "attention"),
         *_rules("lstm", 1, "MAC", "recurrent"),
         *_rules(
             "transposed_conv grouped_transposed_conv",

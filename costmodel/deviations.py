@@ -110,7 +110,6 @@ DEVIATIONS = (
         "fused attention",
         ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", *_CALFLOPS),
         "scaled_dot_product_attention on the CPU is not seen, where torch fuses it",
-        "scaled_dot_product_attention",
     ),
     Deviation(
         "attention in evaluation mode",

@@ -25,7 +25,8 @@ class Origin(NamedTuple):
     and nothing where that has modules of its own. A call was `named` if it looked its function up
     in torch when it was made, where a tool can replace it: `torch.matmul(a, b)` and not `a @ b`.
     `detail` is what else some tool looks at: the axis of a softmax; `in_place`; `to_size` or
-    `by_factor`; `mode` of a padding in words; `apart` where torch adds a bias in a step of its own, to what is not contiguous.
+    `by_factor`; `mode` of a padding in words; `unfused` attention; `apart` where torch adds a
+    bias in a step of its own, since the input is not contiguous.
 
     >>> Origin("conv2d", "torch.nn.Conv2d", named=True).is_seen_by("class")
     True

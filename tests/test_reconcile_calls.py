@@ -206,6 +206,16 @@ FUNCTIONS: dict[str, Callable[..., Any] | tuple[Callable[..., Any], Any]] = {
     "layer scale": (lambda x, own: own.part * x, weight(6)),
     "mean": lambda x, _: x.mean((2, 3)),
     "sum": lambda x, _: x.sum(1),
+    "attention with narrow values": lambda x, _: functional.scaled_dot_product_attention(
+        x, x, x[..., :3]
+    ),
+    "attention of one head": lambda x, _: functional.scaled_dot_product_attention(
+        x[:, 0], x[:, 1], x[:, 2]
+    ),
+    "attention of columns": lambda x, _: functional.scaled_dot_product_attention(
+        *[x.transpose(2, 3)] * 3
+    ),
+    "masked attention": lambda x, _: functional.scaled_dot_product_attention(x, x, x, x[:, :1]),
     "attention": lambda x, _: functional.scaled_dot_product_attention(x, x, x),
 }
 

@@ -127,6 +127,36 @@ def test_the_mode_is_evaluation() -> None:
     assert not reconcile_model(module, (8,), run=True).failed
 
 
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float64])
+def test_other_floats(kind: torch.dtype) -> None:
+    """A model of other floats gets an input of them."""
+    made = reconcile_model(nn.Sequential(nn.Linear(8, 8), nn.GELU()).to(kind), (8,), run=True)
+    assert [x.status for x in made.reckonings[1:]] == ["equal"] * 9
+
+
+class Encoder(nn.Module):
+    """A transformer's layer, which evaluation turns into one native operator."""
+
+    def __init__(self) -> None:
+        """Hold torch's."""
+        super().__init__()
+        self.layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """It alone."""
+        return self.layer(x)
+
+
+def test_native_attention_is_named() -> None:
+    """Whatever a tool prints of it that is not predicted has one reason."""
+    made = reconcile_model(Encoder(), (5, 8), run=True)
+    assert not made.failed
+    names = {x.name for tool in made.reckonings for x in tool.deviations}
+    assert names <= {"attention in evaluation mode"}
+    assert of(made, "FlopCounterMode").measured == 0
+    assert of(made, "FlopCounterMode").status == "deviation"
+
+
 def test_a_traced_network_finds_its_module() -> None:
     """`reconcile` of what `trace` made of the module knows how it calls torch."""
     module = Own().eval()

@@ -346,12 +346,23 @@ def _padding(
     return "mode" if isinstance(padding, str) else ""
 
 
+def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> str:
+    """Whether torch's own attention takes them on the CPU, and not two products."""
+    alike = (
+        (x.dim(), x.stride(-1), x.shape[:2], x.shape[-1])
+        == (4, 1, query.shape[:2], query.shape[-1])
+        for x in (query, key, value)
+    )
+    return "" if all(alike) else "unfused"
+
+
 #: What else some tool looks at in a call, by function.
 _DETAILS: dict[str, Callable[..., int | str]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
     "linear": _contiguity,
     "softmax": _axis,
     "leaky_relu": _place,
+    "scaled_dot_product_attention": _fusion,
 }
 
 
