@@ -211,7 +211,7 @@ class Convention:
 
 def _is_built_so(rule: Rule) -> bool:
     """Whether a module that `build` makes shows a tool the operation: nn.ReLU6 calls hardtanh."""
-    if rule.by.endswith("leaf") or rule.by.startswith("leaf"):
+    if "leaf" in rule.by:
         return rule.operation.startswith("conv") == (rule.by == "leaf called Conv")
     return (rule.operation, rule.by) != ("relu6", "name")
 

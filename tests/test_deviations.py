@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -9,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import costmodel
 from costmodel.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
 from costmodel.deviations import DEVIATIONS
 from costmodel.reconciling import measure, reconcile_model
@@ -320,6 +323,15 @@ def test_each_deviation_is_predicted_or_named(name: str) -> None:
         shown = {deviation.name for deviation in x.deviations}
         found = shown & {name, "parameters of a module of one's own"}
         assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
+
+
+def test_what_tracing_notices_has_a_record() -> None:
+    """Each name that is noticed where no layer shows it is a deviation's."""
+    sources = Path(costmodel.__file__).parent.joinpath("tracing").glob("*.py")
+    text = "".join(path.read_text("utf-8") for path in sources)
+    found = set(re.findall(r'noticed\.add\("(.*?)"\)', text))
+    assert "product of sizes" in found
+    assert found <= {deviation.name for deviation in DEVIATIONS}
 
 
 def test_errors_are_explained_by_errors() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +15,7 @@ from costmodel.deviations import DEVIATIONS
 from costmodel.reconciling import reconcile_model
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
+from costmodel.show.report import report
 from costmodel.tracing.names import told
 
 if TYPE_CHECKING:
@@ -196,6 +198,10 @@ def test_a_deviation_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     note = f"fvcore: 64 predicted, printed 96: work on constants ({why})"
     assert shown.explanation(fvcore) == note
     assert note in shown.notes(made)
+    page = shown.to_markdown(report(alpha=0.25, resolution=32), made)
+    assert "| 64 | 96 ≠ |" in page
+    (tool,) = (x for x in json.loads(shown.to_json(report(), made))["tools"] if x["measured"] == 96)
+    assert (tool["status"], tool["explained_by"]) == ("deviation", ["work on constants"])
     assert capsys.readouterr().out == ""
 
 
