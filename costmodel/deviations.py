@@ -59,6 +59,7 @@ def noticed(layers: Iterable[Lowered], traced: Traced) -> tuple[Deviation, ...]:
 
 _BY_MODULE = ("thop", "ptflops", "torchinfo")
 _CALFLOPS = ("calflops", "calflops FLOPs")
+_TRACED = ("fvcore", "torchprofile")
 
 DEVIATIONS = (
     Deviation(
@@ -153,6 +154,13 @@ DEVIATIONS = (
         raised_by=_CALFLOPS,
     ),
     Deviation("module without parameters", _CALFLOPS, "raises an error", raised_by=_CALFLOPS),
+    Deviation(
+        "model that torch.jit cannot trace",
+        _TRACED,
+        "raises an error, though the model runs",
+        raised_by=_TRACED,
+    ),
+    Deviation("unused result", _TRACED, "what nothing reads is no part of the traced graph"),
     Deviation(
         "product of sizes",
         ("torchprofile",),

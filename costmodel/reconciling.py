@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from costmodel.building import INSTALL, build, torch_or_error
@@ -28,13 +29,13 @@ from costmodel.conventions import (
     TORCHINFO,
     TORCHPROFILE,
 )
-from costmodel.deviations import Deviation, noticed
+from costmodel.deviations import DEVIATIONS, Deviation, noticed
 from costmodel.errors import CostModelError, printable
 from costmodel.memory import known_layers
 from costmodel.origins import Traced
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import torch
     from torch import nn
@@ -177,13 +178,30 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
     return Reconciliation(network, tuple(measured), model)
 
 
-def _explained(made: Reckoning, shown: Iterable[Deviation]) -> Reckoning:
+def _explained(made: Reckoning, shown: tuple[Deviation, ...]) -> Reckoning:
     """With the deviations that may have made a figure another, or an error."""
     if made.status not in {"different", "failed"}:
         return made
     failed, name = made.status == "failed", made.convention.name
     found = tuple(x for x in shown if name in x.tools and (name in x.raised_by) == failed)
-    return replace(made, deviations=found)
+    return replace(made, deviations=made.deviations + found)
+
+
+def _raised_by_jit(
+    error: BaseException, module: nn.Module, images: Images
+) -> tuple[Deviation, ...]:
+    """The deviation of an error under torch.jit, of a model that runs without it."""
+    import torch
+
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)}
+    if not any(name.startswith("torch.jit") for name in modules):
+        return ()
+    try:
+        with _silence(), torch.no_grad():
+            _copy(module)(*images)
+    except Exception:  # noqa: BLE001 - it is not torch.jit's, then
+        return ()
+    return tuple(x for x in DEVIATIONS if x.name == "model that torch.jit cannot trace")
 
 
 def _built(network: Network) -> nn.Module:
@@ -257,7 +275,8 @@ def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
         return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
         text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
-        return replace(made, problem=printable(f"failed: {text}"))
+        problem = printable(f"failed: {text}")
+        return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 
 def measure(convention: Convention, module: nn.Module, images: Images) -> float:

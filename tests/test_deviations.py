@@ -94,6 +94,28 @@ class Shared(nn.Module):
         return self.second(self.first(x))
 
 
+def untraced(x: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    """A sum, but for torch.jit."""
+    if torch.jit.is_tracing():
+        message = "not this way"
+        raise RuntimeError(message)
+    return x + x
+
+
+class Unused(nn.Module):
+    """A convolution whose output nothing reads."""
+
+    def __init__(self) -> None:
+        """Hold it."""
+        super().__init__()
+        self.conv = nn.Conv2d(4, 6, 3, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The input."""
+        self.conv(x)
+        return x.sigmoid()
+
+
 def normalised(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
     """Less a normalised multiple of a parameter."""
     return x - functional.layer_norm(torch.mul(kernel, 2), (4,))
@@ -242,6 +264,10 @@ CASES = {
         0,
         dict.fromkeys(PATCHES),
     ),
+    "model that torch.jit cannot trace": Case(
+        Calls(untraced, 1), (2, 5, 5), 0, dict.fromkeys(("fvcore", "torchprofile"))
+    ),
+    "unused result": Case(Unused(), (1, 4, 5, 5), 6 * 4 * 9 * 9, unseen("fvcore", "torchprofile")),
     "product of sizes": Case(
         Calls(lambda x, _: x.reshape(x.shape[0] * x.shape[1], -1), 1),
         (2, 3, 4),

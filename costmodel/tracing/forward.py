@@ -102,6 +102,9 @@ def trace_origins(
     if not watch.parameters:
         watch.graph.noticed.add("module without parameters")
     network = _network(watch, outputs)
+    used = {name for layer in network.layers for name in layer.inputs} | set(outputs)
+    if any(layer.inputs and layer.name not in used for layer in network.layers):
+        watch.graph.noticed.add("unused result")
     return Traced(network, watch.graph.origins, frozenset(watch.graph.noticed))
 
 
