@@ -265,16 +265,17 @@ def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measure
 def forward_pass(
     module: nn.Module, shapes: tuple[tuple[int, ...], ...]
 ) -> tuple[torch.Tensor, ...]:
-    """Images on which a forward pass of the module succeeds.
+    """Images, of the parameters' kind of float, on which a forward pass of the module succeeds.
 
     Raises CostModelError where it does not.
     """
     import torch
 
     try:
-        images = tuple(torch.zeros(shape) for shape in shapes)
+        kind = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
+        images = tuple(torch.zeros(shape, dtype=kind) for shape in shapes)
         module(*images)
-    except (RuntimeError, TypeError, ValueError, MemoryError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever the module raises is its own failure
         text = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CostModelError(f"the torch model's forward pass on {shapes} failed: {text}") from None
     return images

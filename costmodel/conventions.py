@@ -7,37 +7,76 @@ versions that constraints.txt pins, and tested against the tools themselves.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel import network as ir
+from costmodel import operators as op
 from costmodel.arithmetic import exact_div, is_symbolic
 from costmodel.lower import lower
+from costmodel.shapes import axes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from costmodel.arithmetic import Dim
     from costmodel.lower import Lowered
-    from costmodel.nest import Body
+    from costmodel.nest import Body, Elementwise, LoopNest
     from costmodel.network import Network
+    from costmodel.origins import Origin
 
-#: What a rule multiplies, by its name in words: a function of a layer and the body that counts.
-PER: dict[str, Callable[[Lowered, Body], Dim]] = {
-    "MAC": lambda _, nest: nest.macs,  # type: ignore[union-attr]
-    "MAC past each sample's first vector": lambda layer, nest: (
-        nest.macs - layer.output[0] * nest.weights  # type: ignore[union-attr]
-    ),
-    "element": lambda layer, _: prod(layer.output),
-    "input element": lambda layer, _: sum(map(prod, layer.inputs)),
-    "position": lambda layer, _: layer.output[0] * prod(layer.output[2:]),
-    "sample and channel": lambda layer, _: layer.output[0] * layer.output[1],
-    "sample and feature": lambda layer, _: layer.output[0] * layer.output[-1],
-    "addition": lambda layer, _: (len(layer.inputs) - 1) * prod(layer.output),
-    "unit lost to floats": lambda layer, _: _lost_by_thop(layer),
-}
+    Origins = Mapping[str, Origin]
+
+#: No origins: every layer is the module that `build` makes of it.
+_BUILT: Origins = MappingProxyType({})
+
+
+def _seen_by_torchprofile(layer: Lowered, nest: LoopNest) -> Dim:
+    """The channels that it takes for a transposed convolution's input's: an axis of the weight."""
+    same = nest.g * nest.c == layer.output[1]
+    return nest.k if same else nest.g * nest.c
+
+
+def _as_convolution(layer: Lowered, nest: LoopNest) -> Dim:
+    """A transposed convolution's outputs by the size of a convolution's, in one of its groups."""
+    kind: Any = layer.layer
+    rank = len(nest.positions)
+    window = (kind.kernel, kind.stride, kind.padding, kind.dilation)
+    windows = zip(nest.positions, *(axes(value, kind, rank) for value in window), strict=True)
+    sides = ((d + 2 * p - q * (k - 1) - 1) // s + 1 for d, k, s, p, q in windows)
+    return nest.n * nest.k * prod(sides)
+
+
+def _printed_by_numpy(nest: LoopNest) -> Dim:
+    """The estimate of an einsum's operations that numpy prints with four figures."""
+    flops = 2 * nest.macs + 1
+    return flops if is_symbolic(flops) else int(float(f"{flops:.3e}"))
+
+
+def _known_to_fvcore(layer: Lowered) -> bool:
+    """Whether it counts an einsum itself: batched products of three axes, in two orders."""
+    equation: str = layer.layer.equation  # type: ignore[attr-defined]
+    letters = dict.fromkeys(filter(str.isalpha, equation))
+    plain = equation.translate({ord(x): "abcd"[i % 4] for i, x in enumerate(letters)})
+    return plain in {"abc,abd->acd", "abc,adc->adb"}
+
+
+def _parameters(layer: Lowered) -> Dim:
+    """The elements of a layer's parameters, also where it shares them."""
+    kind = layer.layer
+    if isinstance(kind, op.Embedding):
+        return kind.rows * layer.output[-1]
+    shape = layer.inputs[0]
+    return kind.tensors * prod(shape[axis] for axis in kind.along)  # type: ignore[attr-defined]
+
+
+def _additions(layer: Lowered) -> int:
+    """One a call; the sum of several is as many calls."""
+    return len(layer.inputs) - 1 if isinstance(layer.layer, ir.Add) else 1
 
 
 def _lost_by_thop(layer: Lowered) -> int:
@@ -49,10 +88,46 @@ def _lost_by_thop(layer: Lowered) -> int:
     return int((window + 1) * prod(output)) - prod(shape) - prod(output)
 
 
+#: What a rule multiplies, by its name in words: a function of a layer and the body that counts.
+PER: dict[str, Callable[[Lowered, Any], Dim]] = {
+    "MAC": lambda _, nest: nest.macs,
+    "MAC past each sample's first vector": lambda layer, nest: (
+        nest.macs - layer.output[0] * nest.weights
+    ),
+    "tap of an output": lambda layer, nest: prod(layer.output) * nest.c * prod(nest.kernel),
+    "tap of an output, its groups apart": lambda layer, nest: (
+        prod(layer.output) * prod(nest.kernel) * _seen_by_torchprofile(layer, nest)
+    ),
+    "MAC, divided by the groups again": lambda _, nest: (
+        nest.n * prod(nest.positions) * nest.g * nest.c * prod(nest.kernel) * (nest.k // nest.g)
+    ),
+    "FLOP, as numpy prints it": lambda _, nest: _printed_by_numpy(nest),
+    "MAC, as numpy prints it": lambda layer, nest: (
+        nest.macs if _known_to_fvcore(layer) else _printed_by_numpy(nest) // 2
+    ),
+    "element": lambda layer, _: prod(layer.output),
+    "element of the convolution it is not": _as_convolution,
+    "element of a sample": lambda layer, _: prod(layer.output[1:]),
+    "element of the size alone": lambda layer, _: prod(layer.output[2:]),
+    "input element": lambda layer, _: sum(map(prod, layer.inputs)),
+    "position": lambda layer, _: layer.output[0] * prod(layer.output[2:]),
+    "feature": lambda layer, _: layer.output[-1],
+    "sample and channel": lambda layer, _: layer.output[0] * layer.output[1],
+    "sample and feature": lambda layer, _: layer.output[0] * layer.output[-1],
+    "sample and weight": lambda layer, nest: layer.output[0] * nest.weights,
+    "sample and parameter": lambda layer, _: layer.output[0] * _parameters(layer),
+    "addition": lambda layer, _: _additions(layer) * prod(layer.output),
+    "vector": lambda layer, body: prod(layer.output) // body.taps,
+    "unit lost to floats": lambda layer, _: _lost_by_thop(layer),
+}
+
+
 class Rule(NamedTuple):
     """An operation counts `factor` per something that `PER` names, as the tool's `part`.
 
-    `averaged` figures are divided by the batch of the network's input.
+    `averaged` figures are divided by the batch of the network's input. `by` says what the tool
+    looks at, if not at all calls: modules of torch's own `class`, modules without modules of
+    their own (a `leaf called Conv` and any `other leaf`), or calls of a function by its `name`.
 
     >>> Rule("batch_norm", 2, "element", "batch norm").why
     '2 per element'
@@ -63,6 +138,7 @@ class Rule(NamedTuple):
     per: str
     part: str
     averaged: bool = False
+    by: str = ""
 
     @property
     def why(self) -> str:
@@ -95,15 +171,18 @@ class Convention:
         """
         return self.count_layers(lower(network))
 
-    def count_layers(self, layers: Iterable[Lowered]) -> Counter[str]:
+    def count_layers(self, layers: Iterable[Lowered], origins: Origins = _BUILT) -> Counter[str]:
         """The same of layers lowered already."""
         counts: Counter[str] = Counter()
-        for rule, count in self.parts(layers).items():
+        for rule, count in self.parts(layers, origins).items():
             counts[rule.part] += count
         return counts
 
-    def parts(self, layers: Iterable[Lowered]) -> dict[Rule, Dim]:
+    def parts(self, layers: Iterable[Lowered], origins: Origins = _BUILT) -> dict[Rule, Dim]:
         """The tool's count by rule, in the rules' order: only rules that something falls under.
+
+        `origins` say how torch is called for a layer; for one that is not there, as in the module
+        that `build` makes of it.
 
         >>> from costmodel import mobilenet_v1
         >>> [(rule.part, count) for rule, count in THOP.parts(lower(mobilenet_v1())).items()][2:]
@@ -113,23 +192,101 @@ class Convention:
         batch = _batch(layers)
         counts: dict[Rule, Dim] = dict.fromkeys(self.rules, 0)
         for layer in layers:
-            for operation, body in _operations(layer):
-                for rule in self.rules:
-                    if rule.operation == operation:
+            origin = origins.get(layer.layer.name)
+            for operation, body in operations(layer, origin):
+                for rule in self._rules_of[operation]:
+                    if origin.is_seen_by(rule.by) if origin else _is_built_so(rule):
                         count = rule.factor * PER[rule.per](layer, body)
                         counts[rule] += _share(count, batch) if rule.averaged else count
         return {rule: count for rule, count in counts.items() if count != 0}
 
+    @cached_property
+    def _rules_of(self) -> dict[str, list[Rule]]:
+        """The rules by operation."""
+        found: dict[str, list[Rule]] = defaultdict(list)
+        for rule in self.rules:
+            found[rule.operation].append(rule)
+        return found
 
-def _operations(layer: Lowered) -> Iterator[tuple[str, Body]]:
-    """What a layer does, by the names that rules use: its MACs, its bias and all else."""
+
+def _is_built_so(rule: Rule) -> bool:
+    """Whether a module that `build` makes shows a tool the operation: nn.ReLU6 calls hardtanh."""
+    if "leaf" in rule.by:
+        return rule.operation.startswith("conv") == (rule.by == "leaf called Conv")
+    return (rule.operation, rule.by) != ("relu6", "name")
+
+
+def operations(layer: Lowered, origin: Origin | None = None) -> Iterator[tuple[str, Body]]:
+    """What a layer does, by the names that rules use: its MACs, its bias and all else.
+
+    >>> from costmodel import mobilenet_v1
+    >>> [operation for operation, _ in operations(lower(mobilenet_v1())[-1])]
+    ['linear', 'linear_bias']
+    """
     for nest in layer.nests:
-        kind = nest.kind if nest.kind in {"linear", "matmul"} else "conv"
+        kind = _product(layer, nest, origin)
         yield kind, nest
-        if isinstance(layer.layer, (ir.Conv, ir.Linear)) and layer.layer.bias:
-            yield f"{kind}_bias", nest
+        if getattr(layer.layer, "bias", False):
+            yield _bias(kind, origin), nest
     for body in layer.elementwise:
+        yield from _elementwise(layer, body, origin)
+
+
+def _bias(kind: str, origin: Origin | None) -> str:
+    apart = origin is not None and origin.detail == "apart"
+    return f"{kind}_bias_apart" if apart else f"{kind}_bias"
+
+
+def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
+    """A convolution, or the function of torch's that multiplied matrices."""
+    kind = layer.layer
+    if isinstance(kind, op.TransposedConv):
+        return "transposed_conv" if nest.g == 1 else "grouped_transposed_conv"
+    if nest.positions and nest.weighted:
+        return "conv_mode" if origin and origin.detail == "mode" else "conv"
+    named = origin.function if origin else getattr(kind, "function", "matmul")
+    function = "linear" if nest.weighted and not origin else named.strip("_")
+    if function.startswith("conv"):
+        return "conv_mode" if origin and origin.detail == "mode" else "conv"
+    if getattr(kind, "function", "") == "mv":
+        return "mv"
+    if origin and origin.detail == "unfused":
+        return f"{function}_unfused"
+    return function.removeprefix("r") if function == "rmatmul" else function
+
+
+#: The functions of torch that add a bias, and their operations here.
+_BIASED = {"linear": "linear", "addmm": "addmm"} | {
+    f"conv{of}{rank}d": f"{'transposed_' * bool(of)}conv"
+    for of in ("", "_transpose")
+    for rank in (1, 2, 3)
+}
+
+
+def _elementwise(
+    layer: Lowered, body: Elementwise, origin: Origin | None
+) -> Iterator[tuple[str, Body]]:
+    """What is done to each element, where torch's function says more than the layer."""
+    function = body.operation.strip("_")
+    if origin is None:
         yield body.operation, body
+    elif origin.module == "torch.nn.ReLU6":
+        yield "relu6", body
+    elif isinstance(layer.layer, ir.AdaptivePool) and not origin.function.startswith("adaptive"):
+        yield f"{layer.layer.kind}_pool", body  # of a window as large as the map
+    elif origin.function.startswith("upsample"):
+        yield origin.function, body
+        yield f"interpolate_{origin.detail}", body
+    elif isinstance(origin.detail, int):
+        yield function, body._replace(taps=layer.inputs[0][origin.detail])
+    elif isinstance(layer.layer, op.Recorded):
+        yield f"{function}_recorded", body  # a further output, or what no rule is sure of
+    elif isinstance(layer.layer, op.Affine) and origin.function in _BIASED:
+        yield _bias(_BIASED[origin.function], origin), body  # of a layer that shares its weight
+    elif isinstance(layer.layer, op.Affine) and not layer.layer.tensors:
+        yield f"{function}_without_affine", body
+    else:
+        yield f"{function}_{origin.detail}".rstrip("_"), body
 
 
 def _batch(layers: Iterable[Lowered]) -> Dim:
@@ -143,80 +300,185 @@ def _share(count: Dim, batch: Dim) -> Dim:
     return count // batch if share is None else share  # a remainder is a user's own layer's
 
 
-def _rules(
-    operations: str, factor: int, per: str, part: str, *, averaged: bool = False
+def _rules(  # noqa: PLR0913 - as a Rule
+    operations: str, factor: int, per: str, part: str, *, averaged: bool = False, by: str = ""
 ) -> tuple[Rule, ...]:
-    return tuple(Rule(name, factor, per, part, averaged) for name in operations.split())
+    return tuple(Rule(name, factor, per, part, averaged, by) for name in operations.split())
 
 
-_CONVS = _rules("conv", 1, "MAC", "conv")
-_MACS = (*_CONVS, *_rules("linear", 1, "MAC", "linear"))
+def _seen(by: str, *rules: Rule, averaged: bool = False) -> tuple[Rule, ...]:
+    return tuple(rule._replace(by=by, averaged=averaged) for rule in rules)
+
+
+def _times(factor: int, *rules: Rule) -> tuple[Rule, ...]:
+    return tuple(rule._replace(factor=factor) for rule in rules)
+
+
+#: Convolutions, and those whose padding is a word: another operator when it is traced.
+_CONVS = _rules("conv conv_mode", 1, "MAC", "conv")
+_TRANSPOSED = _rules("transposed_conv grouped_transposed_conv", 1, "MAC", "transposed conv")
+_LINEAR = _rules("linear", 1, "MAC", "linear")
+_MACS = (*_CONVS, *_LINEAR)
 _MATMUL = _rules("matmul", 1, "MAC", "matmul")
-_TWICE = tuple(rule._replace(factor=2) for rule in (*_MACS, *_MATMUL))
+#: What tools that see matrix products below torch's own functions see.
+_PRODUCTS = (*_MATMUL, *_rules("bmm mm addmm", 1, "MAC", "matmul"))
+_BELOW = (*_PRODUCTS, *_rules("baddbmm einsum tensordot", 1, "MAC", "matmul"))
+#: Elementwise functions with learned values that torch has modules for.
+_AFFINE = "layer_norm group_norm instance_norm rms_norm prelu"
+_FUSED = "scaled_dot_product_attention"
+_UNFUSED = f"{_FUSED}_unfused"
+_NATIVE = "multi_head_attention_forward"
+_RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"
 _FIXED_POOLS = "average_pool max_pool"
 _ADAPTIVE_AVERAGE = "adaptive_average_pool1d adaptive_average_pool2d adaptive_average_pool3d"
 _ADAPTIVE_MAX = "adaptive_max_pool1d adaptive_max_pool2d adaptive_max_pool3d"
 _POOLS = f"{_FIXED_POOLS} {_ADAPTIVE_AVERAGE} {_ADAPTIVE_MAX}"
+_NEAREST = "upsample_nearest1d upsample_nearest2d upsample_nearest3d"
+_RESIZED = (
+    f"{_NEAREST} upsample_linear1d upsample_bilinear2d upsample_bicubic2d upsample_trilinear3d"
+)
 #: torch computes a local response as three products and an average over 5 channels of a map
 #: that it pads by 2 channels on each side.
 _RESPONSE = (
     *_rules("local_response_norm", 4, "element", "local response norm"),
     *_rules("local_response_norm", 4, "position", "local response norm"),
 )
+#: fvcore's and calflops' estimate of a normalisation that takes statistics.
+_NORMS = (
+    *_rules("layer_norm", 5, "element", "layer norm"),
+    *_rules("layer_norm_without_affine", 4, "element", "layer norm"),
+    *_rules("group_norm", 5, "element", "group norm"),
+    *_rules("group_norm_without_affine", 4, "element", "group norm"),
+    *_rules("instance_norm", 5, "element", "instance norm"),
+    *_rules("instance_norm_without_affine", 4, "element", "instance norm"),
+)
 
 #: The paper's mult-adds (Howard et al. 2017, §3.1), and our own MACs.
-PAPER = Convention("paper", "mult-adds", (*_MACS, *_MATMUL))
+PAPER = Convention(
+    "paper",
+    "mult-adds",
+    (
+        *_MACS,
+        *_BELOW,
+        *_TRANSPOSED,
+        *_rules("mv dot vdot addbmm", 1, "MAC", "matmul"),
+        *_rules(f"{_FUSED} {_UNFUSED} {_NATIVE}", 1, "MAC", "attention"),
+        *_rules(_RECURRENT, 1, "MAC", "recurrent"),
+    ),
+)
 #: fvcore in eval mode: a MAC is one, batch norm two per element (one without scale and shift),
-#: adaptive average pooling of images one per element it reads; pooling of other kinds and ranks,
-#: activations and additions are ignored.
+#: other normalisation five (four), adaptive average pooling of images one per element it reads;
+#: pooling of other kinds and ranks, activations and additions are ignored.
 FVCORE = Convention(
     "fvcore",
     "FLOPs",
     (
-        *_MACS,
-        *_MATMUL,
+        *_rules("conv", 1, "MAC", "conv"),
+        *_LINEAR,
+        *_PRODUCTS,
+        *_rules("einsum", 1, "MAC, as numpy prints it", "einsum"),
+        *_TRANSPOSED,
         *_rules("batch_norm", 2, "element", "batch_norm"),
         *_rules("batch_norm_without_affine", 1, "element", "batch_norm"),
+        *_NORMS,
         *_rules("adaptive_average_pool2d", 1, "input element", "adaptive_avg_pool2d"),
+        *_rules("upsample_nearest2d", 1, "element", "interpolation"),
+        *_rules("upsample_bilinear2d", 4, "element", "interpolation"),
     ),
     "fvcore",
 )
-#: torch.utils.flop_counter.FlopCounterMode: a MAC is two, and nothing else counts.
-TORCH = Convention("FlopCounterMode", "FLOPs", _TWICE, "torch")
-#: thop's forward hooks on modules: no biases and no activations; batch norm four per element (two
-#: without scale and shift), average pooling one per output, and adaptive average pooling, in
-#: float64, the window's mean size and one more per output.
+#: torch.utils.flop_counter.FlopCounterMode: a MAC is two, and nothing else counts, nor does
+#: attention that torch fuses on the CPU.
+TORCH = Convention(
+    "FlopCounterMode",
+    "FLOPs",
+    _times(2, *_MACS, *_BELOW, *_TRANSPOSED, *_rules(_UNFUSED, 1, "MAC", "attention")),
+    "torch",
+)
+#: thop's forward hooks on torch's own classes of modules: no biases and no activations;
+#: batch, layer and instance norm four per element (two without scale and shift), average pooling
+#: one per output, and adaptive average pooling, in float64, the window's mean size and one more
+#: per output; a transposed convolution as if each output read the whole window.
 THOP = Convention(
     "thop",
     "MACs",
-    (
+    _seen(
+        "class",
         *_MACS,
+        *_rules(
+            "transposed_conv grouped_transposed_conv", 1, "tap of an output", "transposed conv"
+        ),
         *_rules("batch_norm", 4, "element", "batch norm"),
         *_rules("batch_norm_without_affine", 2, "element", "batch norm"),
+        *_rules("layer_norm", 4, "element", "layer norm"),
+        *_rules("layer_norm_without_affine", 2, "element", "layer norm"),
+        *_rules("instance_norm", 4, "element", "instance norm"),
+        *_rules("instance_norm_without_affine", 2, "element", "instance norm"),
         *_rules("average_pool", 1, "element", "average pool"),
         *_rules(_ADAPTIVE_AVERAGE, 1, "input element", "adaptive pool"),
         *_rules(_ADAPTIVE_AVERAGE, 1, "element", "adaptive pool"),
         *_rules(_ADAPTIVE_AVERAGE, 1, "unit lost to floats", "adaptive pool"),
+        *_rules("prelu", 1, "element", "prelu"),
+        *_rules("softmax", 3, "element", "softmax"),
+        *_rules("softmax", -1, "vector", "softmax"),
+        *_rules(
+            "upsample_nearest1d upsample_nearest2d upsample_nearest3d",
+            1,
+            "element",
+            "interpolation",
+        ),
+        *_rules("upsample_linear1d", 5, "element", "interpolation"),
+        *_rules("upsample_bilinear2d", 11, "element", "interpolation"),
+        *_rules("upsample_bicubic2d", 224 + 35, "element", "interpolation"),
     ),
     "thop",
 )
-#: ptflops' default backend hooks modules, whose sum it averages over the batch, and patches
-#: functions and tensor methods, whose sum it does not; what a hooked module does by a patched
-#: function (ReLU, all pools) is counted twice.
+#: ptflops' default backend hooks torch's own classes of modules, whose sum it averages over the
+#: batch, and replaces functions and tensor methods, whose sum it does not; what a hooked module
+#: does by a replaced function (ReLU, all pools) is counted twice.
 PTFLOPS = Convention(
     "ptflops",
     "MACs",
     (
-        *(rule._replace(averaged=True) for rule in _MACS),
-        *_MATMUL,
-        *_rules("conv_bias linear_bias", 1, "element", "bias", averaged=True),
-        *_rules("batch_norm", 2, "element", "batch norm", averaged=True),
-        *_rules("batch_norm_without_affine", 1, "element", "batch norm", averaged=True),
-        *_rules("relu relu6 elu leaky_relu gelu", 1, "element", "activation", averaged=True),
-        *_rules("relu elu gelu silu swish", 1, "element", "activation function"),
-        *_rules(_POOLS, 1, "input element", "pool", averaged=True),
-        *_rules(_POOLS, 1, "input element", "pool function"),
-        *_rules("add", 1, "addition", "add"),
+        *_seen("class", *_MACS, *_TRANSPOSED, averaged=True),
+        *_seen(
+            "name",
+            *_PRODUCTS,
+            *_rules("baddbmm", 1, "MAC", "matmul"),
+            *_rules("addmm_bias", 1, "feature", "matmul bias"),
+        ),
+        *_seen(
+            "class",
+            *_rules("conv_bias conv_mode_bias linear_bias linear_bias_apart", 1, "element", "bias"),
+            *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
+            *_rules("batch_norm", 2, "element", "batch norm"),
+            *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
+            *_rules("group_norm instance_norm", 2, "element", "norm"),
+            *_rules("group_norm_without_affine", 1, "element", "norm"),
+            *_rules("instance_norm_without_affine", 1, "element", "norm"),
+            *_rules("layer_norm layer_norm_without_affine", 1, "element", "norm"),
+            *_rules("relu relu6 elu leaky_relu gelu prelu", 1, "element", "activation"),
+            *_rules("leaky_relu_in_place", 1, "element", "activation"),
+            averaged=True,
+        ),
+        *_seen(
+            "name",
+            *_rules("relu relu6 elu gelu silu swish prelu", 1, "element", "activation function"),
+            *_rules("softmax", 1, "element", "activation function"),
+        ),
+        *_seen(
+            "class",
+            *_rules(_POOLS, 1, "input element", "pool"),
+            *_rules(_RESIZED, 1, "element of a sample", "interpolation"),
+            averaged=True,
+        ),
+        *_seen(
+            "name",
+            *_rules(_POOLS, 1, "input element", "pool function"),
+            *_rules(_RESIZED, 1, "element", "interpolation function"),
+            *_rules("add", 1, "addition", "add"),
+            *_rules("mul", 1, "element", "mul"),
+        ),
         *_RESPONSE,
     ),
     "ptflops",
@@ -225,54 +487,116 @@ PTFLOPS = Convention(
 PTFLOPS_ATEN = Convention(
     "ptflops aten",
     "MACs",
-    (*_MACS, *_MATMUL, *_rules("conv_bias linear_bias", 1, "element", "bias")),
+    (
+        *_MACS,
+        *_PRODUCTS,
+        *_rules("einsum tensordot", 1, "MAC", "matmul"),
+        *_rules(_UNFUSED, 1, "MAC", "attention"),
+        *_TRANSPOSED,
+        *_rules("conv_bias conv_mode_bias linear_bias addmm_bias", 1, "element", "bias"),
+        *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "bias"),
+    ),
     "ptflops",
 )
-#: torchinfo multiplies the parameters of a convolution by its positions and those of any other
-#: module by the batch: a linear layer counts one vector a sample, batch norm its parameters.
+#: torchinfo multiplies the parameters of a module without modules of its own by its positions where
+#: its class has Conv in its name, and of any other by the batch: a linear layer counts one vector
+#: a sample, normalisation and embeddings their parameters.
 TORCHINFO = Convention(
     "torchinfo",
     "mult-adds",
     (
-        *_MACS,
-        *_rules("linear", -1, "MAC past each sample's first vector", "linear, other vectors"),
-        *_rules("conv_bias", 1, "element", "conv bias"),
-        *_rules("linear_bias", 1, "sample and feature", "linear bias"),
-        *_rules("batch_norm", 2, "sample and channel", "batch norm"),
+        *_seen(
+            "leaf called Conv",
+            *_CONVS,
+            *_rules(
+                "transposed_conv grouped_transposed_conv", 1, "tap of an output", "transposed conv"
+            ),
+            *_rules("conv_bias conv_mode_bias", 1, "element", "conv bias"),
+            *_rules("transposed_conv_bias grouped_transposed_conv_bias", 1, "element", "conv bias"),
+        ),
+        *_seen(
+            "other leaf",
+            *_rules("conv", 1, "sample and weight", "conv by another name"),
+            *_rules("conv_bias", 1, "sample and channel", "conv by another name"),
+            *_LINEAR,
+            *_rules("linear", -1, "MAC past each sample's first vector", "linear, other vectors"),
+            *_rules("linear_bias linear_bias_apart", 1, "sample and feature", "linear bias"),
+            *_rules("batch_norm", 2, "sample and channel", "batch norm"),
+            *_rules(_AFFINE, 1, "sample and parameter", "norm"),
+            *_rules("embedding", 1, "sample and parameter", "embedding"),
+        ),
     ),
     "torchinfo",
 )
-#: torchprofile's handlers of traced operators: no biases; batch norm with scale and shift, average
-#: pooling of any kind, leaky ReLU and products are one per output.
+#: torchprofile's handlers of traced operators: no biases; normalisation with scale and shift,
+#: average pooling of any kind, leaky ReLU and products are one per output.
 TORCHPROFILE = Convention(
     "torchprofile",
     "MACs",
     (
-        *_MACS,
+        *_rules("conv", 1, "MAC", "conv"),
+        *_LINEAR,
         *_MATMUL,
+        *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
+        *_rules(f"{_FUSED} {_UNFUSED}", 1, "MAC", "attention"),
+        *_rules("lstm", 1, "MAC", "recurrent"),
+        *_rules(
+            "transposed_conv grouped_transposed_conv",
+            1,
+            "tap of an output, its groups apart",
+            "transposed conv",
+        ),
         *_rules("batch_norm", 1, "element", "batch norm"),
+        *_rules("layer_norm group_norm instance_norm", 1, "element", "norm"),
         *_rules(f"average_pool {_ADAPTIVE_AVERAGE}", 1, "element", "average pool"),
+        *_rules("mean", 1, "element", "mean"),
+        *_rules("mul", 1, "element", "mul"),
         *_rules("leaky_relu", 1, "element", "leaky relu"),
+        *_rules("upsample_bilinear2d", 4, "element", "interpolation"),
         *_rules("local_response_norm", 3, "element", "local response norm"),
     ),
     "torchprofile",
 )
-#: calflops' MACs, of the functions that it patches.
-CALFLOPS = Convention("calflops", "MACs", (*_MACS, *_MATMUL), "calflops")
+#: calflops' MACs, of the functions that it replaces.
+_CALFLOPS = (
+    *_MACS,
+    *_MATMUL,
+    *_rules("addmm baddbmm", 1, "MAC", "matmul"),
+    *_rules("transposed_conv", 1, "MAC", "transposed conv"),
+    *_rules("grouped_transposed_conv", 1, "MAC, divided by the groups again", "transposed conv"),
+)
+CALFLOPS = Convention("calflops", "MACs", _seen("name", *_CALFLOPS), "calflops")
 #: calflops' FLOPs: two per MAC, a convolution's bias but no linear layer's, batch norm in eval mode
-#: two per element (one without scale and shift), pools and most activations one per element they
-#: read.
+#: two per element (one without scale and shift) and other normalisation five (four), pools and
+#: most activations one per element they read.
 CALFLOPS_FLOPS = Convention(
     "calflops FLOPs",
     "FLOPs",
     (
-        *_TWICE,
-        *_rules("conv_bias", 1, "element", "conv bias"),
-        *_rules("batch_norm", 2, "element", "batch norm"),
-        *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
-        *_rules("relu elu leaky_relu gelu silu swish", 1, "element", "activation"),
-        *_rules(_POOLS, 1, "input element", "pool"),
-        *_rules("add", 1, "addition", "add"),
+        *_seen(
+            "name",
+            *_times(2, *_CALFLOPS),
+            *_rules("einsum", 1, "FLOP, as numpy prints it", "einsum"),
+            *_rules("conv_bias conv_mode_bias", 1, "element", "conv bias"),
+            *_rules(
+                "transposed_conv_bias grouped_transposed_conv_bias",
+                1,
+                "element of the convolution it is not",
+                "conv bias",
+            ),
+            *_rules("addmm_bias", 1, "feature", "matmul bias"),
+            *_rules("batch_norm", 2, "element", "batch norm"),
+            *_rules("batch_norm_without_affine", 1, "element", "batch norm"),
+            *_NORMS,
+            *_rules("relu relu6 elu gelu silu swish", 1, "element", "activation"),
+            *_rules("leaky_relu prelu softmax", 1, "element", "activation"),
+            *_rules("leaky_relu_in_place", 1, "element", "activation"),
+            *_rules(_POOLS, 1, "input element", "pool"),
+            *_rules("interpolate_by_factor", 1, "input element", "interpolation"),
+            *_rules("interpolate_to_size", 1, "element of the size alone", "interpolation"),
+            *_rules("add", 1, "addition", "add"),
+            *_rules("mul", 1, "element", "mul"),
+        ),
         *_RESPONSE,
     ),
     "calflops",

@@ -1,16 +1,28 @@
-"""What the tools miscount in torch models and no Network can say: named, and each demonstrated.
+"""What the tools miscount in torch models: named, and each demonstrated.
 
-A convention is what a tool counts of the layers that a Network has, as torch modules. A test runs
-every tool on a module of each kind named here, and asserts which print another figure.
+A convention is what a tool counts of layers, miscounts included where a traced network shows them.
+What it does not show explains a figure that is not the predicted one. A test runs every tool on a
+module of each kind named here, and asserts which print another figure than the right one.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.conventions import operations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from costmodel.lower import Lowered
+    from costmodel.origins import Traced
 
 
 class Deviation(NamedTuple):
-    """Where a tool's count is not its convention's, which tools' counts, and what they do.
+    """Where a tool's count is not the right one, which tools' counts, and what they do.
+
+    `shown_by` are the operations, as a convention names them, that may have it; what no layer
+    shows is noticed by its name in tracing. `raised_by` are the tools that raise an error.
 
     >>> DEVIATIONS[0].tools
     ('thop', 'torchinfo', 'torchprofile')
@@ -19,10 +31,35 @@ class Deviation(NamedTuple):
     name: str
     tools: tuple[str, ...]
     effect: str
+    shown_by: str = ""
+    raised_by: tuple[str, ...] = ()
+
+
+def noticed(layers: Iterable[Lowered], traced: Traced) -> tuple[Deviation, ...]:
+    """The deviations that a traced network shows, or that were noticed when it was traced.
+
+    >>> from costmodel import lower
+    >>> from costmodel.tracing.forward import trace_origins
+    >>> from torch import nn
+    >>> traced = trace_origins(nn.LSTM(4, 5), (3, 4))
+    >>> [deviation.name for deviation in noticed(lower(traced.network), traced)]
+    ['recurrent layer']
+    """
+    done = {
+        operation
+        for layer in layers
+        for operation, _ in operations(layer, traced.origins.get(layer.layer.name))
+    }
+    return tuple(
+        deviation
+        for deviation in DEVIATIONS
+        if deviation.name in traced.noticed or done & set(deviation.shown_by.split())
+    )
 
 
 _BY_MODULE = ("thop", "ptflops", "torchinfo")
 _CALFLOPS = ("calflops", "calflops FLOPs")
+_TRACED = ("fvcore", "torchprofile")
 
 DEVIATIONS = (
     Deviation(
@@ -56,17 +93,31 @@ DEVIATIONS = (
         "einsum",
         (*_BY_MODULE, *_CALFLOPS),
         "not seen; calflops' FLOPs are numpy's estimate, rounded to four figures",
+        "einsum",
+    ),
+    Deviation(
+        "einsum over other axes",
+        ("fvcore", *_BY_MODULE, *_CALFLOPS),
+        "as above, and fvcore's half of it is, but for two equations of three axes",
+        "einsum",
+    ),
+    Deviation(
+        "einsum of a list",
+        (*_BY_MODULE, *_CALFLOPS),
+        "calflops raises an error where the operands are in a list",
+        raised_by=_CALFLOPS,
     ),
     Deviation(
         "fused attention",
         ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", *_CALFLOPS),
-        "scaled_dot_product_attention on the CPU is not seen",
+        "scaled_dot_product_attention on the CPU is not seen, where torch fuses it",
     ),
     Deviation(
         "attention in evaluation mode",
         ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", "torchprofile", *_CALFLOPS),
         "without gradients nn.MultiheadAttention is one native operator that is not seen; ptflops "
         "adds scaling, softmax and biases by a formula of its own",
+        "multi_head_attention_forward",
     ),
     Deviation(
         "layer inside a layer",
@@ -74,20 +125,67 @@ DEVIATIONS = (
         "thop and ptflops stop at a module that they know, torchinfo counts the innermost only",
     ),
     Deviation(
+        "padding in words",
+        ("fvcore", "torchprofile"),
+        "padding='same' and 'valid' are another operator when traced, which is not seen",
+    ),
+    Deviation(
         "padding='same', even kernel",
         ("fvcore", "torchprofile", *_CALFLOPS),
-        "another operator when traced, which is not seen; calflops infers a smaller output",
+        "as above; calflops infers a smaller output",
     ),
     Deviation(
         "interpolation",
         ("fvcore", "torchprofile", "ptflops", "calflops FLOPs"),
         "bilinear is 4 per output to fvcore and torchprofile, 1 to ptflops whatever its mode, and "
         "to calflops 1 per position of one channel",
+        "interpolate_to_size interpolate_by_factor",
+    ),
+    Deviation(
+        "interpolation of a keyword",
+        _CALFLOPS,
+        "F.interpolate(input=x) raises an error",
+        raised_by=_CALFLOPS,
     ),
     Deviation(
         "image without a batch",
         (*_BY_MODULE, *_CALFLOPS),
         "axes are taken for others; calflops raises an error",
+        raised_by=_CALFLOPS,
     ),
-    Deviation("module without parameters", _CALFLOPS, "raises an error"),
+    Deviation("module without parameters", _CALFLOPS, "raises an error", raised_by=_CALFLOPS),
+    Deviation(
+        "model that torch.jit cannot trace",
+        _TRACED,
+        "raises an error, though the model runs",
+        raised_by=_TRACED,
+    ),
+    Deviation("unused result", _TRACED, "what nothing reads is no part of the traced graph"),
+    Deviation(
+        "product of sizes",
+        ("torchprofile",),
+        "a product of two sizes, as of a reshape, is traced and counts as one",
+    ),
+    Deviation(
+        "work on constants",
+        ("fvcore", "ptflops", "torchprofile", "calflops FLOPs"),
+        "what is computed from parameters or buffers alone counts, though it is the same each time",
+    ),
+    Deviation(
+        "parameters of a module of one's own",
+        ("torchinfo",),
+        "called weight or bias they count once a sample, whatever is done with them, and at each "
+        "position of the output where the class has Conv in its name",
+    ),
+    Deviation(
+        "module under two names",
+        ("thop", "ptflops", *_CALFLOPS),
+        "all of its calls count at each of its names",
+    ),
+    Deviation(
+        "recurrent layer",
+        ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", *_CALFLOPS),
+        "each has a formula of its own, or none",
+        "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell",
+    ),
 )

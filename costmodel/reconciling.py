@@ -12,9 +12,10 @@ from importlib import import_module
 from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
-from costmodel.building import INSTALL, build
+from costmodel.building import INSTALL, build, torch_or_error
 from costmodel.check import BUILT, WRITTEN, forward_pass
 from costmodel.conventions import (
     CALFLOPS,
@@ -28,8 +29,10 @@ from costmodel.conventions import (
     TORCHINFO,
     TORCHPROFILE,
 )
+from costmodel.deviations import DEVIATIONS, Deviation, noticed
 from costmodel.errors import CostModelError, printable
 from costmodel.memory import known_layers
+from costmodel.origins import Traced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,13 +48,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reckoning:
-    """A tool's figure as a sum, and as the tool printed it, or the problem that kept it from it."""
+    """A tool's figure as a sum, and as the tool printed it, or the problem that kept it from it.
+
+    `deviations` explain a printed figure, or an error, that the sum does not.
+    """
 
     convention: Convention
     parts: Mapping[Rule, int]
     measured: float | None = None
     problem: str = ""
     version: str = ""
+    deviations: tuple[Deviation, ...] = ()
 
     @property
     def predicted(self) -> int:
@@ -60,12 +67,19 @@ class Reckoning:
 
     @property
     def status(self) -> str:
-        """`predicted` where it was not run, else `equal`, `different`, `missing` or `failed`."""
-        if self.measured is not None:
-            return "equal" if self.measured == self.predicted else "different"
-        if not self.problem:
+        """`predicted` where it was not run, else `equal`, `different`, `missing` or `failed`.
+
+        It is a `deviation` where a named one explains what would be different or failed.
+        """
+        if self.measured == self.predicted:
+            return "equal"
+        if self.measured is None and not self.problem:
             return "predicted"
-        return "failed" if self.version else "missing"
+        if self.measured is None and not self.version:
+            return "missing"
+        if self.deviations:
+            return "deviation"
+        return "failed" if self.measured is None else "different"
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,7 @@ class Reconciliation:
 
     @property
     def failed(self) -> bool:
-        """Whether a tool that was run printed another figure, or none."""
+        """Whether a tool that was run printed a figure that nothing explains, or none."""
         return any(made.status in {"different", "failed"} for made in self.reckonings)
 
 
@@ -88,8 +102,9 @@ def reconcile(
     """What every tool prints for a network; with `run`, what it printed of the module.
 
     Without a module the tools that are installed are run on the one that `build` makes of the
-    network, its layers side by side. A tool gets a copy of the module in evaluation mode, and
-    what it patches in torch is put back.
+    network, its layers side by side. Where the network is the module's own, traced, each layer
+    counts as the module calls it; a network of the zoo's counts as it is built. A tool gets a copy
+    of the module in evaluation mode, and what it patches in torch is put back.
 
     >>> from costmodel import mobilenet_v1
     >>> made = reconcile(mobilenet_v1(resolution=32), run=True)
@@ -100,16 +115,93 @@ def reconcile(
     Raises CostModelError for a layer without a rule; with `run`, where torch is missing, where
     the module cannot be copied, where its forward pass fails, and as `build` does.
     """
-    layers = known_layers(network)
-    made = tuple(Reckoning(convention, convention.parts(layers)) for convention in CONVENTIONS)
+    return _reconciled(_of_network(network, module), module, run=run)
+
+
+def reconcile_model(
+    module: nn.Module, input_size: tuple[int, ...] = (3, 224, 224), *, run: bool = False
+) -> Reconciliation:
+    """What every tool prints for a torch module in evaluation mode, on one input of a size.
+
+    With `run` the tools that are installed are run on copies of the module, and where a figure is
+    not the predicted one, the deviations that the module shows explain it. On the meta device a
+    copy has zeros in place of what was never allocated.
+
+    >>> from torch import nn
+    >>> made = reconcile_model(nn.Sequential(nn.Linear(8, 4), nn.GELU()), (8,), run=True)
+    >>> [(x.convention.name, x.measured, x.status) for x in made.reckonings[4:6]]
+    [('ptflops', 44, 'equal'), ('ptflops aten', 36, 'equal')]
+
+    Raises CostModelError as `trace` and `reconcile` do.
+    """
+    torch_or_error("reconcile_model")
+    from costmodel.tracing.forward import trace_origins
+
+    if not isinstance(module, import_module("torch").nn.Module):
+        got = type(module).__name__
+        raise CostModelError(f"reconcile_model takes a torch.nn.Module, got {got}")
+    return _reconciled(trace_origins(_copy(module), input_size), module, run=run)
+
+
+def _of_network(network: Network, module: nn.Module | None) -> Traced:
+    """The network, with origins where it is what the module is traced as."""
+    plain = Traced(network, {})
+    if module is None or find_spec("torch") is None:
+        return plain
+    from costmodel.tracing.forward import trace_origins
+
+    shapes = tuple(layer.shape for layer in network.inputs)
+    try:
+        traced = trace_origins(_copy(module), example_inputs=shapes)
+    except CostModelError:
+        return plain  # the network is someone's own
+    return traced if traced.network == network else plain
+
+
+def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Reconciliation:
+    network, layers = traced.network, known_layers(traced.network)
+    made = tuple(
+        Reckoning(convention, convention.parts(layers, traced.origins))
+        for convention in CONVENTIONS
+    )
     if not run:
         return Reconciliation(network, made)
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
-    model = BUILT if module is None else WRITTEN
-    module = _copy(_built(network) if module is None else module)
+    copy = _copy(_built(network) if module is None else module)
+    module, model = _real(copy), BUILT if module is None else WRITTEN
+    if module is not copy:
+        model = f"{model} with zeros for its weights"
     images = _forward(module, network)
-    return Reconciliation(network, tuple(_run(x, module, images) for x in made), model)
+    shown = noticed(layers, traced)
+    measured = (_explained(_run(x, module, images), shown) for x in made)
+    return Reconciliation(network, tuple(measured), model)
+
+
+def _explained(made: Reckoning, shown: tuple[Deviation, ...]) -> Reckoning:
+    """With the deviations that may have made a figure another, or an error."""
+    if made.status not in {"different", "failed"}:
+        return made
+    failed, name = made.status == "failed", made.convention.name
+    found = tuple(x for x in shown if name in x.tools and (name in x.raised_by) == failed)
+    return replace(made, deviations=made.deviations + found)
+
+
+def _raised_by_jit(
+    error: BaseException, module: nn.Module, images: Images
+) -> tuple[Deviation, ...]:
+    """The deviation of an error under torch.jit, of a model that runs without it."""
+    import torch
+
+    modules = {frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__)}
+    if not any(name.startswith("torch.jit") for name in modules):
+        return ()
+    try:
+        with _silence(), torch.no_grad():
+            _copy(module)(*images)
+    except Exception:  # noqa: BLE001 - it is not torch.jit's, then
+        return ()
+    return tuple(x for x in DEVIATIONS if x.name == "model that torch.jit cannot trace")
 
 
 def _built(network: Network) -> nn.Module:
@@ -126,10 +218,44 @@ def _forward(module: nn.Module, network: Network) -> Images:
 
 
 def _copy(module: nn.Module) -> nn.Module:
-    """Another module in evaluation mode, of the same tensors: what is hung on it is thrown away."""
-    tensors = {id(tensor): tensor for tensor in chain(module.parameters(), module.buffers())}
+    """Another module in evaluation mode, of the same parameters and of buffers like its own.
+
+    What is hung on it is thrown away, and what it writes to its buffers.
+    """
+    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
+    tensors |= {id(tensor): tensor.detach().clone() for tensor in module.buffers()}
+    return _deepcopy(module, tensors).eval()
+
+
+#: Bytes past which a model on the meta device is not given memory.
+_MOST_BYTES = 2**32
+
+
+def _real(module: nn.Module) -> nn.Module:
+    """A module with zeros for the tensors that it has on the meta device."""
+    import torch
+
+    found = [x for x in chain(module.parameters(), module.buffers()) if x.is_meta]
+    if not found:
+        return module
+    size = sum(tensor.numel() * tensor.element_size() for tensor in found)
+    if size > _MOST_BYTES:
+        raise CostModelError(
+            f"the tools need real tensors, and the {size:,} bytes that the model has on the meta "
+            f"device are more than {_MOST_BYTES:,}; make a smaller one, or make it on the CPU"
+        )
+    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
+    for tensor in found:
+        zeros = torch.zeros_like(tensor, device="cpu")
+        learned = isinstance(tensor, torch.nn.Parameter)
+        tensors[id(tensor)] = torch.nn.Parameter(zeros, tensor.requires_grad) if learned else zeros
+    return _deepcopy(module, tensors)
+
+
+def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
+    """A copy that has these tensors in place of those with these ids."""
     try:
-        return deepcopy(module, tensors).eval()
+        return deepcopy(module, tensors)
     except (RuntimeError, TypeError) as error:
         text = str(error).partition("\n")[0]
         raise CostModelError(
@@ -149,7 +275,8 @@ def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
         return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
         text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
-        return replace(made, problem=printable(f"failed: {text}"))
+        problem = printable(f"failed: {text}")
+        return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 
 def measure(convention: Convention, module: nn.Module, images: Images) -> float:

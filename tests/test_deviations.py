@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -9,9 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import costmodel
 from costmodel.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
 from costmodel.deviations import DEVIATIONS
-from costmodel.reconciling import measure
+from costmodel.reconciling import measure, reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,6 +65,60 @@ class Nested(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """One, then the other."""
         return self.outer.inner(self.outer(x))
+
+
+class Shift(nn.Module):
+    """A parameter of its own, in a module without modules."""
+
+    def __init__(self) -> None:
+        """Hold it."""
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Subtract it."""
+        return x - self.weight
+
+
+class Shared(nn.Module):
+    """One convolution in two modules."""
+
+    def __init__(self) -> None:
+        """Place it."""
+        super().__init__()
+        conv = nn.Conv2d(4, 4, 1, bias=False)
+        self.first, self.second = nn.Sequential(conv), nn.Sequential(conv)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Both."""
+        return self.second(self.first(x))
+
+
+def untraced(x: torch.Tensor, _: torch.Tensor) -> torch.Tensor:
+    """A sum, but for torch.jit."""
+    if torch.jit.is_tracing():
+        message = "not this way"
+        raise RuntimeError(message)
+    return x + x
+
+
+class Unused(nn.Module):
+    """A convolution whose output nothing reads."""
+
+    def __init__(self) -> None:
+        """Hold it."""
+        super().__init__()
+        self.conv = nn.Conv2d(4, 6, 3, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The input."""
+        self.conv(x)
+        return x.sigmoid()
+
+
+def normalised(x: torch.Tensor, kernel: torch.Tensor) -> torch.Tensor:
+    """Less a normalised multiple of a parameter."""
+    return x - functional.layer_norm(torch.mul(kernel, 2), (4,))
 
 
 class Case(NamedTuple):
@@ -149,6 +206,12 @@ CASES = {
     "layer inside a layer": Case(
         Nested(), (1, 4, 5, 5), 2 * 4 * 4 * 25, dict.fromkeys(HOOKS, 4 * 4 * 25)
     ),
+    "padding in words": Case(
+        nn.Conv2d(4, 6, 3, padding="same", bias=False),
+        (1, 4, 5, 5),
+        4 * 6 * 9 * 25,
+        unseen("fvcore", "torchprofile"),
+    ),
     "padding='same', even kernel": Case(
         nn.Conv2d(4, 6, 4, padding="same", bias=False),
         (1, 4, 5, 5),
@@ -183,10 +246,72 @@ CASES = {
             "calflops FLOPs": None,
         },
     ),
+    "einsum over other axes": Case(
+        Calls(lambda x, _: torch.einsum("bhij,bhjk->bhik", x, x), 1),
+        (2, 3, 11, 11),
+        2 * 3 * 11**3,
+        unseen(*HOOKS, "calflops") | {"fvcore": 15970 // 2, "calflops FLOPs": 15970},
+    ),
+    "einsum of a list": Case(
+        Calls(lambda x, _: torch.einsum("bij,bjk->bik", [x, x]), 1),
+        (2, 5, 5),
+        MATRIX,
+        unseen(*HOOKS) | dict.fromkeys(PATCHES),
+    ),
+    "interpolation of a keyword": Case(
+        Calls(lambda x, _: functional.interpolate(input=x, size=(8, 8)), 1),
+        (2, 4, 5, 5),
+        0,
+        dict.fromkeys(PATCHES),
+    ),
+    "model that torch.jit cannot trace": Case(
+        Calls(untraced, 1), (2, 5, 5), 0, dict.fromkeys(("fvcore", "torchprofile"))
+    ),
+    "unused result": Case(Unused(), (1, 4, 5, 5), 6 * 4 * 9 * 9, unseen("fvcore", "torchprofile")),
+    "product of sizes": Case(
+        Calls(lambda x, _: x.reshape(x.shape[0] * x.shape[1], -1), 1),
+        (2, 3, 4),
+        0,
+        {"torchprofile": 1},
+    ),
+    "work on constants": Case(
+        Calls(normalised, 1, 4),
+        (2, 3, 4),
+        0,
+        {"fvcore": 4 * 4, "ptflops": 4, "torchprofile": 4, "calflops FLOPs": 4 + 4 * 4},
+    ),
+    "parameters of a module of one's own": Case(Shift(), (2, 3, 4), 0, {"torchinfo": 2 * 4}),
+    "module under two names": Case(
+        Shared(),
+        (1, 4, 5, 5),
+        2 * 4 * 4 * 25,
+        {
+            "thop": 2 * 2 * 2 * 4 * 4 * 25,  # it hangs two hooks on it, too
+            "ptflops": 2 * 2 * 4 * 4 * 25,
+            "calflops": 2 * 2 * 4 * 4 * 25,
+            "calflops FLOPs": 2 * 2 * 2 * 4 * 4 * 25,
+        },
+    ),
+    "recurrent layer": Case(
+        nn.LSTM(4, 5, batch_first=True),
+        (2, 3, 4),
+        2 * 3 * 4 * 5 * (4 + 5),
+        unseen("fvcore", "FlopCounterMode", "ptflops aten", "calflops")
+        | {
+            "thop": 2 * 3 * (4 * (5 * (4 + 5) + 3 * 5) + 4 * 5),
+            "ptflops": 3 * (4 * 5 * (4 + 5) + 2 * 4 * 5 + 10 * 5),
+            "torchinfo": 2 * 3 * (4 * 5 * (4 + 5) + 2 * 4 * 5),
+            "calflops FLOPs": 2 * 3 * (2 * 4 * 5 * (4 + 5) - 2 * 4 * 5 + 2 * 4 * 5 + 10 * 5),
+        },
+    ),
     "module without parameters": Case(nn.MaxPool2d(2), (1, 4, 4, 4), 0, dict.fromkeys(PATCHES)),
 }
 #: What a tool's own convention adds in these modules.
-ADDED = {("module without parameters", "ptflops"): 2 * 4 * 4 * 4}
+ADDED = {
+    ("module without parameters", "ptflops"): 2 * 4 * 4 * 4,
+    ("interpolation of a keyword", "fvcore"): 2 * 4 * 8 * 8,
+    ("interpolation of a keyword", "ptflops"): 2 * 4 * 8 * 8,
+}
 
 
 def figure(convention: Convention, case: Case) -> float | None:
@@ -211,6 +336,36 @@ def test_every_deviation_is_demonstrated() -> None:
     """The named deviations and the tools that have them are those demonstrated here."""
     named = {deviation.name: set(deviation.tools) for deviation in DEVIATIONS}
     assert named == {name: set(case.printed) for name, case in CASES.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_deviation_is_predicted_or_named(name: str) -> None:
+    """On these modules every tool prints what is predicted, or a deviation of that name shows."""
+    case = CASES[name]
+    if name == "image without a batch":  # which `reconcile_model` never gives
+        return
+    made = reconcile_model(nn.Sequential(case.module), case.shape[1:], run=True)
+    for x in made.reckonings[1:]:
+        shown = {deviation.name for deviation in x.deviations}
+        found = shown & {name, "parameters of a module of one's own"}
+        assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
+
+
+def test_what_tracing_notices_has_a_record() -> None:
+    """Each name that is noticed where no layer shows it is a deviation's."""
+    sources = Path(costmodel.__file__).parent.joinpath("tracing").glob("*.py")
+    text = "".join(path.read_text("utf-8") for path in sources)
+    found = set(re.findall(r'noticed\.add\("(.*?)"\)', text))
+    assert "product of sizes" in found
+    assert found <= {deviation.name for deviation in DEVIATIONS}
+
+
+def test_errors_are_explained_by_errors() -> None:
+    """The tools that raise are among those that deviate, and print None."""
+    for deviation in DEVIATIONS:
+        printed = CASES[deviation.name].printed
+        raised = {name for name, figure in printed.items() if figure is None}
+        assert raised == set(deviation.raised_by)
 
 
 def test_a_module_called_twice_counts_twice() -> None:

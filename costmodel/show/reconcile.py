@@ -99,24 +99,38 @@ def _column(made: Reckoning, batch: int) -> str:
     return "=" + "\n".join(lines)[1:] if lines else "= 0"
 
 
-_SIGNS = {"equal": " ✓", "different": " ✗", "failed": "none ✗", "missing": "–", "predicted": ""}
+_SIGNS = {"equal": " ✓", "different": " ✗", "failed": " ✗", "deviation": " ≠", "predicted": ""}
 
 
 def _printed(made: Reckoning) -> str:
-    figure = "" if made.measured is None else f"{made.measured:,}"
+    if made.status == "missing":
+        return "–"
+    none = "none" if made.problem else ""
+    figure = none if made.measured is None else f"{made.measured:,}"
     return figure + _SIGNS[made.status]
+
+
+def explanation(made: Reckoning) -> str:
+    """What a tool printed in place of what was predicted, and the deviations that may be why."""
+    printed = made.problem if made.measured is None else f"printed {made.measured:,}"
+    names = "; ".join(f"{x.name} ({x.effect})" for x in made.deviations)
+    return f"{made.convention.name}: {made.predicted:,} predicted, {printed}: {names}"
 
 
 def _tool(made: Reckoning) -> str:
     return f"{made.convention.package} {made.version}" if made.version else made.convention.package
 
 
-def _notes(made: Reconciliation) -> list[str]:
+def notes(made: Reconciliation) -> list[str]:
     """What the tools were run on, which versions, and those that gave no figure."""
     if not made.model:
         return []
     ran = dict.fromkeys(_tool(x) for x in made.reckonings if x.version)
-    problems = [f"{x.convention.name}: {x.problem}" for x in made.reckonings if x.problem]
+    problems = [
+        explanation(x) if x.deviations else f"{x.convention.name}: {x.problem}"
+        for x in made.reckonings
+        if x.deviations or x.problem
+    ]
     return [f"run on {made.model}: {', '.join(ran) or 'no tool'}", *problems]
 
 
@@ -140,8 +154,8 @@ def rich(report: Report, made: Reconciliation) -> RenderableType:
     for *cells, total in _rows(made, _column):
         style = "bold red" if any("✗" in cell for cell in cells) else ""
         table.add_row(*(Text(cell, style=style) for cell in cells), Text(total))
-    notes = [Text(note) for note in _notes(made)]
-    return Group(title(report), Text(), table, *[Text()] * bool(notes), *notes)
+    said = [Text(note) for note in notes(made)]
+    return Group(title(report), Text(), table, *[Text()] * bool(said), *said)
 
 
 def to_markdown(report: Report, made: Reconciliation) -> str:
@@ -149,7 +163,7 @@ def to_markdown(report: Report, made: Reconciliation) -> str:
     grid = Grid(
         escape(title(report).plain), _head(made), tuple(map(tuple, _rows(made, _sum))), left=2
     )
-    return "\n\n".join([grid.markdown(), *map(escape, _notes(made))]) + "\n"
+    return "\n\n".join([grid.markdown(), *map(escape, notes(made))]) + "\n"
 
 
 def to_json(report: Report, made: Reconciliation) -> str:
@@ -183,6 +197,7 @@ def _record(made: Reckoning) -> dict[str, Any]:
         "measured": made.measured,
         "status": made.status,
         "problem": made.problem or None,
+        "explained_by": [deviation.name for deviation in made.deviations],
         "deviations": [
             f"{deviation.name}: {deviation.effect}"
             for deviation in DEVIATIONS

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from costmodel.network import Layer
+    from costmodel.origins import Origin
 
     Sizes = tuple[int, ...]
 
@@ -60,6 +61,7 @@ class Extent(int):
         return extent
 
     def __mul__(self, other: Any) -> Any:
+        self.graph.noticed.add("product of sizes")
         product = self._derive(int.__mul__(self, other))
         if type(other) is int and isinstance(product, Extent):
             product.value, product.axis, product.factor = self.value, self.axis, self.factor * other
@@ -109,6 +111,10 @@ class Graph:
     lost_size: bool = False
     #: Of which axes a remainder was taken, and by what.
     remainders: list[tuple[Value, int, int]] = field(default_factory=list)
+    #: How torch was called for each layer.
+    origins: dict[str, Origin] = field(default_factory=dict)
+    #: The names of deviations of tools that no layer shows.
+    noticed: set[str] = field(default_factory=set)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def unique(self, wanted: str) -> str:
@@ -171,6 +177,7 @@ class Call:
     base: str
     function: str
     shapes: list[Sizes]
+    origin: Origin
     #: The name under which the layer to come owns its parameters.
     reserved: str = ""
 
@@ -193,6 +200,7 @@ class Call:
         name = self.reserved or self.graph.unique(self._wanted(suffix))
         self.reserved = ""
         layer = kind(name, *fields, inputs=inputs, **named)
+        self.graph.origins[name] = self.origin
         return self.graph.add(layer, self.shape if shape is None else shape)
 
     def _wanted(self, suffix: str) -> str:

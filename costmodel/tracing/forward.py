@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections import OrderedDict
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +22,14 @@ from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Network
+from costmodel.origins import Origin, Traced
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
+from costmodel.tracing.names import told
 from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     Sizes = tuple[int, ...]
 
@@ -38,7 +40,9 @@ _VALUES = frozenset(
 _DEVICES = frozenset({"cpu", "cuda"})
 #: Functions whose output is like their first input, always or where the others are like it too.
 #: Torch works out in Python what even a sum of meta tensors is like, which takes most of a pass.
-_LIKE_FIRST = frozenset(["batch_norm", "layer_norm", "group_norm", "instance_norm", "rms_norm"])
+_LIKE_FIRST = dict.fromkeys(["batch_norm", "group_norm", "instance_norm", "rms_norm"]) | {
+    "layer_norm": torch.contiguous_format
+}
 _ARITHMETIC = frozenset(
     "add sub mul div __add__ __radd__ __sub__ __rsub__ __mul__ __rmul__ __truediv__".split()  # noqa: SIM905 - on one line
 )
@@ -72,6 +76,42 @@ def trace(
     CostModelError for what is no module, a forward pass that fails or needs the values of a
     tensor, and where a layer's shapes are not what torch has.
     """
+    watch, outputs = _watched(module, input_size, example_inputs)
+    network = _network(watch, outputs)
+    if strict:
+        _check_strict(network)
+    return network
+
+
+def trace_origins(
+    module: nn.Module, input_size: tuple[int, ...] = (3, 224, 224), *, example_inputs: Any = None
+) -> Traced:
+    """The network of `trace`, how torch was called for its layers, and which tools that misleads.
+
+    Meanwhile the names that tools replace in torch tell that they were looked up.
+
+    >>> from torch import nn
+    >>> trace_origins(nn.Sequential(nn.ReLU()), (3, 8, 8)).origins
+    {'0': Origin(function='relu', module='torch.nn.ReLU', named=True, detail='')}
+
+    Raises CostModelError as `trace` does.
+    """
+    watch, outputs = _watched(module, input_size, example_inputs, by_name=True)
+    if len(watch.paths) != len(list(module.named_modules(remove_duplicate=False))):
+        watch.graph.noticed.add("module under two names")
+    if not watch.parameters:
+        watch.graph.noticed.add("module without parameters")
+    network = _network(watch, outputs)
+    used = {name for layer in network.layers for name in layer.inputs} | set(outputs)
+    if any(layer.inputs and layer.name not in used for layer in network.layers):
+        watch.graph.noticed.add("unused result")
+    return Traced(network, watch.graph.origins, frozenset(watch.graph.noticed))
+
+
+def _watched(
+    module: nn.Module, input_size: Any, example_inputs: Any, *, by_name: bool = False
+) -> tuple[_Watch, list[str]]:
+    """A watched forward pass and the layers whose outputs it returned."""
     if not isinstance(module, nn.Module):
         raise CostModelError(f"trace takes a torch.nn.Module, got {type(module).__name__}")
     for path, part in module.named_modules():
@@ -84,13 +124,15 @@ def trace(
     owned = {name: tensor.numel() for name, tensor in module.named_parameters()}
     watch = _Watch(module, Graph(owned))
     args, kwargs = _examples(module, input_size, example_inputs, watch)
-    outputs = _run(module, args, kwargs, watch)
+    with told(watch) if by_name else nullcontext():
+        outputs = _run(module, args, kwargs, watch)
     watch.graph.add_unused()
-    related = Network(type(module).__name__, tuple(relate(watch.graph, outputs)))
-    network = checked(related, watch.graph)
-    if strict:
-        _check_strict(network)
-    return network
+    return watch, outputs
+
+
+def _network(watch: _Watch, outputs: list[str]) -> Network:
+    related = Network(watch.name, tuple(relate(watch.graph, outputs)))
+    return checked(related, watch.graph)
 
 
 def _check_strict(network: Network) -> None:
@@ -117,11 +159,13 @@ class _Watch(TorchFunctionMode):
         self.graph, self.name = graph, type(module).__name__
         self.seen: dict[int, _Seen] = {}
         self.inputs: list[Value] = []
+        #: Whether the call was made by a name that tools replace; `told` says so.
+        self.named = False
         self.parameters = {id(tensor): name for name, tensor in module.named_parameters()}
         self.paths = {id(part): path for path, part in module.named_modules()}
         self.owned = {id(tensor) for part in module.modules() for tensor in _tensors(vars(part))}
-        #: The modules that run: each one's path, for one call whether it is a leaf, and
-        #: whether the module that called it had lost a size.
+        #: The modules that run: each one's path, for one call whether it is a leaf, whether
+        #: the module that called it had lost a size, and its class if it has no modules.
         self.running: list[list[Any]] = []
 
     def enter(self, module: nn.Module, _args: Any) -> None:
@@ -129,7 +173,10 @@ class _Watch(TorchFunctionMode):
         default = self.running[-1][0] if self.running else ""
         path = self.paths.get(id(module), default)
         is_leaf = bool(path) and not module._modules  # noqa: SLF001
-        self.running.append([path, is_leaf, self.graph.lost_size])
+        own = "" if module._modules else _class(module)  # noqa: SLF001
+        if own and not own.startswith("torch.nn.") and module._parameters:  # noqa: SLF001
+            self.graph.noticed.add("parameters of a module of one's own")
+        self.running.append([path, is_leaf, self.graph.lost_size, own])
         self.graph.lost_size = False
 
     def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
@@ -140,6 +187,7 @@ class _Watch(TorchFunctionMode):
         self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
+        named_so = self.named
         kwargs = kwargs or {}
         if name == "__get__":
             name = func.__self__.__name__
@@ -155,14 +203,17 @@ class _Watch(TorchFunctionMode):
         elif name in _DEVICES:
             return args[0]
         elif name in _LIKE_FIRST or (name in _ARITHMETIC and _are_alike(replaced, named)):
-            result = torch.empty_like(replaced[0] if replaced else named["input"])
+            result = torch.empty_like(
+                replaced[0] if replaced else named["input"], memory_format=_LIKE_FIRST.get(name)
+            )
         else:
             result = func(*replaced, **named)
         tensors = [result] if isinstance(result, torch.Tensor) else list(_tensors(result))
         if name == "__setitem__":
             tensors = [args[0]]
         if tensors and not (name in _ALIASES and tensors[0] is twins[0]):
-            self._interpret(name, values, named_values, tensors)
+            detail = _DETAILS[name](*replaced, **named) if name in _DETAILS else ""
+            self._interpret(name, values, named_values, tensors, (named_so, detail))
         return result
 
     def _pair(self, value: Any, twins: list[torch.Tensor | None]) -> tuple[Any, Any]:
@@ -231,9 +282,14 @@ class _Watch(TorchFunctionMode):
         return func(*args, **kwargs)
 
     def _interpret(
-        self, name: str, args: tuple[Any, ...], kwargs: Any, tensors: list[torch.Tensor]
+        self,
+        name: str,
+        args: tuple[Any, ...],
+        kwargs: Any,
+        tensors: list[torch.Tensor],
+        how: tuple[bool, int | str],
     ) -> None:
-        call = self._call(name, [tuple(t.shape) for t in tensors])
+        call = self._call(name, [tuple(t.shape) for t in tensors], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
@@ -243,11 +299,74 @@ class _Watch(TorchFunctionMode):
         if len(self.graph.layers) > before and self.running:
             self.running[-1][1] = False
 
-    def _call(self, name: str, shapes: list[Sizes], *, alone: bool = True) -> Call:
+    def _call(
+        self,
+        name: str,
+        shapes: list[Sizes],
+        *,
+        alone: bool = True,
+        how: tuple[bool, int | str] = (False, ""),
+    ) -> Call:
         """A call, named as its module where it may be all that the module does."""
-        path, is_leaf, _ = self.running[-1] if self.running else ("", False, False)
+        path, is_leaf, _, own = self.running[-1] if self.running else ("", False, False, "")
         base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
-        return Call(self.graph, path, base, name, shapes)
+        return Call(self.graph, path, base, name, shapes, Origin(name, own, *how))
+
+
+def _class(module: nn.Module) -> str:
+    """A module's class by its whole name; torch's own as users import them."""
+    kind = type(module)
+    own = kind.__module__.startswith("torch.nn.modules.")
+    return f"torch.nn.{kind.__name__}" if own else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _contiguity(input: torch.Tensor, *_: Any, **__: Any) -> str:  # noqa: A002 - torch's name
+    return "" if input.is_contiguous() else "apart"
+
+
+def _axis(_input: Any = None, dim: int = -1, *_: Any, **__: Any) -> int:
+    return dim
+
+
+def _place(
+    _input: Any = None,
+    _slope: float = 0.01,
+    inplace: bool = False,  # noqa: FBT001, FBT002 - as torch has it
+    **_: Any,
+) -> str:
+    return "in_place" if inplace else ""
+
+
+def _padding(
+    _input: Any = None,
+    _weight: Any = None,
+    _bias: Any = None,
+    _stride: Any = 1,
+    padding: Any = 0,
+    *_: Any,
+    **__: Any,
+) -> str:
+    return "mode" if isinstance(padding, str) else ""
+
+
+def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any, **__: Any) -> str:
+    """Whether torch's own attention takes them on the CPU, and not two products."""
+    alike = (
+        (x.dim(), x.stride(-1), x.shape[:2], x.shape[-1])
+        == (4, 1, query.shape[:2], query.shape[-1])
+        for x in (query, key, value)
+    )
+    return "" if all(alike) else "unfused"
+
+
+#: What else some tool looks at in a call, by function.
+_DETAILS: dict[str, Callable[..., int | str]] = {
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
+    "linear": _contiguity,
+    "softmax": _axis,
+    "leaky_relu": _place,
+    "scaled_dot_product_attention": _fusion,
+}
 
 
 #: Functions that often return what they were given.

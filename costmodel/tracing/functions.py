@@ -49,6 +49,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     handler = HANDLERS.get(name)
     known = not reads or handler or name in FREE
     if known and name not in COUNTED and all(value.is_constant for value in reads):
+        if name.strip("_") in _NOTICED:
+            call.graph.noticed.add("work on constants")
         made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
         return [Value(shape, parameters=made_of) for shape in call.shapes]
     if 0 in call.shape:
@@ -63,6 +65,10 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         first = call.unknown(reads)
         return [first, *others(call, first)]
     return free(call, reads)
+
+
+#: What some tool counts though it depends on no input.
+_NOTICED = frozenset(["mul", "add", "mean", "softmax", "batch_norm", "layer_norm", "interpolate"])
 
 
 def free(call: Call, reads: list[Value]) -> list[Value]:

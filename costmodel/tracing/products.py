@@ -38,6 +38,10 @@ def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
     rank = len(kernel)
     macs = prod(call.shape) * own * prod(kernel)
     same = _same_padding(padding, kernel, dilation, rank)
+    if same is None:
+        call.graph.noticed.add("padding='same', even kernel")
+    if len(x.shape) != rank + 2:
+        call.graph.noticed.add("image without a batch")
     if len(x.shape) != rank + 2 or same is None or not weight.is_constant:
         return call.recorded((x, weight), macs)
     width, divided = _channels(x.shape[1], outputs, groups)
@@ -166,6 +170,8 @@ def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
 @handles("einsum", counted=True)
 def _einsum(call: Call, equation: str, *operands: Any) -> Result:
     reads = list(values_in(operands))
+    if any(isinstance(operand, list) for operand in operands):
+        call.graph.noticed.add("einsum of a list")
     written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])
     if written is None:
         return [call.unknown(reads)]
@@ -277,7 +283,7 @@ _MULTI_HEAD = (
 
 def _part(call: Call, suffix: str, shape: Sizes, *arguments: Value | None) -> Any:
     """A linear layer inside a call."""
-    inner = Call(call.graph, call.path, f"{call.base}.{suffix}", "linear", [shape])
+    inner = Call(call.graph, call.path, f"{call.base}.{suffix}", "linear", [shape], call.origin)
     return _linear(inner, *arguments)
 
 

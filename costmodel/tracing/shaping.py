@@ -33,9 +33,17 @@ if TYPE_CHECKING:
 
 @handles("interpolate", "upsample", "upsample_nearest2d", "upsample_bilinear2d")
 def _interpolate(
-    call: Call, x: Value, size: Any = None, scale_factor: Any = None, *_: Any, **__: Any
+    call: Call,
+    x: Value,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    *_: Any,
+    **__: Any,
 ) -> Result:
     rank = len(x.shape) - 2
+    detail = "by_factor" if size is None else "to_size"
+    call.origin = call.origin._replace(function=f"upsample_{mode}{rank}d", detail=detail)
     if size is not None:
         return resized(call, x, list(spread(size, rank)))
     scales = [Fraction(str(scale)) for scale in spread(scale_factor, rank)]
