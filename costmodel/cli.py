@@ -368,6 +368,8 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
     resolution: Resolution = None,
     classes: Classes = None,
     rounding: Rounding = None,
+    model: Model = None,
+    input_size: InputSize = None,
     run: Annotated[
         bool, typer.Option("--run", help="Run the tools that are installed, and compare.")
     ] = False,
@@ -377,12 +379,21 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
     """What seven tools print for a network, nine figures, and why: the exact sum behind each.
 
     Example: [bold]costmodel reconcile mobilenet_v2 --run[/bold]
+
+    Example: [bold]costmodel reconcile --model mynet:Net --run[/bold]
     """
     from costmodel.show import reconcile as shown
 
     form = _one_of(json=as_json, markdown=as_markdown)
+    given, module = _traced(network, model, input_size)
     base = make_report(
-        network, alpha=alpha, rho=rho, resolution=resolution, classes=classes, rounding=rounding
+        given,
+        alpha=alpha,
+        rho=rho,
+        resolution=resolution,
+        classes=classes,
+        rounding=rounding,
+        module=module,
     )
     made = shown.reconciled(base, run=run)
     if form is None:

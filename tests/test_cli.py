@@ -599,6 +599,16 @@ def test_a_model_of_ones_own_is_swept_and_planned(run: Callable, mine: str) -> N
     assert made["choice"]["macs"] <= 2_000_000 < made["larger"]["macs"]
 
 
+def test_a_model_of_ones_own_is_reconciled(run: Callable, mine: str) -> None:
+    """What each tool prints for it, functions and modules told apart, and the tools agree."""
+    args = ("reconcile", "--model", mine, "--input", "3,32,32", "--json")
+    tools = json.loads(run(*args, "--run").out)["tools"]
+    assert {tool["status"] for tool in tools[1:]} == {"equal"}
+    assert [tool["predicted"] for tool in json.loads(run(*args).out)["tools"]] == [
+        tool["predicted"] for tool in tools
+    ]
+
+
 def test_a_network_of_the_zoo_can_be_separated(run: Callable) -> None:
     """VGG-16 with MobileNet's factorisation, beside what it took."""
     out = run("report", "vgg_16", "--separate", "--no-check").out

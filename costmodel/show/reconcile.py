@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
-    """The report's network reconciled: run on the model written from the paper, if there is one.
+    """The report's network reconciled: run on its own module, or on the paper's, if there is one.
 
     >>> from costmodel.show.report import report
     >>> reconciled(report(alpha=0.25, resolution=32), run=True).model
@@ -36,12 +36,13 @@ def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
 
     Raises CostModelError, as `reconcile` does, and for a network too large to run.
     """
+    own = report.module if report.before is None else None  # as it was traced
     if not run:
-        return reconcile(report.network)
+        return reconcile(report.network, own)
     if obstacle := too_large(report):
         raise CostModelError(f"the tools cannot be run: {obstacle}")
-    written = written_modules(report) if find_spec("torch") else ()
-    return reconcile(report.network, *written[:1], run=True)
+    written = written_modules(report) if own is None and find_spec("torch") else ()
+    return reconcile(report.network, *written[:1] or (own,), run=True)
 
 
 class Term(NamedTuple):
