@@ -15,7 +15,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from costmodel.building import INSTALL, build
-from costmodel.conventions import FVCORE, TORCH
+from costmodel.conventions import FVCORE
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
@@ -311,8 +311,7 @@ def _by_layer(network: Network, measured: _Measured) -> Iterator[Comparison]:
         if lowered.nests:
             macs = sum(nest.macs for nest in lowered.nests)
             yield Comparison("fvcore", "macs", name, macs, measured.macs_of(name))
-            flops = TORCH.count_layers((lowered,)).total()
-            yield Comparison("FlopCounterMode", "flops", name, flops, measured.flops_of(name))
+            yield Comparison("FlopCounterMode", "flops", name, 2 * macs, measured.flops_of(name))
         if lowered.parameters:
             params = sum(parameter.count for parameter in lowered.parameters)
             yield Comparison("torch", "params", name, params, measured.params_of(name))

@@ -245,6 +245,8 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
     if nest.positions and nest.weighted:
         return "conv_mode" if origin and origin.detail == "mode" else "conv"
     named = origin.function if origin else getattr(kind, "function", "matmul")
+    if origin is None and isinstance(kind, op.DotProductAttention):
+        named = "matmul"  # `build` writes its products out
     function = "linear" if nest.weighted and not origin else named.strip("_")
     if function.startswith("conv"):
         return "conv_mode" if origin and origin.detail == "mode" else "conv"
@@ -268,7 +270,9 @@ def _elementwise(
 ) -> Iterator[tuple[str, Body]]:
     """What is done to each element, where torch's function says more than the layer."""
     function = body.operation.strip("_")
-    if origin is None:
+    if isinstance(layer.layer, op.Resample) and origin is None and function == "interpolate":
+        yield f"upsample_nearest{len(layer.output) - 2}d", body  # as `build` makes it
+    elif origin is None:
         yield body.operation, body
     elif origin.module == "torch.nn.ReLU6":
         yield "relu6", body
@@ -380,10 +384,10 @@ FVCORE = Convention(
         *_TRANSPOSED,
         *_rules("batch_norm", 2, "element", "batch_norm"),
         *_rules("batch_norm_without_affine", 1, "element", "batch_norm"),
-        *_NORMS,
+        *(rule._replace(part=rule.part.replace(" ", "_")) for rule in _NORMS),
         *_rules("adaptive_average_pool2d", 1, "input element", "adaptive_avg_pool2d"),
-        *_rules("upsample_nearest2d", 1, "element", "interpolation"),
-        *_rules("upsample_bilinear2d", 4, "element", "interpolation"),
+        *_rules("upsample_nearest2d", 1, "element", "upsample_nearest2d"),
+        *_rules("upsample_bilinear2d", 4, "element", "upsample_bilinear2d"),
     ),
     "fvcore",
 )

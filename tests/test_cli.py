@@ -607,6 +607,9 @@ def test_a_model_of_ones_own_is_reconciled(run: Callable, mine: str) -> None:
     assert [tool["predicted"] for tool in json.loads(run(*args).out)["tools"]] == [
         tool["predicted"] for tool in tools
     ]
+    narrow = json.loads(run(*args, "--alpha", "0.5", "--run").out)
+    assert narrow["model"] == "a torch model built from the network"
+    assert {tool["status"] for tool in narrow["tools"][1:]} == {"equal"}
 
 
 def test_a_network_of_the_zoo_can_be_separated(run: Callable) -> None:

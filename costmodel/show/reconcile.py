@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,9 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Group
 from rich.text import Text
 
+from costmodel.building import build
+from costmodel.check import BUILT
 from costmodel.deviations import DEVIATIONS
 from costmodel.errors import CostModelError
-from costmodel.reconciling import reconcile
+from costmodel.reconciling import reconcile, reconcile_model
 from costmodel.show.grid import Grid, plain_table
 from costmodel.show.report import too_large, written_modules
 from costmodel.show.table import escape, title
@@ -36,13 +39,21 @@ def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
 
     Raises CostModelError, as `reconcile` does, and for a network too large to run.
     """
-    own = report.module if report.before is None else None  # as it was traced
+    if report.module is not None and report.before is not None:
+        return _rewritten(report, run=run)
+    own = report.module
     if not run:
         return reconcile(report.network, own)
     if obstacle := too_large(report):
         raise CostModelError(f"the tools cannot be run: {obstacle}")
     written = written_modules(report) if own is None and find_spec("torch") else ()
     return reconcile(report.network, *written[:1] or (own,), run=True)
+
+
+def _rewritten(report: Report, *, run: bool) -> Reconciliation:
+    """A traced network that was rewritten: what the tools print depends on how it is built."""
+    module, size = build(report.network).eval(), report.network.inputs[0].shape[1:]
+    return replace(reconcile_model(module, size, run=run), model=BUILT if run else "")
 
 
 class Term(NamedTuple):
