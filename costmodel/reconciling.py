@@ -168,7 +168,7 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
         return Reconciliation(network, made)
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
-    copy = _copy(_built(network) if module is None else module)
+    copy = _copy(built(network) if module is None else module)
     module, model = _real(copy), BUILT if module is None else WRITTEN
     if module is not copy:
         model = f"{model} with zeros for its weights"
@@ -204,7 +204,8 @@ def _raised_by_jit(
     return tuple(x for x in DEVIATIONS if x.name == "model that torch.jit cannot trace")
 
 
-def _built(network: Network) -> nn.Module:
+def built(network: Network) -> nn.Module:
+    """The network as a module whose layers every tool sees: none stands inside another."""
     from costmodel.modules import side_by_side
 
     return side_by_side(build(network))

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.building import build
 from costmodel.check import BUILT
 from costmodel.deviations import DEVIATIONS
 from costmodel.errors import CostModelError
-from costmodel.reconciling import reconcile, reconcile_model
+from costmodel.reconciling import built, reconcile, reconcile_model
 from costmodel.show.grid import Grid, plain_table
 from costmodel.show.report import too_large, written_modules
 from costmodel.show.table import escape, title
@@ -52,7 +51,7 @@ def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
 
 def _rewritten(report: Report, *, run: bool) -> Reconciliation:
     """A traced network that was rewritten: what the tools print depends on how it is built."""
-    module, size = build(report.network).eval(), report.network.inputs[0].shape[1:]
+    module, size = built(report.network).eval(), report.network.inputs[0].shape[1:]
     return replace(reconcile_model(module, size, run=run), model=BUILT if run else "")
 
 
