@@ -115,7 +115,7 @@ def test_rounding_rules_are_noticed_when_lost(
             return tf_slim_depth(count, alpha)
         return make_divisible(count, alpha, divisor)
 
-    search = settings(QUICK, max_examples=600)
+    search = settings(QUICK, max_examples=300)
     assert find(
         st.tuples(st.integers(1, 200), alphas),
         lambda drawn: scale_channels(*drawn, divisor) != expected(*drawn),

@@ -67,6 +67,7 @@ def test_the_default_is_the_family(run: Callable, tmp_path: Path, monkeypatch: A
     assert (tmp_path / "explorer.html").read_text("utf-8") == page()
 
 
+@pytest.mark.slow
 def test_the_whole_zoo_fits() -> None:
     """All architectures together take less than 2 MB, far from the 6 MB that there may be."""
     assert len(page(list(ZOO)).encode()) < 2_000_000
@@ -269,6 +270,7 @@ def cases_of(place: int, number: int, draw: random.Random) -> list[list[Any]]:
     ]
 
 
+@pytest.mark.slow
 @needs_node
 def test_every_architecture_is_the_librarys() -> None:
     """10 random settings of each architecture of the zoo: equal, or refused by both."""

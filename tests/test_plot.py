@@ -330,6 +330,7 @@ def test_without_a_square_input_a_note_takes_the_place_of_the_grid(shape: tuple[
     assert figure.texts[0].get_text().startswith("odd has no square input")
 
 
+@pytest.mark.slow
 def test_every_axis_is_named_and_every_figure_titled() -> None:
     """Axes name their quantity and unit, figures their subject."""
     reduction, grid = reduction_figure(V1).axes[0], reduction_map_figure().axes[0]

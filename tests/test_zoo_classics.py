@@ -54,6 +54,7 @@ def test_every_figure_at_the_networks_own_resolution(name: str) -> None:
     assert sum(c.tool == "fvcore" and c.layer != "" for c in made.comparisons) == counted
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_figure_at_another_resolution_and_width(name: str) -> None:
     """The same holds where sizes have to be rounded, and for half the channels."""
@@ -200,6 +201,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_mistake_is_caught(mutation: str) -> None:
     """Each mistake makes the check fail, at the layer or at the next one."""
