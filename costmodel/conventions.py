@@ -381,7 +381,7 @@ FVCORE = Convention(
         *_LINEAR,
         *_PRODUCTS,
         *_rules("einsum", 1, "MAC, as numpy prints it", "einsum"),
-        *_TRANSPOSED,
+        *(rule._replace(part="conv") for rule in _TRANSPOSED),
         *_rules("batch_norm", 2, "element", "batch_norm"),
         *_rules("batch_norm_without_affine", 1, "element", "batch_norm"),
         *(rule._replace(part=rule.part.replace(" ", "_")) for rule in _NORMS),
