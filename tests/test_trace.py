@@ -488,6 +488,27 @@ def test_a_size_of_another_layer() -> None:
     assert cost(network) == cost(trace(module, (3, 21, 34)))
 
 
+SIDES: dict[str, tuple[Callable[..., Any], tuple[int, int]]] = {
+    "turned": (lambda x, _: (x.shape[3], x.shape[2]), (15, 9)),
+    "of two maps": (lambda x, low: (x.shape[2], low.shape[3]), (9, 7)),
+}
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_a_size_of_no_one_layer_is_fixed(name: str) -> None:
+    """Interpolating to axes that are turned, or of two maps, knows only the traced size."""
+    sides, traced = SIDES[name]
+
+    def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
+        low = m.c(x)
+        return F.interpolate(low, size=sides(x, low))
+
+    network = trace(Apply(forward, c=nn.Conv2d(3, 3, 3, 2)), (3, 9, 15))
+    assert infer(network)[-1].output == (1, 3, *traced)
+    with pytest.raises(CostModelError, match=r"^interpolate"):
+        cost(resize(network, resolution=(21, 27)))
+
+
 def test_widening_what_cannot_be_scaled() -> None:
     """Heads of a fixed number and parts of the channels are refused by name."""
     heads = Apply(
