@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("fvcore.nn", "matplotlib.pyplot", "numpy", "pandas", "rich", "sympy", "torch", "typer")
 OPTIONS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
+#: How many of a module's tests have to pass without a mutant, before any is believed.
+SANE = 200
 #: Seconds of processor time after which a mutant hangs, beside ten times what its tests take.
 PATIENCE = 20
 
@@ -314,13 +316,16 @@ class Bench:
 
         def in_place(trial: Trial) -> None:
             import_module(f"costmodel.{self.module.replace('/', '.')}")
+            if not apart(lambda: trial.run(self.seen.tests(self.module)[:SANE])):
+                return  # and there is no list
             numbers = [i for i, mutant in enumerate(chosen) if not self._swapped(trial, mutant)]
             left.write_text(json.dumps(numbers), "utf-8")
 
         apart(lambda: session([], Trial(in_place)))
-        return [
-            chosen[i] for i in json.loads(left.read_text("utf-8")) if not self._written(chosen[i])
-        ]
+        if not left.read_text("utf-8") or not self._passes(self.seen.tests(self.module)[:SANE]):
+            raise SystemExit(f"{self.module}: the tests fail without a mutant")
+        numbers = json.loads(left.read_text("utf-8"))
+        return [chosen[i] for i in numbers if not self._written(chosen[i])]
 
     def _swapped(self, trial: Trial, mutant: Mutant) -> bool:
         pairs = swaps(self.path, self.tree, mutant)
@@ -334,7 +339,11 @@ class Bench:
 
     def _written(self, mutant: Mutant) -> bool:
         inside = swaps(self.path, self.tree, mutant) is not None
-        tests = self.seen.tests(self.module, mutant.lines if inside else None)
+        with mutant.applied():
+            return not self._passes(self.seen.tests(self.module, mutant.lines if inside else None))
+
+    def _passes(self, tests: list[str]) -> bool:
+        """Write what the tree is now, and run tests and the module's own file."""
         own = f"tests/test_{Path(self.module).name}.py"
         files = {test.partition("::")[0] for test in tests} | {own} & set(self.seen.hashes)
 
@@ -342,11 +351,15 @@ class Bench:
             rest = [test for test in trial.items if test.startswith(own) and test not in tests]
             trial.run([*tests, *rest])  # the rest may start processes of their own
 
-        with mutant.applied():
-            self.path.write_text(ast.unparse(self.tree), "utf-8")
-        passed = apart(lambda: session(sorted(files), Trial(chosen)), self._seconds(tests))
+        def work() -> int:
+            sys.dont_write_bytecode = True
+            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+            return session(sorted(files), Trial(chosen))
+
+        self.path.write_text(ast.unparse(self.tree), "utf-8")
+        passed = apart(work, self._seconds(tests))
         self.path.write_text(self.source, "utf-8")
-        return not passed
+        return passed
 
     def _seconds(self, tests: list[str]) -> float:
         return sum(self.seen.seconds[test] for test in tests)
@@ -392,8 +405,6 @@ def main() -> None:
     for library in LIBRARIES:
         import_module(library)
     seen, harmless = seen_by_tests(arguments.map.absolute()), known()
-    sys.dont_write_bytecode = True
-    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     for module in arguments.modules:
         bench = Bench(module, seen)
         chosen = bench.sample(arguments.sample)
@@ -404,7 +415,7 @@ def main() -> None:
         meant = len(chosen) - len(left) + len(unexplained)
         share = 100 * (len(chosen) - len(left)) / meant
         row = module, len(chosen), len(chosen) - len(left), len(left) - len(unexplained)
-        print("|", *" | ".join(map(str, row)), f"| {share:.1f} % |", flush=True)
+        print(f"| {' | '.join(map(str, row))} | {share:.1f} % |", flush=True)
     shutil.rmtree(project.parent)
 
 
