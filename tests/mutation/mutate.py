@@ -294,6 +294,13 @@ def session(arguments: list[str], plugin: object) -> int:
     return int(pytest.main([*OPTIONS, *arguments], plugins=[plugin]))
 
 
+def unwritten(arguments: list[str], plugin: object) -> int:
+    """The same, where what is compiled is not kept."""
+    sys.dont_write_bytecode = True
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    return session(arguments, plugin)
+
+
 class Bench:
     """A module, its mutants, and the tests that may notice them."""
 
@@ -343,21 +350,20 @@ class Bench:
             return not self._passes(self.seen.tests(self.module, mutant.lines if inside else None))
 
     def _passes(self, tests: list[str]) -> bool:
-        """Write what the tree is now, and run tests and the module's own file."""
+        """Write what the tree is now; run the module's own file, all of it, then other tests."""
         own = f"tests/test_{Path(self.module).name}.py"
-        files = {test.partition("::")[0] for test in tests} | {own} & set(self.seen.hashes)
+        others = [test for test in tests if not test.startswith(own)]
+        files = sorted({test.partition("::")[0] for test in others})
+        seconds = self._seconds([*others, *(t for t in self.seen.seconds if t.startswith(own))])
 
-        def chosen(trial: Trial) -> None:
-            rest = [test for test in trial.items if test.startswith(own) and test not in tests]
-            trial.run([*tests, *rest])  # the rest may start processes of their own
-
-        def work() -> int:
-            sys.dont_write_bytecode = True
-            os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-            return session(sorted(files), Trial(chosen))
+        def run(given: list[str], work: Callable[[Trial], None]) -> bool:
+            return not given or apart(lambda: unwritten(given, Trial(work)), seconds)
 
         self.path.write_text(ast.unparse(self.tree), "utf-8")
-        passed = apart(work, self._seconds(tests))
+        whole = [own] if own in self.seen.hashes else []
+        passed = run(whole, lambda trial: trial.run(trial.items)) and run(
+            files, lambda trial: trial.run(others)
+        )
         self.path.write_text(self.source, "utf-8")
         return passed
 
