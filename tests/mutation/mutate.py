@@ -42,7 +42,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
-LIBRARIES = ("fvcore.nn", "matplotlib.pyplot", "numpy", "pandas", "rich", "sympy", "torch", "typer")
+#: What the tests import, and takes seconds.
+LIBRARIES = (
+    *("calflops", "fvcore.nn", "hypothesis.strategies", "matplotlib.pyplot", "nbclient", "numpy"),
+    *(
+        "nbformat.v4",
+        "pandas",
+        "ptflops",
+        "rich.table",
+        "sympy",
+        "thop",
+        "torch.utils.flop_counter",
+    ),
+    *("torchinfo", "torchprofile", "transformers", "typer"),
+)
 OPTIONS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
 #: How many of a module's tests have to pass without a mutant, before any is believed.
 SANE = 200
