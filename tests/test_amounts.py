@@ -27,6 +27,38 @@ def test_amounts(text: object, name: str, value: int) -> None:
     assert Limit.of(name, text).most == value
 
 
+def test_every_unit() -> None:
+    """k, M, G and T are powers of 1000; memory has them as kB to TB (or KB), and KiB to TiB."""
+    for power, prefix in enumerate("kMGT", 1):
+        assert Limit.of("max_macs", f"3{prefix}").most == 3 * 1000**power
+        assert Limit.of("max_flash", f"3{prefix}B").most == 3 * 1000**power
+        assert Limit.of("max_flash", f"3{prefix.upper()}iB").most == 3 * 1024**power
+    assert Limit.of("max_flash", "3KB").most == 3 * 1000
+    assert Limit.of("max_flash", "1B").most == Limit.of("max_macs", "1").most == 1
+    with pytest.raises(CostModelError) as caught:
+        Limit.of("max_macs", "1K")
+    assert str(caught.value) == "max_macs must be a positive amount in k, M, G, T, got '1K'"
+    with pytest.raises(CostModelError) as caught:
+        Limit.of("max_flash", "1b")
+    units = "B, kB, MB, GB, TB, KB, KiB, MiB, GiB, TiB"
+    assert str(caught.value) == f"max_flash must be a positive amount in {units}, got '1b'"
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "quantity", "words"),
+    [
+        ("max_macs", " 1.5k ", "macs", "--max-macs 1.5k = 1,500"),
+        ("max_params", 1, "params", "--max-params 1 = 1"),
+        ("max_peak_memory", "2KiB", "peak_bytes", "--max-peak-memory 2KiB = 2,048 bytes"),
+        ("max_flash", "2B", "weight_bytes", "--max-flash 2B = 2 bytes"),
+    ],
+)
+def test_a_limit_says_what_it_limits(name: str, given: object, quantity: str, words: str) -> None:
+    """As it was typed and in full, and the quantity that it is of."""
+    limit = Limit.of(name, given)
+    assert (limit.quantity, str(limit)) == (quantity, words)
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [
@@ -48,6 +80,8 @@ def test_ranges_have_their_stop_and_are_exact() -> None:
     assert fractions("1/3,0.5", "alphas") == (Fraction(1, 3), Fraction(1, 2))
     assert integers("96:230:32", "resolutions") == (96, 128, 160, 192, 224)
     assert integers("5:7", "resolutions") == (5, 6, 7)
+    assert integers("1:1:5", "resolutions") == integers("1", "resolutions") == (1,)
+    assert fractions("1:2:0.75", "alphas") == (1, Fraction(7, 4))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,11 @@ import sympy
 
 from costmodel import (
     ZOO,
+    Conv,
     CostModelError,
+    Fixed,
+    Input,
+    Network,
     alpha,
     cost,
     mobilenet_v1,
@@ -60,6 +64,32 @@ def test_what_has_no_solution(macs: object) -> None:
     """No MACs, fewer, and what is no number are one clear line."""
     with pytest.raises(CostModelError, match=r"macs must be"):
         solve_alpha(mobilenet_v1(), macs=macs)
+
+
+def test_what_does_not_scale_is_no_part_of_the_solution() -> None:
+    """A first convolution of fixed width is taken off, and MACs no more than its are refused."""
+    layers = (
+        Input("image", (1, 3, 8, 8)),
+        Conv("fixed", Fixed(4), 1),
+        Conv("linear", 6, 1),
+        Conv("square", 5, 1),
+    )
+    net = Network("n", layers)
+    # c = 3·4·8², b = 4·6·8², a = 6·5·8², here at α = 2 and ρ = 1, and without `square` likewise
+    assert solve_alpha(net, macs=64 * (12 + 2 * 24 + 4 * 30)) == 2
+    assert solve_alpha(Network("n", layers[:-1]), macs=64 * (12 + 2 * 24)) == 2
+    assert solve_alpha(net, macs=64 * (12 + 2 * 24 + 4 * 30) / 4, rho="1/2") == 2
+    with pytest.raises(CostModelError, match=r"^macs must be at rho more than 768 at any α for n,"):
+        solve_alpha(net, macs=768)
+    with pytest.raises(CostModelError, match=r"^macs must be more than 0 for mobilenet_v1, got 0$"):
+        solve_alpha(mobilenet_v1(), macs=0)
+
+
+def test_networks_whose_macs_are_no_quadratic() -> None:
+    """Neither what does not depend on α nor a cubic has a solution of this form."""
+    fixed = Network("stiff", (Input("image", (1, 3, 8, 8)), Conv("fixed", Fixed(4), 1)))
+    with pytest.raises(CostModelError, match=r"^the MACs of stiff are no quadratic in α: 768$"):
+        solve_alpha(fixed, macs=1000)
 
 
 def test_symbols_beside_a_width_that_never_shrinks() -> None:
