@@ -23,6 +23,9 @@ Dim = Any
 MAX_ALPHA = 4
 MOST = 10**18  # of a size or count that a user types, and of ρ: products stay within floats
 _MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
+_MAX_DENOMINATOR = 500_000  # of what a float is taken for: up to 4, at most one is that near
+#: ASCII's digits alone, and no more of them than any number here needs.
+_NUMBER = re.compile(r"[+-]?[0-9]{0,400}\.?[0-9]{0,400}(e[+-]?[0-9]{1,9}|/[0-9]{1,400})?")
 
 
 def is_symbolic(value: Dim) -> bool:
@@ -39,20 +42,51 @@ def _algebra(*values: Dim) -> Any:
 
 
 def rational(value: Any, name: str) -> Fraction:
-    """The exact number a user meant: 0.1 is 1/10, and "192/224" and "6/7" are ratios.
+    """The exact number that `value` means, wherever it is used.
 
-    >>> rational(0.1, "alpha"), rational("192/224", "rho")
-    (Fraction(1, 10), Fraction(6, 7))
+    An int, a Fraction, a Decimal and a text ("0.75", "6/7") are what they say. A float is the
+    simplest fraction within 1e-12 of it, relative, with a denominator up to 500,000, and where
+    there is none its shortest decimal; narrower floats are first read by their own.
+
+    >>> rational(0.29, "alpha"), rational(2 / 3, "alpha"), rational("192/224", "rho")
+    (Fraction(29, 100), Fraction(2, 3), Fraction(6, 7))
+    >>> rational("0.4999999999999", "alpha")
+    Fraction(4999999999999, 10000000000000)
     """
     if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
         return Fraction(value)
     text = str(value).strip().lower()
     try:
-        if abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
-            return Fraction(text)
+        if _NUMBER.fullmatch(text) and abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
+            return _simplest(float(text)) if _is_float(value) else Fraction(text)
     except (ValueError, ZeroDivisionError):
         pass
     raise CostModelError(f"{name} must be a number or a ratio such as 6/7, got {value!r}")
+
+
+def _is_float(value: Any) -> bool:
+    """Whether it is Python's or one of numpy's, which need not be loaded to know."""
+    return isinstance(value, float) or getattr(getattr(value, "dtype", 0), "kind", "") == "f"
+
+
+def _simplest(number: float) -> Fraction:
+    decimal = Fraction(repr(number))
+    if decimal.denominator <= _MAX_DENOMINATOR or not number:  # none is simpler within 1e-12
+        return decimal
+    over, under = abs(number).as_integer_ratio()
+    low, high, under = over * (10**12 - 1), over * (10**12 + 1), under * 10**12
+    top, bottom = _between(low, under, high, under)
+    return decimal if bottom > _MAX_DENOMINATOR else Fraction(top if number > 0 else -top, bottom)
+
+
+def _between(a: int, b: int, c: int, d: int) -> tuple[int, int]:
+    """The fraction of least denominator in [a/b, c/d], by the continued fraction they share."""
+    whole = -(-a // b)
+    if whole * d <= c:
+        return whole, 1
+    whole -= 1
+    over, under = _between(d, c - whole * d, b, a - whole * b)
+    return whole * over + under, over
 
 
 def positive_integer(value: Any, name: str) -> int:
@@ -186,5 +220,6 @@ def _floor(count: int, alpha: Fraction, groups: int) -> int:
 
 
 def _divisible(scaled: Fraction, divisor: int) -> int:
-    nearest = max(divisor, math.floor(scaled / divisor + Fraction(1, 2)) * divisor)
-    return nearest if 10 * nearest >= 9 * scaled else nearest + divisor
+    top, bottom = scaled.numerator, scaled.denominator
+    nearest = max(divisor, (2 * top + bottom * divisor) // (2 * bottom * divisor) * divisor)
+    return nearest if 10 * nearest * bottom >= 9 * top else nearest + divisor

@@ -9,11 +9,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from costmodel.arithmetic import MAX_ALPHA, Dim, positive_integer, rational, rounding_divisor
+from costmodel.arithmetic import (
+    MAX_ALPHA,
+    Dim,
+    multiplier,
+    positive_integer,
+    rational,
+    rounding_divisor,
+)
 from costmodel.arithmetic import scale_channels as scale_exactly
 from costmodel.cost import Cost
 from costmodel.errors import CostModelError
@@ -29,7 +35,7 @@ if TYPE_CHECKING:
     from costmodel.lower import Lowered
     from costmodel.network import Layer
 
-NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
+_FEW = 2**18  # fractions of smaller denominators are further apart than a float α is unsure
 
 
 class _Tape:
@@ -256,16 +262,15 @@ def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
 
 
 def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
-    """`costmodel.arithmetic.scale_channels` for a float, without the Fraction."""
-    if type(alpha) is not float or divisor != 1 or groups != 1:
-        exact = alpha if isinstance(alpha, Fraction) else Fraction(str(alpha))
-        return int(scale_exactly(count, exact, divisor, groups))
-    wanted = count * alpha
-    whole = round(wanted)
-    if abs(wanted - whole) > NEAR * wanted:
-        whole = floor(wanted)
-    least = min(8, count)
-    return max(least, whole)
+    """`costmodel.arithmetic.scale_channels`, without Fractions where a float's floor is sure."""
+    if type(alpha) is float and divisor == groups == 1 and count < _FEW:
+        wanted = count * alpha
+        whole = round(wanted)
+        if abs(wanted - whole) > 2e-12 * wanted:
+            return max(floor(wanted), min(8, count))
+        if wanted == whole:  # then whole / count is the fraction that α means
+            return max(whole, min(8, count))
+    return int(scale_exactly(count, rational(alpha, "alpha"), divisor, groups))
 
 
 def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, int], Cost]:
@@ -285,10 +290,8 @@ def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, i
     function = _written(tape, "alpha, D", lowered, scaled=_scaled)
 
     def cost_at(alpha: Any, resolution: int) -> Cost:
-        if type(alpha) is not float:
-            alpha = rational(alpha, "alpha")
-        if not 0 < alpha <= MAX_ALPHA:
-            raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {alpha}")
+        if type(alpha) is not float or not 0 < alpha < MAX_ALPHA:
+            alpha = multiplier(rational(alpha, "alpha"), "alpha", MAX_ALPHA)
         if type(resolution) is not int:
             resolution = positive_integer(resolution, "resolution")
         if resolution < 1:
@@ -355,10 +358,7 @@ class WidthFunction:
         import numpy as np
 
         resolution = positive_integer(resolution, "resolution")
-        try:
-            values = np.asarray(widths)
-        except ValueError:
-            raise CostModelError("widths must have one length") from None
+        values = _rectangular(widths)
         if not self.columns and not values.size:
             values = values.astype(int)
         if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
@@ -366,14 +366,12 @@ class WidthFunction:
                 f"(N, {len(self.columns)}), a column for each of {', '.join(self.layers[:3])}, …"
             )
             raise CostModelError(f"widths must have shape {wanted}, got {values.shape}")
-        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise CostModelError(f"widths must be finite numbers, got {values.dtype}")
-        if values.dtype.kind == "f":
+        if values.dtype.kind not in "iu":
             values = self._rounded(np.atleast_2d(values)).reshape(values.shape)
         if values.size and values.min() < 1:
             raise CostModelError(f"widths must be at least 1, got {values.min()}")
         for column, counts in zip(self.columns, values.T, strict=True):
-            if column.groups > 1 and (counts % column.groups).any():
+            if column.groups > 1 and _some(counts % column.groups):
                 raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
         try:
             return self._evaluated(values, resolution)
@@ -383,17 +381,13 @@ class WidthFunction:
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        from costmodel.sweeping import scaled_channels
+        from costmodel.sweeping import Multipliers
 
-        if multipliers.size and not 0 < multipliers.min() <= multipliers.max() <= MAX_ALPHA:
-            raise CostModelError(f"multipliers must be in (0, {MAX_ALPHA}]")
         divisor = rounding_divisor(self.rounding)
         rounded = []
-        for column, values in zip(self.columns, multipliers.T, strict=True):
-            factors = np.maximum(values, 1) if column.grows else values
-            if factors.dtype.itemsize < 8:  # noqa: PLR2004 - a float32 means its text: 0.29
-                factors = factors.astype(str).astype(float)
-            rounded.append(scaled_channels(column.channels, factors, divisor, column.groups))
+        for column, given in zip(self.columns, multipliers.T, strict=True):
+            factors = Multipliers(given).at_least_one() if column.grows else Multipliers(given)
+            rounded.append(factors.channels(column.channels, divisor, column.groups))
         return np.stack(rounded, axis=-1)
 
     def _evaluated(self, counts: NDArray[Any], resolution: int) -> Cost:
@@ -411,6 +405,21 @@ class WidthFunction:
         if counts.ndim == 1:
             return _cost([int(total[0]) for total in totals], self.unknown)
         return _cost(totals, self.unknown)
+
+
+def _rectangular(widths: Any) -> NDArray[Any]:
+    """The widths as an array: of integers, of floats, or of numbers of any kind."""
+    import numpy as np
+
+    if hasattr(widths, "dtype"):
+        return np.asarray(widths)
+    try:
+        values = np.array(widths, dtype=object)
+    except ValueError:
+        raise CostModelError("widths must have one length") from None
+    if {type(number) for number in values.flat} <= {int}:
+        return np.array(widths)
+    return values
 
 
 def width_function(network: Network, rounding: str = "floor") -> WidthFunction:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from costmodel.amounts import LIMITS, Limit
-from costmodel.arithmetic import MAX_ALPHA, multiplier, rounding_divisor
+from costmodel.arithmetic import MAX_ALPHA, multiplier, rounding_divisor, scale_channels
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.family import IMAGENET_TABLES, accuracies, law, model
 from costmodel.functions import Column, width_function
 from costmodel.memory import DEFAULT, MemoryRules
-from costmodel.sweeping import Sweep, scaled_channels, sweep
+from costmodel.sweeping import Sweep, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -75,14 +75,14 @@ def _steps(column: Column, divisor: int, most: Fraction) -> set[Fraction]:
 def _counts(
     columns: Sequence[Column], alphas: Sequence[Fraction], divisor: int
 ) -> list[tuple[int, ...]]:
-    """The channel counts of every column at every α, exactly."""
-    values: Array = np.array(alphas, dtype=object)
-    rows = {}
-    for column in columns:
-        factors = np.maximum(values, 1) if column.grows else values
-        key = (column.channels, column.grows, column.groups)
-        if key not in rows:
-            rows[key] = scaled_channels(column.channels, factors, divisor, column.groups)
+    """The channel counts of every column at every α."""
+    rows = {
+        (c.channels, c.grows, c.groups): [
+            scale_channels(c.channels, max(alpha, 1) if c.grows else alpha, divisor, c.groups)
+            for alpha in alphas
+        ]
+        for c in columns
+    }
     return list(zip(*rows.values(), strict=True))
 
 

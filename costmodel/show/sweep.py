@@ -123,7 +123,9 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
     rows = []
     for quantity in swept.factors:
         ends = extremes(swept, quantity, progress=progress)
-        cells = ((f"{c.quantities[quantity]:,}", f"{c.alpha:g}", str(c.resolution)) for c in ends)
+        cells = (
+            (f"{c.quantities[quantity]:,}", f"{c.alpha:.13g}", str(c.resolution)) for c in ends
+        )
         rows.append((TITLES[quantity], *(text for cell in cells for text in cell)))
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
 
@@ -141,7 +143,7 @@ def _record(cell: Cell) -> dict[str, Any]:
 def _grid(title: str, records: Sequence[Mapping[str, Any]]) -> Grid:
     names = [name for name in TITLES if name in records[0]]
     rows = (
-        (f"{r['alpha']:g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
+        (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
         for r in records
     )
     return Grid(title, ("α", "D", *(TITLES[name] for name in names)), tuple(rows), left=0)
