@@ -21,7 +21,8 @@ from costmodel.errors import CostModelError
 Dim = Any
 
 MAX_ALPHA = 4
-MOST = 10**18  # of a size or count that a user types, and of ρ: products stay within floats
+MAX_RHO = 16  # 224 px become 3584; a resolution, a size in pixels, goes further
+MOST = 10**18  # of a size or count that a user types: products stay within floats
 _MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
 _MAX_DENOMINATOR = 500_000  # of what a float is taken for: up to 4, at most one is that near
 #: ASCII's digits alone, and no more of them than any number here needs.
@@ -103,16 +104,15 @@ def positive_integer(value: Any, name: str) -> int:
     return number.numerator
 
 
-def multiplier(value: Any, name: str, most: int | None = None) -> Dim:
+def multiplier(value: Any, name: str, most: int) -> Dim:
     """α or ρ as a positive Fraction of at most `most`, or the symbol it is.
 
-    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho")
+    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho", MAX_RHO)
     (Fraction(3, 4), Fraction(6, 7))
     """
     number = value if is_symbolic(value) else rational(value, name)
-    if not is_symbolic(number) and not 0 < number <= (most or number):
-        rule = f"in (0, {most}]" if most else "greater than 0"
-        raise CostModelError(f"{name} must be {rule}, got {value}")
+    if not is_symbolic(number) and not 0 < number <= most:
+        raise CostModelError(f"{name} must be in (0, {most}], got {value}")
     return number
 
 

@@ -317,7 +317,7 @@ def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
     """
     tape = _Tape(relaxed=True)
     alpha, rho = Traced(tape, "alpha"), Traced(tape, "rho")
-    lowered = lower(widen(resize(network, rho), alpha, "exact"))
+    lowered = lower(widen(resize(network, rho=rho), alpha, "exact"))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     function = _written(tape, "alpha, rho", lowered)
     return lambda alpha, rho: _cost(function(alpha, rho), unknown)
@@ -495,7 +495,7 @@ def _over_widths(
 
     made = network.with_layers([traced(layer) for layer in network.layers])
     sized = Traced(tape, size)
-    lowered = lower(resize(made, sized) if tape.relaxed else resize(made, resolution=sized))
+    lowered = lower(resize(made, rho=sized) if tape.relaxed else resize(made, resolution=sized))
     parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     return _written(tape, parameters, lowered), unknown

@@ -495,7 +495,7 @@ def _draw_contours(axes: Axes, base: Network, side: int, chosen: Sequence[Model]
     """Lines of equal MACs, those that have room for a label."""
     alphas = _span(*ALPHA_ENDS, *(alpha for alpha, _ in chosen))
     sides = _span(*RESOLUTION_ENDS, *(resolution for _, resolution in chosen))
-    relaxed = cost(widen(resize(base, RHO), ALPHA)).macs
+    relaxed = cost(widen(resize(base, rho=RHO), ALPHA)).macs
     places = _label_places(alphas, _evaluate(relaxed, alphas, GAPS[:, np.newaxis] / side), chosen)
     if places:
         macs = _evaluate(relaxed, alphas, sides[:, np.newaxis] / side)

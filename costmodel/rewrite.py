@@ -97,23 +97,24 @@ def width_sources(network: Network) -> dict[str, frozenset[tuple[str, int]]]:
 
 
 def resize(
-    network: Network, rho: Dim | None = None, *, resolution: Dim | tuple[Dim, ...] | None = None
+    network: Network, *, rho: Dim | None = None, resolution: Dim | tuple[Dim, ...] | None = None
 ) -> Network:
     """The network with inputs of another size: each side D becomes round(D·ρ), or `resolution`.
 
-    ρ is a positive number, a ratio such as "6/7", or a symbol; `resolution` a side or a side
-    for each axis.
+    ρ is a number in (0, 16], a ratio such as "6/7", or a symbol; `resolution` a side in pixels,
+    or a side for each axis.
 
     >>> from costmodel import mobilenet_v1
     >>> resize(mobilenet_v1(), rho=0.857)
     Network('mobilenet_v1', 85 layers, input 1×3×192×192)
 
-    Raises CostModelError where both or neither are given and for sizes below 1.
+    Raises CostModelError where both or neither are given, for ρ outside (0, 16] and for sizes
+    below 1.
     """
     if (rho is None) == (resolution is None):
         got = "neither" if rho is None else "both"
         raise CostModelError(f"resize takes either rho or resolution, got {got}")
-    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MOST)
+    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MAX_RHO)
 
     def resized(layer: ir.Input) -> ir.Layer:
         before = layer.shape[2:]

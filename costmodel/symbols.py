@@ -123,7 +123,7 @@ def relax(expression: Dim) -> Dim:
     """Drop every rounding: the polynomial a paper prints, in place of the exact count.
 
     >>> from costmodel import cost, mobilenet_v1, resize, widen
-    >>> relax(cost(widen(resize(mobilenet_v1(), rho), alpha)).macs)
+    >>> relax(cost(widen(resize(mobilenet_v1(), rho=rho), alpha)).macs)
     539492352*alpha**2*rho**2 + 28224000*alpha*rho**2 + 1024000*alpha
     """
     if not arithmetic.is_symbolic(expression):

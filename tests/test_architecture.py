@@ -221,7 +221,7 @@ LIGHT = {
     "import": "import costmodel",
     "cost": "from costmodel import cost, mobilenet_v1 as v1; assert cost(v1()).macs == 568_740_352",
     "rewrites": "import costmodel as c; c.separate(c.join(c.drop(c.mobilenet_v1(), 'block7.*')))",
-    "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), 0.857), '3/4')",
+    "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), rho=0.857), '3/4')",
     "JSON": "import costmodel as c; c.Network.from_json(c.mobilenet_v2().to_json())",
     "training": (
         "import costmodel as c; from costmodel.training import kept_bytes, training_cost; "
@@ -236,7 +236,7 @@ LIGHT = {
     "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
     "closed form": (
         "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
-        "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), RHO), ALPHA)).macs.free_symbols"
+        "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), rho=RHO), ALPHA)).macs.free_symbols"
     ),
 }
 

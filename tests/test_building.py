@@ -98,7 +98,7 @@ def test_the_zoo_at_full_size(name: str) -> None:
 
 REWRITES: dict[str, Callable[[Network], Network]] = {
     "widen": lambda network: widen(network, "3/4"),
-    "resize": lambda network: resize(network, "9/8"),
+    "resize": lambda network: resize(network, rho="9/8"),
     "separate": separate,
     "join": join,
     "drop": lambda network: drop(network, lambda x: isinstance(x.layer, (BatchNorm, Activation))),

@@ -763,8 +763,8 @@ def test_what_cannot_fold_notices_that(old: str, new: str, mutate: Mutate) -> No
 def test_formulas_give_the_numbers() -> None:
     """Live bytes, traffic and weights in α and ρ, at α = 1/4 and ρ = 3/7, are those of 96 px."""
     head = Network("head", mobilenet_v1().layers[:16])  # conv1 to block2.dw, with strides
-    formula = widen(resize(head, rho), alpha)
-    number = widen(resize(head, "3/7"), "1/4")
+    formula = widen(resize(head, rho=rho), alpha)
+    number = widen(resize(head, rho="3/7"), "1/4")
     values = {alpha: Fraction(1, 4), rho: Fraction(3, 7)}
     for rules in (MemoryRules(), MemoryRules("int8", in_place=True, fold_batch_norm=True)):
         pairs = zip(live_bytes(formula, rules), live_bytes(number, rules), strict=True)
@@ -780,7 +780,7 @@ def test_formulas_give_the_numbers() -> None:
 
 def test_formulas_relax_to_polynomials() -> None:
     """MobileNetV1's first block in α and ρ, and the same on the path without sympy."""
-    network = widen(resize(mobilenet_v1(), rho), alpha)
+    network = widen(resize(mobilenet_v1(), rho=rho), alpha)
     live = dict(live_bytes(network))
     assert relax(live["block1.pw"]) == 4 * (32 + 64) * 112**2 * alpha * rho**2
     layers = {t.layer: t for t in traffic(network)}
@@ -791,7 +791,7 @@ def test_formulas_relax_to_polynomials() -> None:
     assert layers["block1.dw"].intensity.subs({alpha: 1, rho: 1}) == Fraction(
         9 * 112**2, 4 * (2 * 112**2 + 9)
     )
-    for light in traffic(widen(resize(mobilenet_v1(), RHO), ALPHA)):
+    for light in traffic(widen(resize(mobilenet_v1(), rho=RHO), ALPHA)):
         assert parse(str(light.bytes)) == relax(layers[light.layer].bytes)
 
 

@@ -298,9 +298,9 @@ def test_contour_labels_lie_on_their_contours_and_apart() -> None:
 @pytest.mark.parametrize(("alpha", "rho"), [(0.5, 1), (1, 0.5), (1.4, 8 / 7)])
 def test_a_width_that_never_shrinks_is_max_1_alpha(alpha: float, rho: float) -> None:
     """MobileNetV2's polynomial on a grid is sympy's relaxed expression with Max(1, α)."""
-    relaxed = relax(cost(widen(resize(mobilenet_v2(), rho_symbol), alpha_symbol)).macs)
+    relaxed = relax(cost(widen(resize(mobilenet_v2(), rho=rho_symbol), alpha_symbol)).macs)
     expected = relaxed.subs({alpha_symbol: alpha, rho_symbol: rho})
-    polynomial = cost(widen(resize(mobilenet_v2(), RHO), ALPHA)).macs
+    polynomial = cost(widen(resize(mobilenet_v2(), rho=RHO), ALPHA)).macs
     assert _evaluate(polynomial, np.array(alpha), np.array(rho)) == pytest.approx(float(expected))
 
 

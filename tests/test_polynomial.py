@@ -35,8 +35,8 @@ def in_sympy(value: Any) -> Any:
 
 def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
     """Whether both algebras make the same polynomials of a network's costs."""
-    ours = cost(widen(resize(network, RHO), ALPHA, rounding))
-    theirs = cost(widen(resize(network, rho), alpha, rounding)).map(relax)
+    ours = cost(widen(resize(network, rho=RHO), ALPHA, rounding))
+    theirs = cost(widen(resize(network, rho=rho), alpha, rounding)).map(relax)
     pairs = zip(ours._quantities().values(), theirs._quantities().values(), strict=True)
     return all(sympy.expand(in_sympy(our) - their) == 0 for our, their in pairs)
 
@@ -73,7 +73,7 @@ def test_sympy_notices_that_the_algebra_changed(
 
 def test_mobilenets_closed_form() -> None:
     """The paper's polynomial is written highest powers first."""
-    macs = cost(widen(resize(ZOO["mobilenet_v1"].build(), RHO), ALPHA)).macs
+    macs = cost(widen(resize(ZOO["mobilenet_v1"].build(), rho=RHO), ALPHA)).macs
     assert str(macs) == "539492352*alpha**2*rho**2 + 28224000*alpha*rho**2 + 1024000*alpha"
     assert repr(macs) == f"Polynomial({macs})"
 

@@ -244,8 +244,8 @@ def test_alpha_is_accepted_however_it_is_written(alpha: Any) -> None:
 )
 def test_rho_sets_the_papers_resolutions(rho: Any, side: int) -> None:
     """ρ and the resolution it stands for make one network."""
-    assert resize(V1, rho) == resize(V1, resolution=side)
-    assert resize(V1, rho).layers[0].shape == (1, 3, side, side)
+    assert resize(V1, rho=rho) == resize(V1, resolution=side)
+    assert resize(V1, rho=rho).layers[0].shape == (1, 3, side, side)
 
 
 @settings(QUICK, max_examples=60)
@@ -253,7 +253,7 @@ def test_rho_sets_the_papers_resolutions(rho: Any, side: int) -> None:
 def test_resizing_leaves_parameters_alone(network: Network, rho: Fraction) -> None:
     """ρ changes inputs only: batch, channels and convolutions' parameters stay."""
     assume(not any(isinstance(layer, Linear) for layer in network.layers))
-    resized = resize(network, rho)
+    resized = resize(network, rho=rho)
     assert resized.layers[0].shape[:2] == network.layers[0].shape[:2]
     assert resized.layers[1:] == network.layers[1:]
     assert cost(resized).params == cost(network).params
@@ -272,18 +272,21 @@ def test_a_resolution_can_be_numpys(resolution: Any) -> None:
     assert type(resized.layers[0].shape[2]) is int
 
 
-@pytest.mark.parametrize("rho", [bad for bad in BAD_MULTIPLIERS if bad is not None], ids=str)
+BAD_RHOS = [*(bad for bad in BAD_MULTIPLIERS if bad is not None), 160, "16.001"]
+
+
+@pytest.mark.parametrize("rho", BAD_RHOS, ids=str)
 def test_bad_rho_is_refused(rho: Any) -> None:
-    """A ρ that is not positive, or none at all, is an error of one line with its name."""
+    """A ρ outside (0, 16], or none at all, is an error of one line with its name."""
     with pytest.raises(CostModelError, match=r"\Arho must be .*, got .*\Z"):
-        resize(V1, rho)
+        resize(V1, rho=rho)
 
 
 @pytest.mark.parametrize("rho", ["1e-300", "1/1000"])
 def test_a_rho_that_leaves_no_image_is_refused(rho: str) -> None:
     """A ρ that rounds a side to 0 is an error that names the ρ and the remedy."""
     with pytest.raises(CostModelError, match=f"got 0 from rho {rho}; raise rho"):
-        resize(V1, rho)
+        resize(V1, rho=rho)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +310,12 @@ def test_rho_or_resolution(arguments: dict[str, Any], got: str) -> None:
     """resize takes one of the two, and says what it got."""
     with pytest.raises(CostModelError, match=f"either rho or resolution, got {got}"):
         resize(V1, **arguments)
+
+
+def test_a_side_is_not_taken_for_rho() -> None:
+    """`resize(network, 160)` says neither ρ nor resolution, so it is no call."""
+    with pytest.raises(TypeError, match="positional"):
+        resize(V1, 160)  # type: ignore[misc]
 
 
 # separate and join ---------------------------------------------------------------------------
@@ -493,7 +502,13 @@ def test_selectors_see_shapes() -> None:
 def test_rewrites_leave_their_argument_alone() -> None:
     """Every rewrite returns a new network."""
     before = mobilenet_v1()
-    for after in (widen(V1, 0.5), resize(V1, 0.5), join(V1), separate(V1), drop(V1, "block7.*")):
+    for after in (
+        widen(V1, 0.5),
+        resize(V1, rho=0.5),
+        join(V1),
+        separate(V1),
+        drop(V1, "block7.*"),
+    ):
         assert after != V1
     assert before == V1
 
@@ -502,4 +517,4 @@ def test_rewrites_leave_their_argument_alone() -> None:
 @given(networks(), alphas, rhos)
 def test_the_multipliers_commute(network: Network, alpha: Fraction, rho: Fraction) -> None:
     """Width and resolution are independent: either order makes one network."""
-    assert widen(resize(network, rho), alpha) == resize(widen(network, alpha), rho)
+    assert widen(resize(network, rho=rho), alpha) == resize(widen(network, alpha), rho=rho)

@@ -272,8 +272,8 @@ def test_the_deviation_of_grouped_convolutions(groups: int) -> None:
 
 def test_symbols_are_numbers_later() -> None:
     """The formulas in α and ρ are, at numbers, what the numbers give."""
-    formula = widen(resize(mobilenet_v1(), rho), alpha)
-    number = widen(resize(mobilenet_v1(), "6/7"), "3/4")
+    formula = widen(resize(mobilenet_v1(), rho=rho), alpha)
+    number = widen(resize(mobilenet_v1(), rho="6/7"), "3/4")
     for quantity in (
         lambda network: training_cost(network).macs,
         flop_counter_flops,

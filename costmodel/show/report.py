@@ -318,7 +318,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
     if resolution is not None:
         resized = resize(base, resolution=parse_size(resolution))
     else:
-        resized = resize(base, 1 if rho is None else rho)
+        resized = resize(base, rho=1 if rho is None else rho)
     made = widen(resized, width, rounding)
     total = cost(made)
     sides = [side for layer in made.inputs for side in layer.shape]
