@@ -3,7 +3,7 @@
 Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
 left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
 functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size` and `at_least_one`:
-`costmodel.symbols` keeps them exact, `costmodel.show.polynomial` relaxes them away.
+`costmodel.symbols` keeps them exact, `costmodel.polynomial` relaxes them away.
 """
 
 from __future__ import annotations

@@ -15,16 +15,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from costmodel.arithmetic import (
     MAX_ALPHA,
     Dim,
+    is_symbolic,
     multiplier,
     positive_integer,
     rational,
     rounding_divisor,
 )
 from costmodel.arithmetic import scale_channels as scale_exactly
-from costmodel.cost import Cost
+from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Add, AtLeast, Fixed, Network, Times
+from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.rewrite import resize, widen, width_multiples, width_sources
 
 if TYPE_CHECKING:
@@ -95,21 +97,21 @@ class Traced:
         return Traced(self.tape, self.tape.emit(expression))
 
     def __add__(self, other: Dim) -> Traced:
-        if isinstance(other, Traced):
-            return self.made(" + ".join(sorted((self.text, other.text))))
+        if is_symbolic(other):
+            return self.made(" + ".join(sorted((self.text, _operand(other)))))
         return Traced(self.tape, self.name, self.offset + _integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
-        if isinstance(other, Traced):
-            return self.made(f"{self.text} - {other.text}")
+        if is_symbolic(other):
+            return self.made(f"{self.text} - {_operand(other)}")
         return Traced(self.tape, self.name, self.offset - _integer(other))
 
     def __rsub__(self, other: Dim) -> Traced:
-        return self.made(f"{_integer(other)} - {self.text}")
+        return self.made(f"{_operand(other)} - {self.text}")
 
     def __mul__(self, other: Dim) -> Dim:
-        if isinstance(other, Traced):
-            return self.made(" * ".join(sorted((self.text, other.text))))
+        if is_symbolic(other):
+            return self.made(" * ".join(sorted((self.text, _operand(other)))))
         if _integer(other) in (0, 1):
             return self if other else 0
         return self.made(f"{other} * {self.text}")
@@ -125,8 +127,8 @@ class Traced:
         return self.made(f"{self.text} {'/' if self.tape.relaxed else '//'} {_operand(other)}")
 
     def __rtruediv__(self, other: Dim) -> Dim:
-        self.tape.require_whole(str(_integer(other)), self.text)
-        return self.made(f"{_integer(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
+        self.tape.require_whole(_operand(other), self.text)
+        return self.made(f"{_operand(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
 
     def __mod__(self, other: int) -> Traced:
         return self.made(f"{self.text} % {_integer(other)}")
@@ -147,8 +149,11 @@ class Traced:
     __rmul__ = __mul__
 
 
-def _operand(value: Dim) -> str | int:
-    return value.text if isinstance(value, Traced) else _integer(value)
+def _operand(value: Dim) -> str:
+    """A value as it stands in a function's source; relaxed sizes are polynomials in ρ."""
+    if isinstance(value, Traced):
+        return value.text
+    return f"({value})" if isinstance(value, Polynomial) else str(_integer(value))
 
 
 def _integer(value: Dim) -> int:
@@ -163,9 +168,7 @@ def _integer(value: Dim) -> int:
 
 
 def ceil_div(size: Traced, stride: int) -> Traced:
-    """⌈size / stride⌉, or size / stride where the function is relaxed."""
-    if size.tape.relaxed:
-        return size if stride == 1 else size.made(f"{size.text} / {_integer(stride)}")
+    """⌈size / stride⌉."""
     if size.offset < 0:
         size.tape.require(size.text)
     return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})")
@@ -174,29 +177,18 @@ def ceil_div(size: Traced, stride: int) -> Traced:
 def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
     stride = _integer(stride)
-    if span.tape.relaxed:
-        return span.made(f"{span.text} / {stride}") + 1
     span.tape.require(f"{span.text} + {stride}")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
 
 
 def at_least_one(alpha: Traced) -> Traced:
-    """max(1, α), in arithmetic that arrays and tensors have."""
-    if not alpha.tape.relaxed:
-        return alpha.made(f"maximum(1, {alpha.text})")
-    return alpha.made(f"(1 + {alpha.text} + abs({alpha.text} - 1)) / 2")
-
-
-def round_size(size: int, rho: Traced) -> Traced:
-    """size·ρ: only relaxed functions have a ρ."""
-    return rho.made(f"{_integer(size)} * {rho.text}")
+    """max(1, α)."""
+    return alpha.made(f"maximum(1, {alpha.text})")
 
 
 def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
-    """The rounded channel count, or α·count where the function is relaxed."""
-    if alpha.tape.relaxed:
-        return alpha.made(f"{_integer(count)} * {alpha.text}")
+    """The rounded channel count."""
     return alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
 
 
@@ -244,11 +236,13 @@ def _sum(tape: _Tape, terms: Iterable[Dim]) -> str:
     times: defaultdict[str, int] = defaultdict(int)
     constant = 0
     for term in terms:
-        if isinstance(term, Traced):
+        if not is_symbolic(term):
+            constant += _integer(term)
+        elif isinstance(term, Traced):
             times[term.name] += 1
             constant += term.offset
         else:
-            constant += _integer(term)
+            times[_operand(term)] += 1
     products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
     while len(products) > _ADDENDS:
         parts = [products[i : i + _ADDENDS] for i in range(0, len(products), _ADDENDS)]
@@ -315,12 +309,12 @@ def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
     >>> a.grad.item() == 2 * 539492352 + 28224000 + 1024000
     True
     """
-    tape = _Tape(relaxed=True)
-    alpha, rho = Traced(tape, "alpha"), Traced(tape, "rho")
-    lowered = lower(widen(resize(network, rho=rho), alpha, "exact"))
-    unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    function = _written(tape, "alpha, rho", lowered)
-    return lambda alpha, rho: _cost(function(alpha, rho), unknown)
+    total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
+    # max(1, α), in arithmetic that arrays and tensors have.
+    source = ", ".join(str(quantity) for quantity in (total.params, total.macs, total.activations))
+    source = source.replace("max(1, alpha)", "((1 + alpha + abs(alpha - 1)) / 2)")
+    function = eval(f"lambda alpha, rho: ({source})")  # noqa: S307 - of the polynomials above alone
+    return lambda alpha, rho: _cost(function(alpha, rho), total.unknown)
 
 
 class Column(NamedTuple):
@@ -494,8 +488,10 @@ def _over_widths(
         return layer.evolve(**{layer.width: Traced(tape, f"w{column}")})
 
     made = network.with_layers([traced(layer) for layer in network.layers])
-    sized = Traced(tape, size)
-    lowered = lower(resize(made, rho=sized) if tape.relaxed else resize(made, resolution=sized))
+    if tape.relaxed:
+        lowered = lower(resize(made, rho=RHO))
+    else:
+        lowered = lower(resize(made, resolution=Traced(tape, size)))
     parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     return _written(tape, parameters, lowered), unknown

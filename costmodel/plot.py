@@ -35,9 +35,9 @@ from costmodel.family import family, law
 from costmodel.files import image_format, make_directory, write_atomically
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.show.format import si
-from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from costmodel.family import Member
     from costmodel.lower import Lowered
     from costmodel.planning import Plan
-    from costmodel.show.polynomial import Polynomial
+    from costmodel.polynomial import Polynomial
     from costmodel.show.report import Report
 
     Floats = NDArray[np.float64]

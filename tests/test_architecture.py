@@ -235,7 +235,7 @@ LIGHT = {
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
     "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
     "closed form": (
-        "import costmodel as c; from costmodel.show.polynomial import ALPHA, RHO; "
+        "import costmodel as c; from costmodel.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), rho=RHO), ALPHA)).macs.free_symbols"
     ),
 }

@@ -60,8 +60,8 @@ from costmodel.memory import (
     weight_bytes,
 )
 from costmodel.nest import Elementwise
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.reference.mobilenet import MobileNetV1
-from costmodel.show.polynomial import ALPHA, RHO
 from costmodel.symbols import H, parse
 
 if TYPE_CHECKING:

@@ -41,8 +41,8 @@ from costmodel.plot import (
     reduction_map_figure,
     save_figures,
 )
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.show.format import si
-from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

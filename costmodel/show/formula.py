@@ -14,8 +14,8 @@ from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
+from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.rewrite import resize, separate, widen
-from costmodel.show.polynomial import ALPHA, RHO, Polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,9 +154,11 @@ def _mathml_product(factors: list[tuple[str, int]]) -> str:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A network's MACs and params in α and ρ, every rounding relaxed.
+    """A network's MACs and params in α and ρ, as the paper has them, without rounding.
 
-    Lower bounds where `unknown` names layers that no rule knows.
+    A width is α times and a map's side ρ times what it is in the network (Howard et al. 2017,
+    §3.3, §3.4), so at α = ρ = 1 both are the network's exact cost. Lower bounds where `unknown`
+    names layers that no rule knows.
     """
 
     macs: Polynomial
@@ -165,7 +167,10 @@ class ClosedForm:
 
     def __str__(self) -> str:
         sign = "≥" if self.unknown else "="
-        return f"MACs(α, ρ) {sign} {unicode(self.macs)}\nparams(α) {sign} {unicode(self.params)}"
+        given = "(α, ρ)" if "rho" in self.params.free_symbols else "(α)"
+        return (
+            f"MACs(α, ρ) {sign} {unicode(self.macs)}\nparams{given} {sign} {unicode(self.params)}"
+        )
 
     def macs_at(self, alpha: Fraction, rho: Fraction) -> Fraction:
         """The polynomial's value: the MACs without any rounding."""
@@ -189,7 +194,7 @@ class ClosedForm:
 
 
 def closed_form(network: Network) -> ClosedForm:
-    """The paper's formula for a whole network: exact where nothing is rounded.
+    """The paper's formula for a whole network: exact at α = ρ = 1, and where nothing is rounded.
 
     >>> from costmodel import mobilenet_v1
     >>> print(closed_form(mobilenet_v1()))

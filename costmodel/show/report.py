@@ -48,7 +48,8 @@ SCHEMA = {
     "FlopCounterMode's / 2); null where unchecked",
     "before": "the network before it was separated, widened and resized; null unless asked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
-    "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
+    "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
+    "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
 }
 
 

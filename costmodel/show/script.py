@@ -21,10 +21,10 @@ from costmodel.cost import cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.memory import MemoryRules, held_parameters, live_bytes
+from costmodel.polynomial import Polynomial
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.formula import closed_form, mathml
 from costmodel.show.frame import rows
-from costmodel.show.polynomial import Polynomial
 from costmodel.show.report import base_network
 from costmodel.symbols import alpha
 from costmodel.zoo import ZOO
