@@ -180,6 +180,12 @@ def test_functions(function: str) -> None:
     assert_agrees(Network("n", (IMAGE, Activation("act", function))))
 
 
+def test_local_response_normalisation_is_the_papers() -> None:
+    """Over n = 5 channels with α = 10⁻⁴, β = 0.75 and k = 2 (Krizhevsky et al. 2012, §3.3)."""
+    module = build(Network("n", (IMAGE, Activation("act", "local_response_norm")))).act
+    assert (module.size, module.alpha, module.beta, module.k) == (5, 1e-4, 0.75, 2)
+
+
 @pytest.mark.parametrize("shape", [(3, 8), (3, 5, 8), (3, 5, 6, 8)])
 def test_linear_over_the_last_axis(shape: tuple[int, ...]) -> None:
     """A Linear takes any number of axes before its own."""

@@ -166,7 +166,9 @@ def test_an_image_that_is_not_square_or_has_no_size() -> None:
 
 # The functions, in node -------------------------------------------------------------------------
 
-needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+needs_node = pytest.mark.skipif(
+    shutil.which("node") is None, reason="node is not installed: apt-get install nodejs"
+)
 NODE = """
 const DTYPES = {float32: 4, float16: 2, int8: 1};
 const NETWORKS = [%s];

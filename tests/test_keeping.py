@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -72,6 +74,7 @@ FUNCTIONS: dict[str, Function] = {
     "matmul": lambda x, y: x @ y.transpose(2, 3),
     "einsum": lambda x, y: torch.einsum("bchw,bcdw->bchd", x, y),
     "attention": lambda x, y: f.scaled_dot_product_attention(x, y, x.sigmoid()),
+    "attention that nothing else keeps": lambda x, y: f.scaled_dot_product_attention(x, y, y) + x,
 }
 
 
@@ -82,6 +85,14 @@ def test_functions(name: str) -> None:
     network = trace(module, example_inputs=(SIZE,))
     assert kept_bytes(network) == measured_bytes(network, module)
     assert on_meta(network, module) == flop_counter_flops(network)
+
+
+def test_half_the_bytes() -> None:
+    """float16 halves the maps that attention keeps, not its sums, which are float32."""
+    network = trace(Between(FUNCTIONS["attention"]), example_inputs=(SIZE,))
+    # Whatever else is kept is float16: 2 images, 6 heads and 8 rows have a sum of 4 B each.
+    sums = 4 * 2 * 6 * 8
+    assert kept_bytes(network, MemoryRules("float16")) - sums == (kept_bytes(network) - sums) / 2
 
 
 def on_meta(network: Network, module: nn.Module) -> int:
@@ -125,6 +136,21 @@ def test_a_table_keeps_its_rows_numbers() -> None:
     network = Network("n", layers)
     assert kept_bytes(network, MemoryRules(count_input=False)) == measured_bytes(network)
     assert kept_bytes(network) == 8 * 5 * 2 + 4 * 5 * 2 * 8
+
+
+def test_rules_are_there_when_they_are_needed() -> None:
+    """A traced network read from JSON finds them in a fresh program; a zoo's network loads none."""
+    network = trace(Between(FUNCTIONS["halves"]), example_inputs=(SIZE,))
+    code = (
+        "import sys, costmodel as c; from costmodel.training import kept_bytes; "
+        "kept_bytes(c.mobilenet_v1()); assert 'costmodel.keeping' not in sys.modules; "
+        "print(kept_bytes(c.Network.from_json(sys.stdin.read())))"
+    )
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, check=True, capture_output=True, encoding="utf-8", input=network.to_json()
+    )
+    assert int(done.stdout) == kept_bytes(network)
 
 
 def test_an_encoder() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import importlib.metadata
 import re
 import shlex
 from itertools import pairwise
@@ -25,15 +26,64 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONSOLE = re.findall(r"```console\n\$ costmodel (.*?)\n(.*?)```", README, re.DOTALL)
 
 
+#: The line of a check, however it is wrapped, up to the versions at its end.
+CHECKED = re.compile(
+    r"(✓ all [\d,]+ figures [^:]*:) torch ([^\s,]+), fvcore (\S+)".replace(" ", r"\s+")
+)
+
+
+def unversioned(text: str) -> str:
+    """The same with a check's line unwrapped, since versions differ in length, and without them."""
+    return CHECKED.sub(lambda line: f"{' '.join(line[1].split())} torch, fvcore", text)
+
+
+def shows(printed: str, shown: str) -> bool:
+    """Whether a block shows what is printed; ⋮ stands for lines left out."""
+    printed = unversioned(printed)
+    parts = [part.strip("\n") for part in unversioned(shown).split("⋮\n")]
+    places = [printed.find(part) for part in parts if part]
+    rises = all(a < b for a, b in pairwise(places))
+    return places[0] == 0 and rises and printed.rstrip().endswith(parts[-1].rstrip())
+
+
 @pytest.mark.parametrize(("command", "shown"), CONSOLE, ids=[c for c, _ in CONSOLE])
 def test_console_blocks(run: Callable, command: str, shown: str) -> None:
-    """Each command prints what the README shows; ⋮ stands for lines left out."""
-    printed = run(*shlex.split(command)).out
-    parts = [part.strip("\n") for part in shown.split("⋮\n")]
-    places = [printed.index(part) for part in parts if part]
-    assert places[0] == 0
-    assert all(a < b for a, b in pairwise(places))
-    assert printed.rstrip().endswith(parts[-1].rstrip())
+    """Each command prints what the README shows, but for the versions that a check names."""
+    assert shows(run(*shlex.split(command)).out, shown)
+
+
+@pytest.mark.parametrize("build", ["2.13.0+cu130", "2.14.0a0+git0123456789"])
+def test_the_readme_holds_with_any_build_of_torch(
+    run: Callable, monkeypatch: pytest.MonkeyPatch, build: str
+) -> None:
+    """The commands that name torch's version print what the README shows with another build too."""
+    versions = {"torch": build, "fvcore": "0.1"}
+    monkeypatch.setattr(importlib.metadata, "version", versions.get)
+    monkeypatch.setattr("torch.__version__", build)
+    checked = [(command, shown) for command, shown in CONSOLE if CHECKED.search(shown)]
+    assert len(checked) == 2
+    for command, shown in checked:
+        printed = run(*shlex.split(command)).out
+        assert " ".join(f"torch {build}, fvcore 0.1\n".split()) in " ".join(printed.split())
+        assert shows(printed, shown)
+
+
+def test_only_versions_may_differ() -> None:
+    """A figure, a tool, a mark or a line that differs from the README's is noticed."""
+    check = "✓ all 132 figures equal a real torch model's: torch 2.13.0+cpu, fvcore 0.1\n9 MACs\n"
+    assert shows(check.replace("2.13.0+cpu, fvcore", "2.14.1+cu130,\nfvcore"), check)
+    for old, new in {"132": "131", "✓": "✗", "real ": "", "fvcore": "thop", "9": "8"}.items():
+        assert not shows(check.replace(old, new), check)
+
+
+def test_versions_shown_are_the_tested_ones() -> None:
+    """Where the README names a check's versions they are constraints.txt's, and a CPU's torch."""
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    shown = CHECKED.findall(README)
+    assert len(shown) == 2
+    for _, torch, fvcore in shown:
+        assert f"torch=={torch.removesuffix('+cpu')}\n" in pinned
+        assert f"fvcore=={fvcore}\n" in pinned
 
 
 def test_python_blocks() -> None:

@@ -191,7 +191,8 @@ def scrambled(module: nn.Module) -> nn.Module:
         if isinstance(part, nn.modules.batchnorm._BatchNorm):
             nn.init.uniform_(part.running_mean, -0.1, 0.1)
             nn.init.uniform_(part.running_var, 0.5, 2)
-            nn.init.uniform_(part.weight, 0.5, 1.5)
+            if part.affine:
+                nn.init.uniform_(part.weight, 0.5, 1.5)
     return module.eval()
 
 
@@ -267,6 +268,10 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
     "layer norm": (nn.LayerNorm((5, 7), eps=0.1), (2, 6, 5, 7)),
     "without bias": (nn.LayerNorm(7, bias=False), (2, 6, 5, 7)),
     "without affine": (nn.GroupNorm(2, 6, affine=False), (2, 6, 5, 7)),
+    "without scale": (nn.LayerNorm((5, 7), elementwise_affine=False), (2, 6, 5, 7)),
+    "batch norm without affine": (nn.BatchNorm2d(6, affine=False), (2, 6, 5, 7)),
+    "instance norm without affine": (nn.InstanceNorm2d(6), (2, 6, 5, 7)),
+    "rms norm without scale": (nn.RMSNorm(7, elementwise_affine=False), (2, 6, 5, 7)),
     "instance norm": (nn.InstanceNorm2d(6, affine=True), (2, 6, 5, 7)),
     "rms norm": (nn.RMSNorm(7, eps=0.1), (2, 6, 5, 7)),
     "prelu": (nn.PReLU(6), (2, 6, 5, 7)),

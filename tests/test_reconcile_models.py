@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-pytorchcv = pytest.importorskip("pytorchcv")
+torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
+transformers = pytest.importorskip(
+    "transformers", reason="no transformers: pip install -e '.[dev]'"
+)
 
 from costmodel.conventions import CONVENTIONS  # noqa: E402
 from costmodel.reconciling import Reconciliation, reconcile_model  # noqa: E402
@@ -60,6 +61,8 @@ MODELS: dict[str, dict[str, str]] = {
 @cache
 def _files() -> dict[str, str]:
     """The module of every function of pytorchcv: its list of all imports what isn't installed."""
+    reason = "pytorchcv is not installed: pip install --no-deps pytorchcv==0.0.74"
+    pytorchcv = pytest.importorskip("pytorchcv", reason=reason)
     files = Path(pytorchcv.__path__[0], "models").glob("*.py")
     return {
         node.name: file.stem

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 
 import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
@@ -486,6 +486,27 @@ def test_a_size_of_another_layer() -> None:
     module = Apply(forward, c=nn.Conv2d(3, 3, 3, 2))
     network = resize(trace(module, (3, 9, 9)), resolution=(21, 34))
     assert cost(network) == cost(trace(module, (3, 21, 34)))
+
+
+SIDES: dict[str, tuple[Callable[..., Any], tuple[int, int]]] = {
+    "turned": (lambda x, _: (x.shape[3], x.shape[2]), (15, 9)),
+    "of two maps": (lambda x, low: (x.shape[2], low.shape[3]), (9, 7)),
+}
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_a_size_of_no_one_layer_is_fixed(name: str) -> None:
+    """Interpolating to axes that are turned, or of two maps, knows only the traced size."""
+    sides, traced = SIDES[name]
+
+    def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
+        low = m.c(x)
+        return F.interpolate(low, size=sides(x, low))
+
+    network = trace(Apply(forward, c=nn.Conv2d(3, 3, 3, 2)), (3, 9, 15))
+    assert infer(network)[-1].output == (1, 3, *traced)
+    with pytest.raises(CostModelError, match=r"^interpolate"):
+        cost(resize(network, resolution=(21, 27)))
 
 
 def test_widening_what_cannot_be_scaled() -> None:

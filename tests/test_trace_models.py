@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
+transformers = pytest.importorskip(
+    "transformers", reason="no transformers: pip install -e '.[dev]'"
+)
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
@@ -151,7 +153,7 @@ def _files() -> dict[str, str]:
 
     pytorchcv asks for torchvision, which it does not use, and which is none of this project's.
     """
-    reason = "pytorchcv is not installed: pip install --no-deps pytorchcv"
+    reason = "pytorchcv is not installed: pip install --no-deps pytorchcv==0.0.74"
     pytorchcv = pytest.importorskip("pytorchcv", reason=reason)
     files = Path(pytorchcv.__path__[0], "models").glob("*.py")
     return {
