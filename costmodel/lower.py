@@ -118,9 +118,8 @@ def _linear(layer: ir.Linear, inputs: Inputs, output: ir.Shape) -> Rule:
 @lower_rule(ir.BatchNorm)
 def _batch_norm(layer: ir.BatchNorm, _inputs: Inputs, output: ir.Shape) -> Rule:
     owner = layer.shares or layer.name
-    parameters = (
-        (Parameter(owner, "norm", 2 * ranked(layer, output, 2)[1]),) if layer.affine else ()
-    )
+    size = 2 * ranked(layer, output, 2)[1]
+    parameters = (Parameter(owner, "norm", size),) if layer.affine else ()
     operation = "batch_norm" if layer.affine else "batch_norm_without_affine"
     return (Elementwise(operation, output),), parameters
 

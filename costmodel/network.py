@@ -108,9 +108,8 @@ def _width(value: Any) -> Any:
 
 
 def _groups(value: Any) -> Any:
-    return _width(
-        valid(value, not isinstance(value, (AtLeast, Fixed)) and not getattr(value, "of", ""))
-    )
+    related = isinstance(value, (AtLeast, Fixed)) or getattr(value, "of", "")
+    return _width(valid(value, not related))
 
 
 def each(check: Callable[[Any], Any], least: int = 0) -> Callable[[Any], tuple[Any, ...]]:
@@ -120,10 +119,9 @@ def each(check: Callable[[Any], Any], least: int = 0) -> Callable[[Any], tuple[A
     )
 
 
-def text(value: Any, *known: str) -> str:
-    """A text that can be written, and is one of those known, if any."""
-    valid(value, type(value) is str and (not known or value in known)).encode()
-    return value  # type: ignore[no-any-return]
+def text(value: Any) -> Any:
+    """A text."""
+    return valid(value, type(value) is str)
 
 
 def _names(value: Any) -> tuple[str, ...]:
@@ -136,7 +134,9 @@ Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(
 Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
 Owner = Annotated[str, Kind("the name of a layer", text)]
 Text = Annotated[str, Kind("a text", text)]
-Pooling = Annotated[str, Kind("'average' or 'max'", lambda value: text(value, "average", "max"))]
+Pooling = Annotated[
+    str, Kind("'average' or 'max'", lambda value: valid(value, value in {"average", "max"}))
+]
 Flag = Annotated[bool, Kind("true or false", lambda value: valid(value, type(value) is bool))]
 Positive = Annotated[int, Kind("a positive count", lambda value: operator.index(number(value)))]
 Sizes = Annotated[Shape, Kind("two or more positive integers", each(number, 2))]
@@ -443,7 +443,8 @@ class Network:
         import json
 
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_object)
+            json.dumps(data, ensure_ascii=False).encode()  # no half of a surrogate pair
         except (TypeError, ValueError, RecursionError) as error:
             raise CostModelError(f"a network must be JSON text: {error}") from None
         match data:
@@ -499,6 +500,16 @@ def _encode(value: Any) -> Any:
     return str(value)  # a symbolic size
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"an object has two fields {key!r}; leave one")
+        found[key] = value
+    return found
+
+
 def _layer_from(data: Any) -> Layer:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         raise CostModelError(f'a layer is an object with a "name", got {reprlib.repr(data)}')
@@ -507,7 +518,7 @@ def _layer_from(data: Any) -> Layer:
         import_module("costmodel.operators")  # types that few networks have, slow to make
     if (kind := Layer.types.get(written)) is None:
         wanted = f"type must be one of {', '.join(sorted(Layer.types))}"
-        raise CostModelError(f"{name}: {wanted}, got {data.get('type')!r}")
+        raise CostModelError(f"{name}: {wanted}, got {reprlib.repr(data.get('type'))}")
     try:
         return kind(**{key: _decode(key, data[key]) for key in data if key != "type"})
     except TypeError as error:  # a required field is missing, or another is there

@@ -80,8 +80,8 @@ def axes(value: Any, layer: ir.Layer, rank: int) -> tuple[Any, ...]:
 def ranked(layer: ir.Layer, shape: ir.Shape, least: int) -> ir.Shape:
     """A shape that has some axes; an error where it has fewer."""
     if len(shape) < least:
-        what = "spatial axes" if least > 2 else f"{least} axes"  # noqa: PLR2004 - batch, channels
-        raise CostModelError(f"{layer.name}: needs {what}, and its input is {_text(shape)}")
+        what = f"needs {least} axes or more, and its input is {_text(shape)}"
+        raise CostModelError(f"{layer.name}: {what}")
     return shape
 
 
