@@ -108,7 +108,7 @@ def _width(value: Any) -> Any:
 
 
 def _groups(value: Any) -> Any:
-    related = isinstance(value, (AtLeast, Fixed)) or getattr(value, "of", "")
+    related = isinstance(value, (AtLeast, Fixed)) or getattr(value, "of", "") != ""
     return _width(valid(value, not related))
 
 

@@ -117,7 +117,7 @@ def _axis(value: Any) -> int:
     return _integer(value, -9)
 
 
-def _equation(value: Any) -> str:
+def _equation(value: Any) -> Any:
     """Two operands' indices and some of them, each once, as the output's."""
     left, arrow, right = text(value).partition("->")
     letters = "".join((*left.split(","), right))
