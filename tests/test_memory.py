@@ -151,7 +151,6 @@ def test_a_kernel_of_many_taps_is_counted_at_once() -> None:
             "kernel - stride // common)", "kernel - stride)", id="a divisor, of the stride"
         ),
         pytest.param("(none - 1) * dilation", "(none - 1)", id="dilation is ignored"),
-        pytest.param("n * (n - 1) // 2 * (a // m)", "0", id="the sum of a line"),
     ],
 )
 def test_positions_notice_that(old: str, new: str, mutate: Mutate) -> None:
