@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -50,6 +51,7 @@ def distinct_alphas(
     columns = width_function(network, rounding).columns
     if not columns:
         return (min(Fraction(1), most),)
+    _check_steps(columns, divisor, most)
     steps = sorted({step for c in columns for step in _steps(c, divisor, most)} | {most})
     between = [(a + b) / 2 for a, b in zip([Fraction(0), *steps], steps, strict=False)]
     candidates = sorted({*steps, *between} - {Fraction(0)})
@@ -59,13 +61,24 @@ def distinct_alphas(
     return tuple(_shortest(candidates[i:j]) for i, j in zip(starts, ends, strict=True))
 
 
+def _check_steps(columns: Sequence[Column], divisor: int, most: Fraction) -> None:
+    """Refuse, before they are listed, more steps than a few seconds allow."""
+    widths = {(column.channels, lcm(divisor, column.groups)) for column in columns}
+    steps = sum(int(most * channels) // step for channels, step in widths)
+    if steps > MOST_STEPS:
+        raise CostModelError(
+            f"the widths up to α = {most} change at {steps:,} values, more than the "
+            f"{MOST_STEPS:,} that are listed; give alphas"
+        )
+
+
 def _steps(column: Column, divisor: int, most: Fraction) -> set[Fraction]:
     """Where a column's count may change."""
     channels, groups = column.channels, column.groups
     if divisor == 1:
         last = int(most * channels) // groups
         return {Fraction(k * groups, channels) for k in range(1, last + 1)}
-    step = int(np.lcm(divisor, groups))
+    step = lcm(divisor, groups)
     last = int(most * channels) // step + 1
     halves = {Fraction(2 * k + 1, 2) * step / channels for k in range(last)}
     tenths = {Fraction(10 * k, 9) * step / channels for k in range(1, last + 1)}
@@ -149,6 +162,8 @@ class Plan:
         return int(self.fits.sum())
 
 
+#: Values of α at which some width changes, that `distinct_alphas` lists.
+MOST_STEPS = 50_000
 #: A plan holds about a hundred bytes for each candidate (a benchmark measures it).
 MOST_CANDIDATES = 2 * 10**7
 

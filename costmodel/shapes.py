@@ -77,14 +77,16 @@ def axes(value: Any, layer: ir.Layer, rank: int) -> tuple[Any, ...]:
     return value
 
 
-def _spatial(layer: ir.Layer, shape: ir.Shape) -> ir.Shape:
-    if len(shape) < 3:  # noqa: PLR2004 - batch, channels and at least one more
-        raise CostModelError(f"{layer.name}: needs spatial axes, and its input is {_text(shape)}")
-    return shape[2:]
+def ranked(layer: ir.Layer, shape: ir.Shape, least: int) -> ir.Shape:
+    """A shape that has some axes; an error where it has fewer."""
+    if len(shape) < least:
+        what = f"needs {least} axes or more, and its input is {_text(shape)}"
+        raise CostModelError(f"{layer.name}: {what}")
+    return shape
 
 
 def _text(shape: ir.Shape) -> str:
-    return "×".join(map(str, shape))
+    return "×".join(map(str, shape)) or "a number"
 
 
 def _span(layer: ir.Layer, size: Dim, window: Window, over: int = 0) -> Dim:
@@ -104,7 +106,7 @@ def _per_axis(
     layer: ir.Layer, shape: ir.Shape, window: Window, side: Callable[..., Dim]
 ) -> ir.Shape:
     """`side(layer, size, window)` on each axis; once for all where every axis is alike."""
-    sizes = _spatial(layer, shape)
+    sizes = ranked(layer, shape, 3)[2:]
     rank = len(sizes)
     if tuple not in map(type, window) and sizes.count(sizes[0]) == rank:
         return (side(layer, sizes[0], window),) * rank
@@ -145,7 +147,7 @@ def _conv(layer: ir.Conv, inputs: Inputs, widths: Widths) -> ir.Shape:
 
 @shape_rule(ir.Linear)
 def _linear(layer: ir.Linear, inputs: Inputs, widths: Widths) -> ir.Shape:
-    (shape,) = inputs
+    shape = ranked(layer, inputs[0], 1)
     return *shape[:-1], count(layer.out_features, shape[-1], widths)
 
 
@@ -159,7 +161,7 @@ def _pool(layer: ir.Pool, inputs: Inputs, _widths: Widths) -> ir.Shape:
 @shape_rule(ir.AdaptivePool)
 def _adaptive(layer: ir.AdaptivePool, inputs: Inputs, _widths: Widths) -> ir.Shape:
     (shape,) = inputs
-    return shape[:2] + axes(layer.output_size, layer, len(_spatial(layer, shape)))
+    return shape[:2] + axes(layer.output_size, layer, len(ranked(layer, shape, 3)) - 2)
 
 
 @shape_rule(ir.Add)
@@ -170,7 +172,8 @@ def _add(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
 @shape_rule(ir.Concat)
 def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
     # All but the channels have to be equal.
-    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in inputs))
+    ranks = tuple(ranked(layer, shape, 2) for shape in inputs)
+    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in ranks))
     return first[0], sum(shape[1] for shape in inputs), *first[2:]
 
 
@@ -185,6 +188,6 @@ def _alike(layer: ir.Layer, inputs: Inputs, parts: Inputs) -> ir.Shape:
 
 
 @shape_rule(ir.Flatten)
-def _flatten(_layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
-    (shape,) = inputs
+def _flatten(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
+    shape = ranked(layer, inputs[0], 1)
     return shape[0], prod(shape[1:])

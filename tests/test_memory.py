@@ -130,18 +130,27 @@ def test_touched_elements_are_the_union_of_positions() -> None:
     assert disagreements(touched) == []
 
 
+def test_a_kernel_of_many_taps_is_counted_at_once() -> None:
+    """10⁹ taps, every 7th element, at 10 positions 3 apart: a set per position, no two alike but 3.
+
+    Positions i and i + 7 read what is 21 = 3·7 apart: the same but for 3 taps each.
+    """
+    taps = 10**9
+    assert touched(10**12, 10, taps, stride=3, dilation=7) == 7 * taps + 3 * 3
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        pytest.param("    total = 0\n", "    return size\n", id="a stride skips nothing"),
-        pytest.param("max(0, ceil_div(-start, stride))", "0", id="padding is read, left"),
-        pytest.param(
-            "min(positions, ceil_div(size - start, stride))", "positions", id="padding is read"
-        ),
-        pytest.param("end = min(end, dilation // common)", "pass", id="overlaps count twice"),
+        pytest.param("    alone = max", "    return size\n    alone = max", id="a stride skips"),
+        pytest.param("_read_before(padding, taps", "_read_before(0, taps", id="padding, left"),
+        pytest.param("_read_before(size + padding", "_read_before(size * 9", id="padding, right"),
+        pytest.param("min(positions, dilation // common)", "positions", id="overlaps count twice"),
         pytest.param("dilation // common)", "dilation)", id="s and d may have a divisor"),
-        pytest.param("stride // common < kernel", "stride < kernel", id="a divisor, of the stride"),
-        pytest.param("tap * dilation - padding", "tap - padding", id="dilation is ignored"),
+        pytest.param(
+            "kernel - stride // common)", "kernel - stride)", id="a divisor, of the stride"
+        ),
+        pytest.param("(none - 1) * dilation", "(none - 1)", id="dilation is ignored"),
     ],
 )
 def test_positions_notice_that(old: str, new: str, mutate: Mutate) -> None:

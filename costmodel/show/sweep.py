@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from costmodel import reductions
 from costmodel.errors import CostModelError, printable
@@ -58,7 +59,7 @@ class Table:
 
     def __rich__(self) -> Group:
         """The headline, and the table below it."""
-        return Group(self.headline, "", self.grid)
+        return Group(Text(self.headline), Text(), self.grid)
 
     def json(self) -> str:
         """The data as JSON text.
