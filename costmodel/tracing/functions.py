@@ -16,7 +16,6 @@ from costmodel.tracing.calls import (
     Extent,
     Result,
     Value,
-    Weights,
     handles,
     is_broadcast,
     others,
@@ -57,7 +56,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         return free(call, reads)  # nothing is left to say what of
     if numbers := _numbers(name, args, kwargs):
         return call.emit(op.WithNumbers, name, numbers, reads=args[:1])
-    if handler and not (call.graph.lost_size and name in SIZED):
+    lost = call.graph.lost_size and name in SIZED and _has_number((args, kwargs))
+    if handler and not lost:
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
             return result
@@ -65,6 +65,17 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         first = call.unknown(reads)
         return [first, *others(call, first)]
     return free(call, reads)
+
+
+def _has_number(arguments: Any) -> bool:
+    """Whether there is a number among arguments that may have been computed from a lost size."""
+    if isinstance(arguments, dict):
+        arguments = list(arguments.values())
+    if isinstance(arguments, slice):
+        arguments = (arguments.start, arguments.stop, arguments.step)
+    if isinstance(arguments, (tuple, list)):
+        return any(map(_has_number, arguments))
+    return type(arguments) in {int, float}
 
 
 #: What some tool counts though it depends on no input.
@@ -150,12 +161,10 @@ def _batch_norm(
 ) -> Result:
     if (weight is None) != (bias is None):
         return call.affine(x, (1,), (weight or bias,))
-    weights = (
-        call.weights(weight, bias) if weight is not None else Weights("", bias=False, alone=None)
-    )
-    if weights is None or (weight is not None and not weights.bias):
+    number, shares = call.norms((weight, bias))
+    if weight is not None and not number:
         return call.affine(x, (1,), ())
-    return call.emit(ir.BatchNorm, weight is not None, weights.shares, reads=(x,))
+    return call.emit(ir.BatchNorm, bool(number), shares, reads=(x,))
 
 
 @handles("layer_norm", "rms_norm")
