@@ -23,7 +23,7 @@ from costmodel.tracing.calls import (
     spread,
     values_in,
 )
-from costmodel.tracing.free import FREE
+from costmodel.tracing.free import FREE, SINGULAR
 from costmodel.tracing.shaping import resized
 
 
@@ -199,6 +199,13 @@ def _instance_norm(
 @handles("prelu")
 def _prelu(call: Call, x: Value, weight: Value) -> Result:
     return call.affine(x, (1,) if prod(weight.shape) > 1 else (), (weight,))
+
+
+@handles(*SINGULAR)
+def _norm(call: Call, x: Value, p: Any = None, dim: Any = None, *_: Any, **named: Any) -> Result:
+    order, over = named.get("ord", p), x.shape if dim is None else spread(dim, 1)
+    matrix = call.function != "linalg_norm" or len(over) == 2  # noqa: PLR2004
+    return call.unknown([x]) if matrix and order in SINGULAR[call.function] else None
 
 
 # Pooling

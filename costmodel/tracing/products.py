@@ -368,16 +368,40 @@ def _attention(
 @handles("multi_head_attention_forward", counted=True)
 def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
     given = dict(zip(_MULTI_HEAD, args, strict=False)) | kwargs
-    query, heads = given["query"], given["num_heads"]
-    if given["bias_k"] is not None or given["add_zero_attn"] or len(query.shape) != 3:  # noqa: PLR2004
-        return [call.unknown(values_in(given))] * len(call.shapes)
-    parts = _projected(call, given)
+    alone = len(given["query"].shape) == 2  # noqa: PLR2004 - tokens and features, without a batch
+    if alone:
+        batched = {x: inserted(call, x, 1) for x in [given[name] for name in _MULTI_HEAD[:3]]}
+        given |= {name: batched[given[name]] for name in _MULTI_HEAD[:3]}
+    query, keys, values = _projected(call, given)
+    keys = _extended(call, keys, given["bias_k"], given["add_zero_attn"])
+    values = _extended(call, values, given["bias_v"], given["add_zero_attn"])
     attended = call.emit(
-        op.DotProductAttention, heads, reads=parts, shape=query.shape, suffix="attention"
+        op.DotProductAttention,
+        given["num_heads"],
+        reads=(query, keys, values),
+        shape=query.shape,
+        suffix="attention",
     )
     weight, bias = given["out_proj_weight"], given["out_proj_bias"]
     made = _part(call, "out_proj", query.shape, attended, weight, bias)
+    if alone:
+        made = call.emit(op.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(made,))
     return [made, *others(call, made)]
+
+
+def _extended(call: Call, tokens: Value, bias: Value | None, zero: bool) -> Value:  # noqa: FBT001
+    """Keys or values with a learned one behind them, and one of zeros."""
+    count, batch, features = tokens.shape
+    if bias is not None:
+        times, shape = (1, batch, 1), (1, batch, features)
+        row = call.emit(op.Repeat, times, reads=(bias,), shape=shape, suffix="repeat")
+        count += 1
+        shape = (count, batch, features)
+        tokens = call.emit(op.Join, 0, "cat", reads=(tokens, row), shape=shape, suffix="cat")
+    if zero:
+        amounts, shape = ((0, 1), (0, 0), (0, 0)), (count + 1, batch, features)
+        tokens = call.emit(op.Pad, amounts, reads=(tokens,), shape=shape, suffix="pad")
+    return tokens
 
 
 _MULTI_HEAD = (

@@ -201,7 +201,7 @@ def _transpose(call: Call, x: Value, dim0: int, dim1: int) -> Result:
     return _ordered(call, x, order)
 
 
-@handles("t", "T")
+@handles("t", "T", "H")
 def _reversed(call: Call, x: Value) -> Result:
     return _ordered(call, x, list(range(len(x.shape)))[::-1])
 
