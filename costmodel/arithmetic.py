@@ -181,7 +181,7 @@ def rounding_divisor(rounding: str) -> int | None:
     if found := re.fullmatch(r"divisible\(([1-9][0-9]{0,5})\)", str(rounding)):
         return int(found[1])
     raise CostModelError(
-        f"rounding must be floor, exact or divisible(N), N < 10⁶, got {rounding!r}"
+        f"rounding must be floor, exact or divisible(N), got {rounding!r}; N is below 10⁶"
     )
 
 

@@ -530,12 +530,11 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
         raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")
     if output is not None:
         shown.check_output(output)
-    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
-    rounding = default if rounding is None else rounding
+    base, _ = base_network(_traced(network, model, input_size)[0], classes, rounding)
     rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
     grid = fractions(alphas, "alphas"), _sides(base, resolutions, "128:224:32")
-    swept = sweep(base, *grid, rounding=rounding, paired=pairs, rules=rules)
-    view = shown.View(swept, base, rounding, rules)
+    swept = sweep(base, *grid, paired=pairs, rules=rules)
+    view = shown.View(swept, base, rules)
     with shown.progress_bar(swept.size) as advance:
         if output is not None:
             rows = shown.write(swept, output, progress=advance)
@@ -591,7 +590,7 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
     from costmodel.planning import plan
     from costmodel.show import plan as shown
 
-    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
+    base, _ = base_network(_traced(network, model, input_size)[0], classes, rounding)
     if plot is not None:
         image_format(plot)
         check_target(plot)
@@ -603,7 +602,6 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
         max_flash=max_flash,
         resolutions=_sides(base, resolutions, "96:224:32"),
         alphas=None if alphas is None else fractions(alphas, "alphas"),
-        rounding=default if rounding is None else rounding,
         rules=MemoryRules(dtype, not no_input, in_place, fold_batch_norm),
     )
     if as_json:

@@ -267,7 +267,7 @@ def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
     return int(scale_exactly(count, rational(alpha, "alpha"), divisor, groups))
 
 
-def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, int], Cost]:
+def cost_function(network: Network, rounding: str | None = None) -> Callable[[Any, int], Cost]:
     """f(α, D): the exact cost of the network at a width and a square resolution.
 
     >>> from costmodel import mobilenet_v1
@@ -416,7 +416,7 @@ def _rectangular(widths: Any) -> NDArray[Any]:
     return values
 
 
-def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
+def width_function(network: Network, rounding: str | None = None) -> WidthFunction:
     """f(widths, D): the cost with a width for each layer, as NAS and pruning planners have them.
 
     A column for each layer whose width is a plain count or `AtLeast`, one for those that are
@@ -441,6 +441,7 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
     function, unknown = _over_widths(network, columns, _Tape(), "D")
     multiples = width_multiples(network)
     made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
+    rounding = network.rounding if rounding is None else rounding
     return WidthFunction(made, rounding, function, unknown)
 
 

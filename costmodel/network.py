@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
-from costmodel.arithmetic import Dim
+from costmodel.arithmetic import Dim, rounding_divisor
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
@@ -393,6 +393,8 @@ class Rules(dict[type, Any]):
 class Network:
     """A name and layers in an order in which each comes after the layers it reads.
 
+    `rounding` is how its authors round α·C to whole channels (`costmodel.widen`).
+
     >>> Network("tiny", (Input("image", (1, 3, 8, 8)), Conv("conv", 16, kernel=3)))
     Network('tiny', 2 layers, input 1×3×8×8)
 
@@ -401,9 +403,11 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
+    rounding: str = field(default="floor", kw_only=True)
 
     def __post_init__(self) -> None:
-        """Fill in default inputs and check the graph."""
+        """Fill in default inputs, and check the rounding and the graph."""
+        rounding_divisor(self.rounding)
         layers = tuple(_chained(self.layers))
         _check_graph(layers)
         object.__setattr__(self, "layers", layers)
@@ -426,7 +430,7 @@ class Network:
     def with_layers(self, layers: Iterable[Layer]) -> Network:
         """The same graph with other layers at its nodes: names and inputs must be unchanged."""
         network = object.__new__(Network)
-        network.__dict__.update(name=self.name, layers=tuple(layers))
+        network.__dict__.update(self.__dict__, layers=tuple(layers))
         return network
 
     def to_json(self) -> str:
@@ -435,7 +439,9 @@ class Network:
 
         write = json.JSONEncoder(default=_encode, ensure_ascii=False).encode
         lines = (write(_layer_dict(layer)) for layer in self.layers)
-        return f'{{"name": {json.dumps(self.name)}, "layers": [\n' + ",\n".join(lines) + "\n]}\n"
+        own = {"name": self.name, "rounding": self.rounding}
+        head = json.dumps(own if self.rounding != "floor" else {"name": self.name})
+        return f'{head[:-1]}, "layers": [\n' + ",\n".join(lines) + "\n]}\n"
 
     @classmethod
     def from_json(cls, text: str) -> Network:
@@ -448,8 +454,9 @@ class Network:
         except (TypeError, ValueError, RecursionError) as error:
             raise CostModelError(f"a network must be JSON text: {error}") from None
         match data:
-            case {"name": str(name), "layers": list(layers)} if len(data) == 2:  # noqa: PLR2004
-                return cls(name, tuple(map(_layer_from, layers)))
+            case {"name": str(name), "layers": list(layers), **rest} if rest.keys() <= {"rounding"}:
+                rounding: Any = rest.get("rounding", "floor")
+                return cls(name, tuple(map(_layer_from, layers)), rounding=rounding)
         raise CostModelError(f'a network is {{"name": …, "layers": […]}}, got {reprlib.repr(data)}')
 
 

@@ -6,7 +6,7 @@ only, so the distinct networks can be listed, each once, and swept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from math import lcm
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def distinct_alphas(
-    network: Network, rounding: str = "floor", most: Fraction = Fraction(3, 2)
+    network: Network, rounding: str | None = None, most: Fraction = Fraction(3, 2)
 ) -> tuple[Fraction, ...]:
     """An α for every distinct network that `widen` makes up to `most`: the shortest decimal.
 
@@ -45,7 +45,7 @@ def distinct_alphas(
     Under `floor`, C channels change at α = k/C; under `divisible(n)`, at the midpoints between
     multiples of n and where the 90 % rule takes over.
     """
-    divisor = rounding_divisor(rounding)
+    divisor = rounding_divisor(network.rounding if rounding is None else rounding)
     if divisor is None:
         raise CostModelError("rounding exact has no steps to list; choose floor or divisible(8)")
     columns = width_function(network, rounding).columns
@@ -136,7 +136,6 @@ class Plan:
     """
 
     network: Network
-    rounding: str
     rules: MemoryRules
     limits: tuple[Limit, ...]
     objective: str
@@ -177,7 +176,7 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     max_flash: Any = None,
     resolutions: Sequence[int] = tuple(range(96, 225, 32)),
     alphas: Sequence[Any] | None = None,
-    rounding: str = "floor",
+    rounding: str | None = None,
     rules: MemoryRules = DEFAULT,
 ) -> Plan:
     """The best network within limits, over every distinct width and some resolutions.
@@ -203,14 +202,16 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     limits = tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
     if not limits:
         raise CostModelError(f"a plan needs a limit; give one of {', '.join(LIMITS)}")
-    values = distinct_alphas(network, rounding) if alphas is None else _given(alphas)
+    if rounding is not None:
+        network = replace(network, rounding=rounding)
+    values = distinct_alphas(network) if alphas is None else _given(alphas)
     if len(values) * len(resolutions) > MOST_CANDIDATES:
         size = f"{len(values):,} widths × {len(resolutions):,} resolutions"
         raise CostModelError(f"a plan holds at most 2·10⁷ candidates, got {size}; give fewer")
-    swept = sweep(network, list(values), list(resolutions), rounding=rounding, rules=rules)
+    swept = sweep(network, list(values), list(resolutions), rules=rules)
     if swept.unknown:
         raise CostModelError(f"no rule for {', '.join(swept.unknown)}: no plan without their cost")
-    table = _Table(network, tuple(values), swept, rounding)
+    table = _Table(network, tuple(values), swept)
     return _planned(table, limits, rules)
 
 
@@ -248,16 +249,13 @@ def estimate(macs: Array) -> Array:
 class _Table:
     """Every candidate, flat: its quantities and what the objective makes of it."""
 
-    def __init__(
-        self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep, rounding: str
-    ) -> None:
-        self.network, self.rounding = network, rounding
-        self.alphas, self.swept = alphas, swept
+    def __init__(self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep) -> None:
+        self.network, self.alphas, self.swept = network, alphas, swept
         self.quantities = {name: swept.evaluate(name).reshape(-1) for name in LIMITS.values()}
         self.objective = "macs"
         self.score: Array = self.quantities["macs"]
         self.printed: Array = np.zeros(len(self.score), dtype=bool)
-        if _has_accuracies(network, rounding):
+        if _has_accuracies(network):
             self.objective = "top1"
             self.score = estimate(self.score.astype(float))
             for cell, percent in self._printed():
@@ -309,11 +307,11 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
-def _has_accuracies(network: Network, rounding: str) -> bool:
+def _has_accuracies(network: Network) -> bool:
     classes = getattr(network.layers[-1], "out_features", None)
     return (
         network.name == "mobilenet_v1"
-        and rounding == "floor"
+        and network.rounding == "floor"
         and getattr(classes, "count", None) == 1000  # noqa: PLR2004 - ImageNet's
     )
 
@@ -336,7 +334,6 @@ def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Pl
     against = _against(limits, binding)
     return Plan(
         network=table.network,
-        rounding=table.rounding,
         rules=rules,
         limits=limits,
         objective=table.objective,

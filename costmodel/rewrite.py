@@ -26,25 +26,24 @@ if TYPE_CHECKING:
 Select: TypeAlias = "str | Iterable[str] | Callable[[Placed], bool]"
 
 
-def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
+def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     """The network with every plain channel count C turned into α·C, rounded.
 
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
-    (max(⌊αC⌋, min(8, C)), the default), `divisible(8)` or `exact`. Relations (`Times`,
-    `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple,
-    unless it is none to begin with (a part of a concatenation, say). MobileNetV2's authors
-    round by `divisible(8)`, which the command `costmodel report` does of itself.
+    (max(⌊αC⌋, min(8, C))), `divisible(8)` or `exact`, and by default the network's own, its
+    authors'. Relations (`Times`, `AtLeast`, `Fixed`) hold as they are; a count that groups must
+    divide stays a multiple, unless it is none to begin with (a part of a concatenation, say).
 
     >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
     149497088
-    >>> cost(widen(mobilenet_v2(), 0.35, "divisible(8)")).macs
+    >>> cost(widen(mobilenet_v2(), 0.35)).macs
     59285808
 
     Raises CostModelError for α outside (0, 4] and an unknown rounding.
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
-    divisor = arithmetic.rounding_divisor(rounding)
+    divisor = arithmetic.rounding_divisor(network.rounding if rounding is None else rounding)
     multiples = width_multiples(network)
 
     def widened(layer: ir.Layer) -> ir.Layer:
@@ -238,7 +237,7 @@ def separate(network: Network, select: Select | None = None) -> Network:
         names[layer.name] = pointwise
         plain = ir.Conv(pointwise, layer.out_channels, 1, bias=layer.bias, shares=layer.shares)
         layers.append(replace(plain, inputs=(layers[-1].name,)))
-    return Network(network.name, tuple(_redirected(layers, names)))
+    return replace(network, layers=tuple(_redirected(layers, names)))
 
 
 def _is_standard(placed: Placed) -> bool:
@@ -274,7 +273,7 @@ def join(network: Network, select: Select | None = None) -> Network:
             layers.append(replace(layer, name=joined, **window))
         elif layer.name not in gone:
             layers.append(replace(layer, name=names.get(layer.name, layer.name)))
-    return Network(network.name, tuple(_redirected(layers, names)))
+    return replace(network, layers=tuple(_redirected(layers, names)))
 
 
 _WINDOW = ("kernel", "stride", "padding", "dilation")
@@ -311,7 +310,7 @@ def drop(network: Network, select: Select) -> Network:
             raise CostModelError(
                 f"{layer.name}: merges {sorted(sources)}; drop it with what it reads"
             )
-    return Network(network.name, tuple(_redirected(kept, names, heirs)))
+    return replace(network, layers=tuple(_redirected(kept, names, heirs)))
 
 
 def _redirected(

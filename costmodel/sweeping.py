@@ -403,7 +403,7 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
     alpha: ArrayLike | Sequence[Fraction],
     resolution: ArrayLike,
     *,
-    rounding: str = "floor",
+    rounding: str | None = None,
     paired: bool = False,
     rules: MemoryRules = DEFAULT,
 ) -> Sweep:
@@ -496,7 +496,7 @@ def _sides(resolution: ArrayLike) -> list[int]:
 
 
 def _swept(
-    network: Network, alphas: Multipliers, sides: Sequence[int], rounding: str, dtype: type
+    network: Network, alphas: Multipliers, sides: Sequence[int], rounding: str | None, dtype: type
 ) -> Network:
     """The network rewritten by every α and every D at once."""
     resized = resize(network, resolution=Outer(((1, np.array(sides, dtype=dtype)),)))

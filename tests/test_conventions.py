@@ -69,7 +69,7 @@ TOOLS = CONVENTIONS[1:]
 def small(name: str) -> Network:
     """A network of the zoo, narrow and as small as its pools allow."""
     side = {"inception_v3": 79, "alexnet": 67}.get(name, 65)
-    return widen(resize(ZOO[name].build(), resolution=side), 0.25, ZOO[name].rounding)
+    return widen(resize(ZOO[name].build(), resolution=side), 0.25)
 
 
 def assert_reconciled(network: Network, module: nn.Module | None = None) -> None:

@@ -60,7 +60,7 @@ def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
 @pytest.mark.parametrize("name", ZOO)
 def test_closed_form_is_sympys(name: str) -> None:
     """Every network of the zoo has the closed form that relaxing sympy's has."""
-    assert closed_forms_agree(ZOO[name].build(), ZOO[name].rounding)
+    assert closed_forms_agree(ZOO[name].build())
 
 
 @settings(QUICK, max_examples=60)

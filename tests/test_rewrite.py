@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -27,17 +28,22 @@ from costmodel import (
     Network,
     Times,
     cost,
+    cost_function,
     drop,
     infer,
     join,
     lower,
     mobilenet_v1,
     mobilenet_v2,
+    plan,
+    report,
     resize,
     rewrite,
     separable_pairs,
     separate,
+    sweep,
     widen,
+    width_function,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +93,35 @@ def _without(*relations: type) -> Network:
     )
 
 
+def test_a_network_carries_its_authors_rounding() -> None:
+    """The library, functions, sweep, plan, JSON, rewrites and report round as the authors do."""
+    real = 59_285_808  # MobileNetV2 at α = 0.35; floor would make it 52,050,566
+    assert V2.rounding == "divisible(8)"
+    assert cost(widen(V2, 0.35)).macs == real
+    assert cost(widen(V2, 0.35, "floor")).macs == 52_050_566
+    assert cost_function(V2)(0.35, 224).macs == real
+    assert cost_function(V2, "floor")(0.35, 224).macs == 52_050_566
+    widths = width_function(V2)
+    assert widths([0.35] * len(widths.layers), 224).macs == real
+    assert sweep(V2, [0.35], [224]).macs.tolist() == [[real]]
+    assert plan(V2, max_macs="1G", alphas=[0.35], resolutions=[224]).choice.macs == real
+    assert report("mobilenet_v2", alpha=0.35).total.macs == real
+    assert report(V2, alpha=0.35).total.macs == real
+    assert report(V2, alpha=0.35, rounding="floor").total.macs == 52_050_566
+    assert cost(widen(Network.from_json(V2.to_json()), 0.35)).macs == real
+    for rewritten in (join(V2), separate(V2, "conv1"), resize(V2, rho=1), drop(V2, "block3.*")):
+        assert rewritten.rounding == "divisible(8)"
+
+
+@pytest.mark.parametrize("rounding", ["", "ceil", "divisible(0)", None, 8])
+def test_a_rounding_that_there_is_not(rounding: object) -> None:
+    """A network's rounding is checked where it is made, and in JSON."""
+    with pytest.raises(CostModelError, match=r"rounding must be floor, exact or divisible\(N\)"):
+        Network("n", V2.layers, rounding=rounding)
+    with pytest.raises(CostModelError, match="rounding must be"):
+        Network.from_json(json.dumps({"name": "n", "rounding": rounding, "layers": []}))
+
+
 @pytest.mark.parametrize("relation", [Times, AtLeast])
 def test_mobilenet_v2_notices_a_lost_relation(relation: type) -> None:
     """With plain counts for a relation, widen would build a MobileNetV2 that exists nowhere."""
@@ -134,7 +169,7 @@ def test_widening_by_one_changes_nothing(network: Network) -> None:
 def test_widening_the_zoo_by_one_changes_nothing(name: str) -> None:
     """widen(net, 1) == net under each network's own rounding."""
     network = ZOO[name].build()
-    assert widen(network, 1, ZOO[name].rounding) == network
+    assert widen(network, 1) == network
     assert widen(network, 1, "exact") == network
 
 
@@ -223,7 +258,7 @@ def test_bad_alpha_is_refused(alpha: Any) -> None:
         widen(V1, alpha)
 
 
-@pytest.mark.parametrize("rounding", ["", "round", "divisible(0)", "divisible(x)", None, 8])
+@pytest.mark.parametrize("rounding", ["", "round", "divisible(0)", "divisible(x)", 8])
 def test_bad_rounding_is_refused(rounding: Any) -> None:
     """A rounding that is none is an error that lists the three."""
     with pytest.raises(CostModelError, match=r"floor, exact or divisible\(N\), got"):

@@ -140,7 +140,7 @@ def full(name: str) -> Network:
 def test_the_zoo(name: str) -> None:
     """Every network of the zoo, narrow and small: FLOPs and kept bytes are torch's."""
     side = {"inception_v3": 79, "alexnet": 67}.get(name, 65)
-    assert_equal_to_torch(widen(resize(full(name), resolution=side), 0.25, ZOO[name].rounding))
+    assert_equal_to_torch(widen(resize(full(name), resolution=side), 0.25))
 
 
 @pytest.mark.slow

@@ -77,14 +77,13 @@ class View:
 
     swept: Sweep
     network: Network
-    rounding: str
     rules: MemoryRules
 
     @property
     def headline(self) -> str:
         """What was swept, and whether its figures are bounds."""
         size = " × ".join(f"{length:,}" for length in self.swept.shape)
-        facts = f"rounding {self.rounding} · {self.rules}{square(self.network)}"
+        facts = f"rounding {self.network.rounding} · {self.rules}{square(self.network)}"
         text = f"{printable(self.network.name)}  {size} configurations · {facts}"
         if self.swept.unknown:
             text += f"\nlower bounds: no rule for {', '.join(map(printable, self.swept.unknown))}"
@@ -107,7 +106,7 @@ class View:
             grid, data = _histogram(self.swept, histogram, progress)
         else:
             grid, data = _whole(self.swept, progress)
-        about = {"network": self.network.name, "rounding": self.rounding}
+        about = {"network": self.network.name, "rounding": self.network.rounding}
         about |= {"memory_rules": str(self.rules)}
         return Table(self.headline, grid, about | {"unknown": list(self.swept.unknown)} | data)
 

@@ -66,7 +66,7 @@ def title(report: Report) -> Text:
     facts = [f"α = {alpha}"]
     facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
-    facts += [f"rounding {report.rounding}"]
+    facts += [f"rounding {report.network.rounding}"]
     name = Text(printable(report.network.name), style="bold")
     return Text.assemble(name, "  " + " · ".join(facts))
 
