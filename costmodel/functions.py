@@ -39,6 +39,7 @@ class _Tape:
         self.relaxed = relaxed
         self.lines: list[str] = []
         self.names: dict[str, str] = {}
+        self.least: dict[str, int] = {}  # what a value is certain to be at least, by its name
 
     def emit(self, expression: str) -> str:
         """The name of an expression's value."""
@@ -47,9 +48,15 @@ class _Tape:
             self.lines.append(f"{name} = {expression}")
         return self.names[expression]
 
-    def require(self, size: str) -> None:
-        """A line that refuses a map that vanishes."""
-        self._check(f"if {size} < 1: raise Refusal")
+    def require(self, size: Traced, least: int) -> None:
+        """A line that refuses a size under the least that there may be."""
+        under = f"{size.text} < {least}"  # False of a number, and of an array another array
+        self._check(f"if ({under}) is not False and some({under}): raise Refusal")
+        self.know(size.name, least - size.offset)
+
+    def know(self, name: str, least: int) -> None:
+        """From here on a value is certain to be at least so much."""
+        self.least[name] = max(least, self.least.get(name, least))
 
     def require_whole(self, whole: str, parts: str | int) -> None:
         """A line that refuses channels that do not divide."""
@@ -84,13 +91,20 @@ class Traced:
             return self.name
         return self.tape.emit(f"{self.name} {'+' if self.offset > 0 else '-'} {abs(self.offset)}")
 
-    def made(self, expression: str) -> Traced:
-        """Another value of the same function."""
-        return Traced(self.tape, self.tape.emit(expression))
+    def made(self, expression: str, *of: Traced) -> Traced:
+        """Another value of the same function, at least 1 where all `of` which it is made are."""
+        name = self.tape.emit(expression)
+        if of and all(value.is_at_least(1) for value in of):
+            self.tape.know(name, 1)
+        return Traced(self.tape, name)
+
+    def is_at_least(self, least: int) -> bool:
+        """Whether that is certain, whatever the function is called with."""
+        return self.tape.least.get(self.name, least - self.offset - 1) + self.offset >= least
 
     def __add__(self, other: Dim) -> Traced:
         if isinstance(other, Traced):
-            return self.made(" + ".join(sorted((self.text, other.text))))
+            return self.made(" + ".join(sorted((self.text, other.text))), self, other)
         return Traced(self.tape, self.name, self.offset + _integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
@@ -103,10 +117,10 @@ class Traced:
 
     def __mul__(self, other: Dim) -> Dim:
         if isinstance(other, Traced):
-            return self.made(" * ".join(sorted((self.text, other.text))))
+            return self.made(" * ".join(sorted((self.text, other.text))), self, other)
         if _integer(other) in (0, 1):
             return self if other else 0
-        return self.made(f"{other} * {self.text}")
+        return self.made(f"{other} * {self.text}", *(self,) * (other > 0))
 
     def __truediv__(self, other: Dim) -> Dim:
         """A division that leaves nothing over."""
@@ -160,9 +174,7 @@ def ceil_div(size: Traced, stride: int) -> Traced:
     """⌈size / stride⌉, or size / stride where the function is relaxed."""
     if size.tape.relaxed:
         return size if stride == 1 else size.made(f"{size.text} / {_integer(stride)}")
-    if size.offset < 0:
-        size.tape.require(size.text)
-    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})")
+    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})", size)
 
 
 def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
@@ -170,9 +182,15 @@ def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     stride = _integer(stride)
     if span.tape.relaxed:
         return span.made(f"{span.text} / {stride}") + 1
-    span.tape.require(f"{span.text} + {stride}")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
+
+
+def below(size: Traced, least: int) -> bool:
+    """Refuse, when the function is called, a size that is under the least."""
+    if not size.is_at_least(least):
+        size.tape.require(size, least)
+    return False
 
 
 def at_least_one(alpha: Traced) -> Traced:
@@ -191,7 +209,9 @@ def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int =
     """The rounded channel count, or α·count where the function is relaxed."""
     if alpha.tape.relaxed:
         return alpha.made(f"{_integer(count)} * {alpha.text}")
-    return alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    scaled = alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    alpha.tape.know(scaled.name, 1)
+    return scaled
 
 
 # Writing a function ---------------------------------------------------------------------------
@@ -280,6 +300,7 @@ def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, i
     """
     tape = _Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
+    tape.know("D", 1)
     lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     function = _written(tape, "alpha, D", lowered, scaled=_scaled)
@@ -477,6 +498,9 @@ def _over_widths(
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = list(dict.fromkeys(columns.values()))
+    parameters = [*(f"w{i}" for i in range(len(names))), size]
+    for name in parameters:
+        tape.know(name, 1)
 
     def traced(layer: Layer) -> Layer:
         if layer.name not in columns:
@@ -487,9 +511,8 @@ def _over_widths(
     made = network.with_layers([traced(layer) for layer in network.layers])
     sized = Traced(tape, size)
     lowered = lower(resize(made, sized) if tape.relaxed else resize(made, resolution=sized))
-    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    return _written(tape, parameters, lowered), unknown
+    return _written(tape, ", ".join(parameters), lowered), unknown
 
 
 def _column(layer: Layer, multiple: int) -> Column:

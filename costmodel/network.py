@@ -312,13 +312,14 @@ def _is(kind: type) -> Callable[[Any], Any]:
 
 
 _ANY: tuple[str, Callable[[Any], Any]] = ("", lambda value: value)
+_COUNT = ("an integer of at least 0 (or one for each axis)", lambda value: _axes(value, 0))
 _POSITIVE = ("a positive integer (or one for each axis)", _axes)
 #: What each hyper-parameter must be, and the function that checks and normalises it.
 _RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "name": ("a text that is not empty", lambda value: _valid(value, _is(str)(value))),
     "inputs": ("names of layers", _names),
     "shape": ("two or more positive integers", lambda v: tuple(map(_number, _sequence(v, 2)))),
-    "padding": ("an integer of at least 0 (or one for each axis)", lambda value: _axes(value, 0)),
+    **dict.fromkeys(("padding", "output_padding"), _COUNT),
     "groups": ("a positive integer or Times(n)", _groups),
     "kind": ("'average' or 'max'", lambda value: _valid(value, value in {"average", "max"})),
     "function": ("a text", _is(str)),
