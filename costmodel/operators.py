@@ -15,6 +15,7 @@ from costmodel import network as ir
 from costmodel.arithmetic import Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
 from costmodel.network import Layer, Network, Shape, Times, Width
 from costmodel.shapes import axes, count, shape_rule
@@ -154,14 +155,30 @@ def _transposed(layer: TransposedConv, inputs: Inputs, output: Shape) -> Rule:
 
 
 @dataclass(frozen=True)
-class Filter(ir.Conv):
+class Filter(Layer):
     """A convolution whose kernel is no parameter: a buffer, or computed from parameters.
+
+    It is no `Conv`: nothing that rewrites what a kernel learns applies to it.
 
     >>> from costmodel import SAME, Input, cost
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
     Cost(params=0, macs=1728, activations=192)
     """
+
+    out_channels: Width
+    kernel: int | tuple[int, ...]
+    stride: int | tuple[int, ...] = 1
+    padding: int | tuple[int, ...] = 0
+    dilation: int | tuple[int, ...] = 1
+    groups: int | Times = 1
+    width: ClassVar[str] = "out_channels"
+    bias: ClassVar[bool] = False
+    shares: ClassVar[str] = ""
+
+
+shape_rule(Filter)(shape_rule[ir.Conv])
+touch_rule(Filter)(touch_rule[ir.Conv])
 
 
 @lower_rule(Filter)

@@ -243,7 +243,7 @@ def test_an_empty_tensor_of_a_traced_model_is_none_that_vanished() -> None:
 )
 def test_emitted_code_checks_nothing_that_cannot_vanish(network: Network, checks: int) -> None:
     """Padded windows are at least 1 where D is: no line, and no time, for them."""
-    tape = functions._Tape()  # noqa: SLF001 - its lines are the claim
+    tape = functions._Tape()
     tape.know("D", 1)
     lower(resize(network, resolution=functions.Traced(tape, "D")))
     assert sum("Refusal" in line for line in tape.lines) == checks
