@@ -2,7 +2,7 @@
 
 Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
 left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
-functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size` and `at_least_one`:
+functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size`, `at_least_one` and `below`:
 `costmodel.symbols` keeps them exact, `costmodel.polynomial` relaxes them away.
 """
 
@@ -31,13 +31,13 @@ _NUMBER = re.compile(r"[+-]?[0-9]{0,400}\.?[0-9]{0,400}(e[+-]?[0-9]{1,9}|/[0-9]{
 
 def is_symbolic(value: Dim) -> bool:
     """Whether `value` is an expression rather than a number."""
-    return hasattr(value, "free_symbols")
+    return hasattr(type(value), "free_symbols")  # of the value sympy would work them out
 
 
 def _algebra(*values: Dim) -> Any:
     """The algebra of the first symbol, imported only now (sympy is slow to load), or None."""
     for value in values:
-        if hasattr(value, "free_symbols"):
+        if is_symbolic(value):
             return import_module(getattr(value, "algebra", "costmodel.symbols"))
     return None
 
@@ -122,8 +122,8 @@ def ceil_div(size: Dim, stride: int) -> Dim:
     >>> ceil_div(225, 2)
     113
     """
-    if hasattr(size, "free_symbols"):  # as is_symbolic: this is a planner's inner loop
-        return _algebra(size).ceil_div(size, stride)
+    if type(size) is not int and (algebra := _algebra(size)):  # first what is quick, and most are
+        return algebra.ceil_div(size, stride)
     return -(-size // stride)
 
 
@@ -147,10 +147,23 @@ def exact_div(whole: Dim, parts: Dim) -> Dim | None:
     >>> exact_div(32, 4), exact_div(30, 4)
     (8, None)
     """
-    if hasattr(whole, "free_symbols") or hasattr(parts, "free_symbols"):
+    if not type(whole) is type(parts) is int and (is_symbolic(whole) or is_symbolic(parts)):
         return whole / parts
     quotient, remainder = divmod(whole, parts)
     return None if remainder else quotient
+
+
+def below(size: Dim, least: int = 1) -> bool:
+    """Whether a size is under the least that there may be; with symbols, if that is certain.
+
+    A grid of sizes refuses where one of them is, and a function to be called later does when it
+    is called (`costmodel.sweeping`, `costmodel.functions`).
+
+    >>> below(0), below(1), below(4, least=5)
+    (True, False, True)
+    """
+    algebra = _algebra(size)
+    return bool(algebra.below(size, least) if algebra else size < least)
 
 
 def at_least_one(alpha: Dim) -> Dim:

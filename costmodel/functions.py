@@ -47,6 +47,7 @@ class _Tape:
         self.relaxed = relaxed
         self.lines: list[str] = []
         self.names: dict[str, str] = {}
+        self.least: dict[str, int] = {}  # what a value is certain to be at least, by its name
 
     def emit(self, expression: str) -> str:
         """The name of an expression's value."""
@@ -55,9 +56,15 @@ class _Tape:
             self.lines.append(f"{name} = {expression}")
         return self.names[expression]
 
-    def require(self, size: str) -> None:
-        """A line that refuses a map that vanishes."""
-        self._check(f"if {size} < 1: raise Refusal")
+    def require(self, size: Traced, least: int) -> None:
+        """A line that refuses a size under the least that there may be."""
+        under = f"{size.text} < {least}"  # False of a number, and of an array another array
+        self._check(f"if ({under}) is not False and some({under}): raise Refusal")
+        self.know(size.name, least - size.offset)
+
+    def know(self, name: str, least: int) -> None:
+        """From here on a value is certain to be at least so much."""
+        self.least[name] = max(least, self.least.get(name, least))
 
     def require_whole(self, whole: str, parts: str | int) -> None:
         """A line that refuses channels that do not divide."""
@@ -92,13 +99,20 @@ class Traced:
             return self.name
         return self.tape.emit(f"{self.name} {'+' if self.offset > 0 else '-'} {abs(self.offset)}")
 
-    def made(self, expression: str) -> Traced:
-        """Another value of the same function."""
-        return Traced(self.tape, self.tape.emit(expression))
+    def made(self, expression: str, *of: Dim) -> Traced:
+        """Another value of the same function, at least 1 where all `of` which it is made are."""
+        name = self.tape.emit(expression)
+        if of and all(isinstance(x, Traced) and x.is_at_least(1) for x in of):
+            self.tape.know(name, 1)
+        return Traced(self.tape, name)
+
+    def is_at_least(self, least: int) -> bool:
+        """Whether that is certain, whatever the function is called with."""
+        return self.tape.least.get(self.name, least - self.offset - 1) + self.offset >= least
 
     def __add__(self, other: Dim) -> Traced:
         if is_symbolic(other):
-            return self.made(" + ".join(sorted((self.text, _operand(other)))))
+            return self.made(" + ".join(sorted((self.text, _operand(other)))), self, other)
         return Traced(self.tape, self.name, self.offset + _integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
@@ -111,10 +125,10 @@ class Traced:
 
     def __mul__(self, other: Dim) -> Dim:
         if is_symbolic(other):
-            return self.made(" * ".join(sorted((self.text, _operand(other)))))
+            return self.made(" * ".join(sorted((self.text, _operand(other)))), self, other)
         if _integer(other) in (0, 1):
             return self if other else 0
-        return self.made(f"{other} * {self.text}")
+        return self.made(f"{other} * {self.text}", *(self,) * (other > 0))
 
     def __truediv__(self, other: Dim) -> Dim:
         """A division that leaves nothing over."""
@@ -169,17 +183,21 @@ def _integer(value: Dim) -> int:
 
 def ceil_div(size: Traced, stride: int) -> Traced:
     """⌈size / stride⌉."""
-    if size.offset < 0:
-        size.tape.require(size.text)
-    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})")
+    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})", size)
 
 
 def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
     stride = _integer(stride)
-    span.tape.require(f"{span.text} + {stride}")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
+
+
+def below(size: Traced, least: int) -> bool:
+    """Refuse, when the function is called, a size that is under the least."""
+    if not size.is_at_least(least):
+        size.tape.require(size, least)
+    return False
 
 
 def at_least_one(alpha: Traced) -> Traced:
@@ -189,7 +207,9 @@ def at_least_one(alpha: Traced) -> Traced:
 
 def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
     """The rounded channel count."""
-    return alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    scaled = alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    alpha.tape.know(scaled.name, 1)
+    return scaled
 
 
 # Writing a function ---------------------------------------------------------------------------
@@ -279,6 +299,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
     """
     tape = _Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
+    tape.know("D", 1)
     lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     function = _written(tape, "alpha, D", lowered, scaled=_scaled)
@@ -481,6 +502,9 @@ def _over_widths(
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = list(dict.fromkeys(columns.values()))
+    parameters = [*(f"w{i}" for i in range(len(names))), size]
+    for name in parameters:
+        tape.know(name, 1)
 
     def traced(layer: Layer) -> Layer:
         if layer.name not in columns:
@@ -493,9 +517,8 @@ def _over_widths(
         lowered = lower(resize(made, rho=RHO))
     else:
         lowered = lower(resize(made, resolution=Traced(tape, size)))
-    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    return _written(tape, parameters, lowered), unknown
+    return _written(tape, ", ".join(parameters), lowered), unknown
 
 
 def _column(layer: Layer, multiple: int) -> Column:

@@ -14,9 +14,10 @@ from operator import index
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn
 
 from costmodel import network as ir
-from costmodel.arithmetic import MOST, Dim, ceil_div, exact_div, is_symbolic
+from costmodel.arithmetic import MOST, Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
 from costmodel.network import (
     Flag,
@@ -214,8 +215,17 @@ def _transposed_shape(layer: TransposedConv, inputs: Inputs, widths: Widths) -> 
     batch, channels, *sizes = ranked(layer, inputs[0], 3)
     window = (layer.kernel, layer.stride, layer.padding, layer.output_padding, layer.dilation)
     windows = zip(sizes, *(axes(value, layer, len(sizes)) for value in window), strict=True)
-    sides = [(d - 1) * s - 2 * p + q * (k - 1) + o + 1 for d, k, s, p, o, q in windows]
+    sides = [_transposed_side(layer, *axis) for axis in windows]
     return batch, count(layer.out_channels, channels, widths), *sides
+
+
+def _transposed_side(layer: TransposedConv, size: Dim, *window: int) -> Dim:
+    kernel, stride, padding, after, dilation = window
+    if after >= max(stride, dilation):
+        rule = f"must be smaller than stride {stride} or dilation {dilation}"
+        _refuse(layer, f"output_padding {after} {rule}", "lower it")
+    span = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + after + 1
+    return ceil_div(span, 1)
 
 
 @lower_rule(TransposedConv)
@@ -232,14 +242,30 @@ def _transposed(layer: TransposedConv, inputs: Inputs, output: Shape) -> Rule:
 
 
 @dataclass(frozen=True)
-class Filter(ir.Conv):
+class Filter(Layer):
     """A convolution whose kernel is no parameter: a buffer, or computed from parameters.
+
+    It is no `Conv`: nothing that rewrites what a kernel learns applies to it.
 
     >>> from costmodel import SAME, Input, cost
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
     Cost(params=0, macs=1728, activations=192)
     """
+
+    out_channels: Width
+    kernel: PerAxis
+    stride: PerAxis = 1
+    padding: Padding = 0
+    dilation: PerAxis = 1
+    groups: Groups = 1
+    width: ClassVar[str] = "out_channels"
+    bias: ClassVar[bool] = False
+    shares: ClassVar[str] = ""
+
+
+shape_rule(Filter)(shape_rule[ir.Conv])
+touch_rule(Filter)(touch_rule[ir.Conv])
 
 
 @lower_rule(Filter)
@@ -610,11 +636,9 @@ def _slice_shape(layer: Slice, inputs: Inputs, _widths: Widths) -> Shape:
 def _sliced(layer: Slice, size: Dim, item: tuple[int, int | None, int]) -> Dim:
     start, stop, step = item
     end = size if stop is None else stop if stop >= 0 else size + stop
-    begin = start if start >= 0 else size + start
-    if not is_symbolic(size):
-        begin, end = max(begin, 0), min(end, size)
-        if end <= begin or (stop is not None and stop > size):
-            _refuse(layer, f"takes {start}:{'' if stop is None else stop} of {size}")
+    if stop is not None and stop > 0 and below(size, stop):
+        _refuse(layer, f"takes {start}:{stop} of {size}")
+    begin = start if start >= 0 else 0 if below(size, -start) else size + start
     return ceil_div(end - begin, step)
 
 
@@ -745,7 +769,14 @@ def _pad_shape(layer: Pad, inputs: Inputs, _widths: Widths) -> Shape:
     if kept < 0:
         _refuse(layer, f"pads {len(layer.amounts)} axes of {_text(shape)}", "change the amounts")
     sides = zip(shape[kept:], layer.amounts, strict=True)
-    return *shape[:kept], *(size + before + after for size, (before, after) in sides)
+    return *shape[:kept], *(_padded(layer, size, *amounts) for size, amounts in sides)
+
+
+def _padded(layer: Pad, size: Dim, before: int, after: int) -> Dim:
+    taken = -min(before, 0, after)
+    if max(before, after) > 0 and below(size, taken):  # what is added does not make up for it
+        _refuse(layer, f"takes {taken} of {size}", "raise the resolution")
+    return size + before + after
 
 
 @dataclass(frozen=True)
@@ -846,6 +877,7 @@ class Constant(Layer):
     sizes: Counts
     parameters: Count = 0
     arity: ClassVar[int | None] = 0
+    may_be_empty: ClassVar[bool] = True
 
 
 @shape_rule(Constant)
@@ -877,6 +909,7 @@ trace again at that size
     sizes: Counts
     macs: Count = 0
     arity: ClassVar[int | None] = None
+    may_be_empty: ClassVar[bool] = True
 
 
 @shape_rule(Recorded)

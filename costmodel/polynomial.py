@@ -173,6 +173,11 @@ def _number(stride: Dim) -> int:
     raise CostModelError(f"no polynomial of a map at stride {stride}; build it with numbers")
 
 
+def below(size: Dim, least: int) -> bool:  # noqa: ARG001
+    """Never: a formula says nothing about the sizes at which there is no network."""
+    return False
+
+
 def at_least_one(factor: Polynomial) -> Dim:
     """max(1, α), which is no polynomial in α, as a symbol of its own."""
     return Polynomial({((f"max(1, {factor})", 1),): Fraction(1)})

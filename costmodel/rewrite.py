@@ -338,11 +338,9 @@ def _chosen(
     globs = [select] if isinstance(select, str) else select
 
     def picked(placed: Placed) -> bool:
-        return (
-            globs(placed)
-            if callable(globs)
-            else any(fnmatchcase(placed.layer.name, g) for g in globs)
-        )
+        if callable(globs):
+            return globs(placed)
+        return any(fnmatchcase(placed.layer.name, glob) for glob in globs)
 
     if chosen := {placed.layer.name for placed in candidates if picked(placed)}:
         return chosen

@@ -46,7 +46,7 @@ class _InexactError(ArithmeticError):
 
 
 class _VanishedError(CostModelError):
-    """A map of no size at the smallest resolution."""
+    """A size below the least that there may be, at the smallest resolution or α."""
 
 
 class Outer:
@@ -174,18 +174,27 @@ def _quotient(a: Any, b: Any) -> Any:
 
 def ceil_div(size: Outer, stride: int) -> Outer:
     """⌈D / stride⌉ at every D."""
-    sizes = size.along(1)
-    if np.min(sizes) < 1:
-        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
-    return Outer(((1, -(-sizes // stride)),))
+    return Outer(((1, -(-size.along(1) // stride)),))
 
 
 def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
     """The ceil_mode size at every D."""
-    if np.min(span.along(1)) <= -stride:
-        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
     sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
     return Outer(((1, sizes),))
+
+
+def below(size: Outer, least: int) -> bool:
+    """Refuse a sweep where a size is under the least somewhere."""
+    lows = [(_low(u), _low(v)) for u, v in size.terms]  # where none is negative, a bound
+    certain = min(map(min, lows)) >= 0 and sum(u * v for u, v in lows) >= least
+    if not certain and np.min(size.table(None)) < least:
+        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
+    return False
+
+
+def _low(factor: Any) -> Any:
+    """The least of a factor."""
+    return factor.min() if isinstance(factor, np.ndarray) else factor
 
 
 def at_least_one(alpha: _Alphas) -> _Alphas:
@@ -447,6 +456,8 @@ def _vanished(network: Network, smallest: int) -> str:
         except CostModelError:
             return False
 
+    if exists(smallest):
+        return f"a size of {network.name} vanishes at the smallest alpha; raise it"
     larger = range(smallest + 1, smallest + 1024)
     least = next((side for side in larger if exists(side)), None)
     remedy = f"the smallest that {network.name} has is {least}" if least else "raise it"

@@ -123,6 +123,12 @@ ceil_mode_size = CeilModeSize
 round_size = RoundSize
 
 
+def below(size: Dim, least: int) -> bool:
+    """Whether a size is certain to be under the least."""
+    whole = size.args[0] if isinstance(size, CeilDiv) else size  # ⌈x / s⌉ is at most x
+    return bool(whole.is_nonpositive if least == 1 else (whole - least).is_negative)
+
+
 def at_least_one(factor: Dim) -> Dim:
     """max(1, α) as an expression."""
     return sympy.Max(1, factor)
