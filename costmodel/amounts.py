@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,8 +21,8 @@ _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES = {"B": 1}
 _BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
 _BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
-_AMOUNT = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)")
-_MOST_STEPS = 10**7
+_AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)")
+_MOST_VALUES = 10**5
 
 
 class Limit(NamedTuple):
@@ -48,7 +49,9 @@ class Limit(NamedTuple):
         most = int(Fraction(found[1]) * units.get(found[2], 0)) if found else 0
         if most < 1:
             known = ", ".join(filter(None, units))
-            raise CostModelError(f"{name} must be a positive amount in {known}, got {value!r}")
+            raise CostModelError(
+                f"{name} must be a positive amount in {known}, got {reprlib.repr(value)}"
+            )
         return cls(name, str(value).strip(), most)
 
     @property
@@ -81,8 +84,8 @@ def fractions(text: str, name: str) -> tuple[Fraction, ...]:
     if len(parts) not in {2, 3}:
         raise CostModelError(f"{name} must be START:STOP or START:STOP:STEP, got {text!r}")
     start, stop, step = (*parts, Fraction(1))[:3]
-    if step <= 0 or stop < start or (stop - start) / step >= _MOST_STEPS:
-        rule = f"must rise by a positive step, in fewer than {_MOST_STEPS:,} steps"
+    if step <= 0 or stop < start or (stop - start) / step >= _MOST_VALUES:
+        rule = f"must rise by a positive step, in at most {_MOST_VALUES:,} values"
         raise CostModelError(f"{name} {rule}, got {text!r}")
     return tuple(start + i * step for i in range(int((stop - start) / step) + 1))
 

@@ -2,8 +2,8 @@
 
 Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
 left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
-functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size` and `at_least_one`:
-`costmodel.symbols` keeps them exact, `costmodel.show.polynomial` relaxes them away.
+functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size`, `at_least_one` and `below`:
+`costmodel.symbols` keeps them exact, `costmodel.polynomial` relaxes them away.
 """
 
 from __future__ import annotations
@@ -21,38 +21,73 @@ from costmodel.errors import CostModelError
 Dim = Any
 
 MAX_ALPHA = 4
-MOST = 10**18  # of a size or count that a user types, and of ρ: products stay within floats
+MAX_RHO = 16  # 224 px become 3584; a resolution, a size in pixels, goes further
+MOST = 10**18  # of a size or count that a user types: products stay within floats
 _MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
+_MAX_DENOMINATOR = 500_000  # of what a float is taken for: up to 4, at most one is that near
+#: ASCII's digits alone, and no more of them than any number here needs.
+_NUMBER = re.compile(r"[+-]?[0-9]{0,400}\.?[0-9]{0,400}(e[+-]?[0-9]{1,9}|/[0-9]{1,400})?")
 
 
 def is_symbolic(value: Dim) -> bool:
     """Whether `value` is an expression rather than a number."""
-    return hasattr(value, "free_symbols")
+    return hasattr(type(value), "free_symbols")  # of the value sympy would work them out
 
 
 def _algebra(*values: Dim) -> Any:
     """The algebra of the first symbol, imported only now (sympy is slow to load), or None."""
     for value in values:
-        if hasattr(value, "free_symbols"):
+        if is_symbolic(value):
             return import_module(getattr(value, "algebra", "costmodel.symbols"))
     return None
 
 
 def rational(value: Any, name: str) -> Fraction:
-    """The exact number a user meant: 0.1 is 1/10, and "192/224" and "6/7" are ratios.
+    """The exact number that `value` means, wherever it is used.
 
-    >>> rational(0.1, "alpha"), rational("192/224", "rho")
-    (Fraction(1, 10), Fraction(6, 7))
+    An int, a Fraction, a Decimal and a text ("0.75", "6/7") are what they say. A float is the
+    simplest fraction within 1e-12 of it, relative, with a denominator up to 500,000, and where
+    there is none its shortest decimal; narrower floats are first read by their own.
+
+    >>> rational(0.29, "alpha"), rational(2 / 3, "alpha"), rational("192/224", "rho")
+    (Fraction(29, 100), Fraction(2, 3), Fraction(6, 7))
+    >>> rational("0.4999999999999", "alpha")
+    Fraction(4999999999999, 10000000000000)
     """
     if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
         return Fraction(value)
     text = str(value).strip().lower()
     try:
-        if abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
-            return Fraction(text)
+        if _NUMBER.fullmatch(text) and abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
+            return _simplest(float(text)) if _is_float(value) else Fraction(text)
     except (ValueError, ZeroDivisionError):
         pass
     raise CostModelError(f"{name} must be a number or a ratio such as 6/7, got {value!r}")
+
+
+def _is_float(value: Any) -> bool:
+    """Whether it is Python's or one of numpy's, which need not be loaded to know."""
+    return isinstance(value, float) or getattr(getattr(value, "dtype", 0), "kind", "") == "f"
+
+
+def _simplest(number: float) -> Fraction:
+    decimal = Fraction(repr(number))
+    if decimal.denominator <= _MAX_DENOMINATOR or not number:  # none is simpler within 1e-12
+        return decimal
+    over, under = abs(number).as_integer_ratio()
+    low, high, under = over * (10**12 - 1), over * (10**12 + 1), under * 10**12
+    top, bottom = _between(low, under, high, under)
+    return decimal if bottom > _MAX_DENOMINATOR else Fraction(top if number > 0 else -top, bottom)
+
+
+def _between(a: int, b: int, c: int, d: int) -> tuple[int, int]:
+    """The fraction of least denominator in [a/b, c/d], by the continued fraction they share."""
+    whole = -(-a // b)
+    if whole * d <= c:
+        return whole, 1
+    whole -= 1
+    over, under = _between(d, c - whole * d, b, a - whole * b)
+    return whole * over + under, over
 
 
 def positive_integer(value: Any, name: str) -> int:
@@ -69,16 +104,15 @@ def positive_integer(value: Any, name: str) -> int:
     return number.numerator
 
 
-def multiplier(value: Any, name: str, most: int | None = None) -> Dim:
+def multiplier(value: Any, name: str, most: int) -> Dim:
     """α or ρ as a positive Fraction of at most `most`, or the symbol it is.
 
-    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho")
+    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho", MAX_RHO)
     (Fraction(3, 4), Fraction(6, 7))
     """
     number = value if is_symbolic(value) else rational(value, name)
-    if not is_symbolic(number) and not 0 < number <= (most or number):
-        rule = f"in (0, {most}]" if most else "greater than 0"
-        raise CostModelError(f"{name} must be {rule}, got {value}")
+    if not is_symbolic(number) and not 0 < number <= most:
+        raise CostModelError(f"{name} must be in (0, {most}], got {value}")
     return number
 
 
@@ -88,8 +122,8 @@ def ceil_div(size: Dim, stride: int) -> Dim:
     >>> ceil_div(225, 2)
     113
     """
-    if hasattr(size, "free_symbols"):  # as is_symbolic: this is a planner's inner loop
-        return _algebra(size).ceil_div(size, stride)
+    if type(size) is not int and (algebra := _algebra(size)):  # first what is quick, and most are
+        return algebra.ceil_div(size, stride)
     return -(-size // stride)
 
 
@@ -113,10 +147,23 @@ def exact_div(whole: Dim, parts: Dim) -> Dim | None:
     >>> exact_div(32, 4), exact_div(30, 4)
     (8, None)
     """
-    if hasattr(whole, "free_symbols") or hasattr(parts, "free_symbols"):
+    if not type(whole) is type(parts) is int and (is_symbolic(whole) or is_symbolic(parts)):
         return whole / parts
     quotient, remainder = divmod(whole, parts)
     return None if remainder else quotient
+
+
+def below(size: Dim, least: int = 1) -> bool:
+    """Whether a size is under the least that there may be; with symbols, if that is certain.
+
+    A grid of sizes refuses where one of them is, and a function to be called later does when it
+    is called (`costmodel.sweeping`, `costmodel.functions`).
+
+    >>> below(0), below(1), below(4, least=5)
+    (True, False, True)
+    """
+    algebra = _algebra(size)
+    return bool(algebra.below(size, least) if algebra else size < least)
 
 
 def at_least_one(alpha: Dim) -> Dim:
@@ -144,9 +191,11 @@ def rounding_divisor(rounding: str) -> int | None:
     """
     if rounding in ("exact", "floor"):
         return 1 if rounding == "floor" else None
-    if found := re.fullmatch(r"divisible\(([1-9][0-9]*)\)", str(rounding)):
+    if found := re.fullmatch(r"divisible\(([1-9][0-9]{0,5})\)", str(rounding)):
         return int(found[1])
-    raise CostModelError(f"rounding must be floor, exact or divisible(N), got {rounding!r}")
+    raise CostModelError(
+        f"rounding must be floor, exact or divisible(N), got {rounding!r}; N is below 10⁶"
+    )
 
 
 def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:
@@ -186,5 +235,6 @@ def _floor(count: int, alpha: Fraction, groups: int) -> int:
 
 
 def _divisible(scaled: Fraction, divisor: int) -> int:
-    nearest = max(divisor, math.floor(scaled / divisor + Fraction(1, 2)) * divisor)
-    return nearest if 10 * nearest >= 9 * scaled else nearest + divisor
+    top, bottom = scaled.numerator, scaled.denominator
+    nearest = max(divisor, (2 * top + bottom * divisor) // (2 * bottom * divisor) * divisor)
+    return nearest if 10 * nearest * bottom >= 9 * top else nearest + divisor

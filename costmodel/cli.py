@@ -5,10 +5,11 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -21,6 +22,9 @@ from costmodel.show.grid import console, plain
 from costmodel.show.report import Report, base_network, parse_size
 from costmodel.show.report import report as make_report
 from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
+
+#: Of a message: a name or a number may be as long as a file.
+MOST_CHARACTERS = 1000
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,6 +51,7 @@ def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
     atexit.register(gc.freeze)  # all goes with the process: no search for garbage before that
     _prepare_streams()
+    before = signal.signal(signal.SIGTERM, _terminate)
     try:
         code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
         sys.stdout.flush()
@@ -60,12 +65,27 @@ def main() -> None:
         code = _complain(f"cannot write the output: {error.strerror}; free the place it goes to")
     except (KeyboardInterrupt, typer.Abort):
         code = 130
+    except _TerminatedError:
+        code = 128 + signal.SIGTERM
+    except (MemoryError, OverflowError, RecursionError) as error:
+        why = str(error) or "there is not enough memory"
+        code = _complain(f"too large to compute: {why}; make the network or the grid smaller")
     except Exception as error:
         format_message: Callable[[], str] | None = getattr(error, "format_message", None)
         if format_message is None:
             raise
         code = _complain(f"{format_message()} See --help.")
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM, as KeyboardInterrupt is SIGINT: what is open is closed and cleaned up."""
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise _TerminatedError
 
 
 def _prepare_streams() -> None:
@@ -77,9 +97,17 @@ def _prepare_streams() -> None:
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
-def _complain(message: str) -> int:
-    sys.stderr.write(f"costmodel: {printable(message)}\n")
-    return 2
+def _complain(message: str, code: int = 2) -> int:
+    """One line on standard error, its middle left out where it is very long."""
+    line = printable(message)
+    if len(line) > MOST_CHARACTERS:
+        half = MOST_CHARACTERS // 2
+        line = f"{line[:half]} … {line[-half:]}"
+    try:
+        sys.stderr.write(f"costmodel: {line}\n")
+    except OSError:  # full or closed: the exit code says it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    return code
 
 
 def _version(*, asked: bool) -> None:
@@ -113,7 +141,10 @@ InputSize = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AsMarkdown = Annotated[bool, typer.Option("--markdown", help="Print GitHub Markdown.")]
 NetworkName = Annotated[
-    str, typer.Argument(help="A network of the zoo, or a network in a file NAME.json.")
+    str | None,
+    typer.Argument(
+        help="A network of the zoo, or a network in a file NAME.json.", show_default="mobilenet_v1"
+    ),
 ]
 Alpha = Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")]
 Rho = Annotated[str | None, typer.Option(help="Resolution multiplier: 0.857 or 192/224.")]
@@ -146,7 +177,7 @@ NoInput = Annotated[
 
 @app.command()
 def report(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = "mobilenet_v1",
+    network: NetworkName = None,
     *,
     alpha: Alpha = "1",
     rho: Rho = None,
@@ -194,7 +225,8 @@ def report(  # noqa: PLR0913 - a parameter is an option
         module=module,
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
-    made = show.check_live(made) if live else made if no_check else made.checked()
+    live = live and module is None  # whose prints would get between
+    made = show.check_live(made) if live else made if no_check else _checked(made)
     if not live:
         _write(made, form, output)
     if plots is not None:
@@ -205,20 +237,31 @@ def report(  # noqa: PLR0913 - a parameter is an option
         raise typer.Exit(1)
 
 
+def _checked(made: Report) -> Report:
+    from costmodel.models import prints_on_stderr
+
+    with prints_on_stderr():
+        return made.checked()
+
+
 def _traced(
-    network: str, model: str | None, input_size: str | None
+    network: str | None, model: str | None, input_size: str | None
 ) -> tuple[str | Network, nn.Module | None]:
     """The network by name, or that of the torch model, and its module, in evaluation mode."""
     if model is None:
         if input_size is not None:
             raise CostModelError("--input is the input of a --model; give --resolution")
-        return network, None
-    from costmodel.models import load_model
+        return "mobilenet_v1" if network is None else network, None
+    if network is not None:
+        raise CostModelError(f"{network} and --model {model} are two networks; give one")
+    from costmodel.models import load_model, prints_on_stderr
     from costmodel.tracing.forward import trace
 
-    sizes = (input_size or "3,224,224").split(",")
-    module = load_model(model).eval()
-    return trace(module, tuple(positive_integer(size, "input") for size in sizes)), module
+    sizes = ("3,224,224" if input_size is None else input_size).split(",")
+    shape = tuple(positive_integer(size, "input") for size in sizes)
+    with prints_on_stderr():
+        module = load_model(model)
+        return trace(module, shape), module
 
 
 def _one_of(**flags: bool | str | None) -> str | None:
@@ -361,7 +404,7 @@ def compare_command(
 
 @app.command("reconcile")
 def reconcile_command(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = "mobilenet_v1",
+    network: NetworkName = None,
     *,
     alpha: Alpha = "1",
     rho: Rho = None,
@@ -382,6 +425,7 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel reconcile --model mynet:Net --run[/bold]
     """
+    from costmodel.models import prints_on_stderr
     from costmodel.show import reconcile as shown
 
     form = _one_of(json=as_json, markdown=as_markdown)
@@ -395,7 +439,8 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
         rounding=rounding,
         module=module,
     )
-    made = shown.reconciled(base, run=run)
+    with prints_on_stderr():
+        made = shown.reconciled(base, run=run)
     if form is None:
         _print(shown.rich(base, made))
     else:
@@ -432,14 +477,16 @@ def audit_command(
 
 @app.command("sweep")
 def sweep_command(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = "mobilenet_v1",
+    network: NetworkName = None,
     *,
     model: Model = None,
     input_size: InputSize = None,
     alphas: Annotated[
         str, typer.Option(help="START:STOP:STEP with the stop, or a list 0.25,0.5,1.")
     ] = "0.25:1:0.25",
-    resolutions: Annotated[str, typer.Option(help="As --alphas.")] = "128:224:32",
+    resolutions: Annotated[
+        str | None, typer.Option(help="As --alphas.", show_default="128:224:32")
+    ] = None,
     pairs: Annotated[
         bool, typer.Option("--pairs", help="The n-th α with the n-th resolution only.")
     ] = False,
@@ -472,7 +519,7 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel sweep --alphas 0.1:1.5:0.01 --resolutions 32:512 --max-macs 150M[/bold]
     """
-    from costmodel.amounts import fractions, integers
+    from costmodel.amounts import fractions
     from costmodel.memory import MemoryRules
     from costmodel.show import sweep as shown
     from costmodel.sweeping import sweep
@@ -483,12 +530,11 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
         raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")
     if output is not None:
         shown.check_output(output)
-    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
-    rounding = rounding or default
+    base, _ = base_network(_traced(network, model, input_size)[0], classes, rounding)
     rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
-    grid = fractions(alphas, "alphas"), integers(resolutions, "resolutions")
-    swept = sweep(base, *grid, rounding=rounding, paired=pairs, rules=rules)
-    view = shown.View(swept, base, rounding, rules)
+    grid = fractions(alphas, "alphas"), _sides(base, resolutions, "128:224:32")
+    swept = sweep(base, *grid, paired=pairs, rules=rules)
+    view = shown.View(swept, base, rules)
     with shown.progress_bar(swept.size) as advance:
         if output is not None:
             rows = shown.write(swept, output, progress=advance)
@@ -504,7 +550,7 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
 
 @app.command("plan")
 def plan_command(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = "mobilenet_v1",
+    network: NetworkName = None,
     *,
     model: Model = None,
     input_size: InputSize = None,
@@ -513,8 +559,11 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
     max_peak_memory: MaxPeak = None,
     max_flash: MaxFlash = None,
     resolutions: Annotated[
-        str, typer.Option(help="START:STOP:STEP with the stop, or a list 128,160.")
-    ] = "96:224:32",
+        str | None,
+        typer.Option(
+            help="START:STOP:STEP with the stop, or a list 128,160.", show_default="96:224:32"
+        ),
+    ] = None,
     alphas: Annotated[
         str | None, typer.Option(help="As --resolutions; default, every distinct width to 1.5.")
     ] = None,
@@ -536,12 +585,12 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel plan --max-macs 150M --max-flash 1MiB --dtype int8[/bold]
     """
-    from costmodel.amounts import fractions, integers
+    from costmodel.amounts import fractions
     from costmodel.memory import MemoryRules
     from costmodel.planning import plan
     from costmodel.show import plan as shown
 
-    base, default, _ = base_network(_traced(network, model, input_size)[0], classes)
+    base, _ = base_network(_traced(network, model, input_size)[0], classes, rounding)
     if plot is not None:
         image_format(plot)
         check_target(plot)
@@ -551,9 +600,8 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
         max_params=max_params,
         max_peak_memory=max_peak_memory,
         max_flash=max_flash,
-        resolutions=integers(resolutions, "resolutions"),
+        resolutions=_sides(base, resolutions, "96:224:32"),
         alphas=None if alphas is None else fractions(alphas, "alphas"),
-        rounding=rounding or default,
         rules=MemoryRules(dtype, not no_input, in_place, fold_batch_norm),
     )
     if as_json:
@@ -564,7 +612,9 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
         from costmodel.plot import plan_figure, save_figure
 
         save_figure(plan_figure(made), plot)
-        sys.stderr.write(f"wrote {plot}\n")
+        _wrote([Path(plot)])
+    if made.choice is None:
+        raise typer.Exit(_complain(shown.reason(made), 1))
 
 
 @app.command("explore")
@@ -592,6 +642,19 @@ def explore_command(
     check_target(output)
     write_atomically(output, page(networks or FAMILY))
     _wrote([Path(output)])
+
+
+def _sides(network: Network, given: str | None, default: str) -> tuple[int, ...]:
+    """The resolutions; one that changes nothing for a network without an image."""
+    from costmodel.amounts import integers
+
+    if any(layer.shape[2:] for layer in network.inputs):
+        return integers(default if given is None else given, "resolutions")
+    if given is not None:
+        raise CostModelError(
+            f"{network.name} has no image whose resolution could be set; leave --resolutions out"
+        )
+    return (1,)
 
 
 def _limits(*given: str | None) -> tuple[Limit, ...]:

@@ -9,16 +9,24 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from costmodel.arithmetic import MAX_ALPHA, Dim, positive_integer, rational, rounding_divisor
+from costmodel.arithmetic import (
+    MAX_ALPHA,
+    Dim,
+    is_symbolic,
+    multiplier,
+    positive_integer,
+    rational,
+    rounding_divisor,
+)
 from costmodel.arithmetic import scale_channels as scale_exactly
-from costmodel.cost import Cost
+from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Add, AtLeast, Fixed, Network, Times
+from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.rewrite import resize, widen, width_multiples, width_sources
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
     from costmodel.lower import Lowered
     from costmodel.network import Layer
 
-NEAR = 1e-12  # a product of a float α this close to an integer is that integer (DESIGN §2)
+_FEW = 2**18  # fractions of smaller denominators are further apart than a float α is unsure
 
 
 class _Tape:
@@ -39,6 +47,7 @@ class _Tape:
         self.relaxed = relaxed
         self.lines: list[str] = []
         self.names: dict[str, str] = {}
+        self.least: dict[str, int] = {}  # what a value is certain to be at least, by its name
 
     def emit(self, expression: str) -> str:
         """The name of an expression's value."""
@@ -47,9 +56,15 @@ class _Tape:
             self.lines.append(f"{name} = {expression}")
         return self.names[expression]
 
-    def require(self, size: str) -> None:
-        """A line that refuses a map that vanishes."""
-        self._check(f"if {size} < 1: raise Refusal")
+    def require(self, size: Traced, least: int) -> None:
+        """A line that refuses a size under the least that there may be."""
+        under = f"{size.text} < {least}"  # False of a number, and of an array another array
+        self._check(f"if ({under}) is not False and some({under}): raise Refusal")
+        self.know(size.name, least - size.offset)
+
+    def know(self, name: str, least: int) -> None:
+        """From here on a value is certain to be at least so much."""
+        self.least[name] = max(least, self.least.get(name, least))
 
     def require_whole(self, whole: str, parts: str | int) -> None:
         """A line that refuses channels that do not divide."""
@@ -84,29 +99,36 @@ class Traced:
             return self.name
         return self.tape.emit(f"{self.name} {'+' if self.offset > 0 else '-'} {abs(self.offset)}")
 
-    def made(self, expression: str) -> Traced:
-        """Another value of the same function."""
-        return Traced(self.tape, self.tape.emit(expression))
+    def made(self, expression: str, *of: Dim) -> Traced:
+        """Another value of the same function, at least 1 where all `of` which it is made are."""
+        name = self.tape.emit(expression)
+        if of and all(isinstance(x, Traced) and x.is_at_least(1) for x in of):
+            self.tape.know(name, 1)
+        return Traced(self.tape, name)
+
+    def is_at_least(self, least: int) -> bool:
+        """Whether that is certain, whatever the function is called with."""
+        return self.tape.least.get(self.name, least - self.offset - 1) + self.offset >= least
 
     def __add__(self, other: Dim) -> Traced:
-        if isinstance(other, Traced):
-            return self.made(" + ".join(sorted((self.text, other.text))))
+        if is_symbolic(other):
+            return self.made(" + ".join(sorted((self.text, _operand(other)))), self, other)
         return Traced(self.tape, self.name, self.offset + _integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
-        if isinstance(other, Traced):
-            return self.made(f"{self.text} - {other.text}")
+        if is_symbolic(other):
+            return self.made(f"{self.text} - {_operand(other)}")
         return Traced(self.tape, self.name, self.offset - _integer(other))
 
     def __rsub__(self, other: Dim) -> Traced:
-        return self.made(f"{_integer(other)} - {self.text}")
+        return self.made(f"{_operand(other)} - {self.text}")
 
     def __mul__(self, other: Dim) -> Dim:
-        if isinstance(other, Traced):
-            return self.made(" * ".join(sorted((self.text, other.text))))
+        if is_symbolic(other):
+            return self.made(" * ".join(sorted((self.text, _operand(other)))), self, other)
         if _integer(other) in (0, 1):
             return self if other else 0
-        return self.made(f"{other} * {self.text}")
+        return self.made(f"{other} * {self.text}", *(self,) * (other > 0))
 
     def __truediv__(self, other: Dim) -> Dim:
         """A division that leaves nothing over."""
@@ -119,8 +141,8 @@ class Traced:
         return self.made(f"{self.text} {'/' if self.tape.relaxed else '//'} {_operand(other)}")
 
     def __rtruediv__(self, other: Dim) -> Dim:
-        self.tape.require_whole(str(_integer(other)), self.text)
-        return self.made(f"{_integer(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
+        self.tape.require_whole(_operand(other), self.text)
+        return self.made(f"{_operand(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
 
     def __mod__(self, other: int) -> Traced:
         return self.made(f"{self.text} % {_integer(other)}")
@@ -141,8 +163,11 @@ class Traced:
     __rmul__ = __mul__
 
 
-def _operand(value: Dim) -> str | int:
-    return value.text if isinstance(value, Traced) else _integer(value)
+def _operand(value: Dim) -> str:
+    """A value as it stands in a function's source; relaxed sizes are polynomials in ρ."""
+    if isinstance(value, Traced):
+        return value.text
+    return f"({value})" if isinstance(value, Polynomial) else str(_integer(value))
 
 
 def _integer(value: Dim) -> int:
@@ -157,41 +182,34 @@ def _integer(value: Dim) -> int:
 
 
 def ceil_div(size: Traced, stride: int) -> Traced:
-    """⌈size / stride⌉, or size / stride where the function is relaxed."""
-    if size.tape.relaxed:
-        return size if stride == 1 else size.made(f"{size.text} / {_integer(stride)}")
-    if size.offset < 0:
-        size.tape.require(size.text)
-    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})")
+    """⌈size / stride⌉."""
+    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})", size)
 
 
 def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
     """The ceil_mode size of a pooling window."""
     stride = _integer(stride)
-    if span.tape.relaxed:
-        return span.made(f"{span.text} / {stride}") + 1
-    span.tape.require(f"{span.text} + {stride}")
     first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
     return span.made(f"minimum({first}, {second})")
 
 
+def below(size: Traced, least: int) -> bool:
+    """Refuse, when the function is called, a size that is under the least."""
+    if not size.is_at_least(least):
+        size.tape.require(size, least)
+    return False
+
+
 def at_least_one(alpha: Traced) -> Traced:
-    """max(1, α), in arithmetic that arrays and tensors have."""
-    if not alpha.tape.relaxed:
-        return alpha.made(f"maximum(1, {alpha.text})")
-    return alpha.made(f"(1 + {alpha.text} + abs({alpha.text} - 1)) / 2")
-
-
-def round_size(size: int, rho: Traced) -> Traced:
-    """size·ρ: only relaxed functions have a ρ."""
-    return rho.made(f"{_integer(size)} * {rho.text}")
+    """max(1, α)."""
+    return alpha.made(f"maximum(1, {alpha.text})")
 
 
 def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
-    """The rounded channel count, or α·count where the function is relaxed."""
-    if alpha.tape.relaxed:
-        return alpha.made(f"{_integer(count)} * {alpha.text}")
-    return alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    """The rounded channel count."""
+    scaled = alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
+    alpha.tape.know(scaled.name, 1)
+    return scaled
 
 
 # Writing a function ---------------------------------------------------------------------------
@@ -238,11 +256,13 @@ def _sum(tape: _Tape, terms: Iterable[Dim]) -> str:
     times: defaultdict[str, int] = defaultdict(int)
     constant = 0
     for term in terms:
-        if isinstance(term, Traced):
+        if not is_symbolic(term):
+            constant += _integer(term)
+        elif isinstance(term, Traced):
             times[term.name] += 1
             constant += term.offset
         else:
-            constant += _integer(term)
+            times[_operand(term)] += 1
     products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
     while len(products) > _ADDENDS:
         parts = [products[i : i + _ADDENDS] for i in range(0, len(products), _ADDENDS)]
@@ -256,19 +276,18 @@ def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
 
 
 def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
-    """`costmodel.arithmetic.scale_channels` for a float, without the Fraction."""
-    if type(alpha) is not float or divisor != 1 or groups != 1:
-        exact = alpha if isinstance(alpha, Fraction) else Fraction(str(alpha))
-        return int(scale_exactly(count, exact, divisor, groups))
-    wanted = count * alpha
-    whole = round(wanted)
-    if abs(wanted - whole) > NEAR * wanted:
-        whole = floor(wanted)
-    least = min(8, count)
-    return max(least, whole)
+    """`costmodel.arithmetic.scale_channels`, without Fractions where a float's floor is sure."""
+    if type(alpha) is float and divisor == groups == 1 and count < _FEW:
+        wanted = count * alpha
+        whole = round(wanted)
+        if abs(wanted - whole) > 2e-12 * wanted:
+            return max(floor(wanted), min(8, count))
+        if wanted == whole:  # then whole / count is the fraction that α means
+            return max(whole, min(8, count))
+    return int(scale_exactly(count, rational(alpha, "alpha"), divisor, groups))
 
 
-def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, int], Cost]:
+def cost_function(network: Network, rounding: str | None = None) -> Callable[[Any, int], Cost]:
     """f(α, D): the exact cost of the network at a width and a square resolution.
 
     >>> from costmodel import mobilenet_v1
@@ -280,15 +299,14 @@ def cost_function(network: Network, rounding: str = "floor") -> Callable[[Any, i
     """
     tape = _Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
+    tape.know("D", 1)
     lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     function = _written(tape, "alpha, D", lowered, scaled=_scaled)
 
     def cost_at(alpha: Any, resolution: int) -> Cost:
-        if type(alpha) is not float:
-            alpha = rational(alpha, "alpha")
-        if not 0 < alpha <= MAX_ALPHA:
-            raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {alpha}")
+        if type(alpha) is not float or not 0 < alpha < MAX_ALPHA:
+            alpha = multiplier(rational(alpha, "alpha"), "alpha", MAX_ALPHA)
         if type(resolution) is not int:
             resolution = positive_integer(resolution, "resolution")
         if resolution < 1:
@@ -312,12 +330,12 @@ def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
     >>> a.grad.item() == 2 * 539492352 + 28224000 + 1024000
     True
     """
-    tape = _Tape(relaxed=True)
-    alpha, rho = Traced(tape, "alpha"), Traced(tape, "rho")
-    lowered = lower(widen(resize(network, rho), alpha, "exact"))
-    unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    function = _written(tape, "alpha, rho", lowered)
-    return lambda alpha, rho: _cost(function(alpha, rho), unknown)
+    total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
+    # max(1, α), in arithmetic that arrays and tensors have.
+    source = ", ".join(str(quantity) for quantity in (total.params, total.macs, total.activations))
+    source = source.replace("max(1, alpha)", "((1 + alpha + abs(alpha - 1)) / 2)")
+    function = eval(f"lambda alpha, rho: ({source})")  # noqa: S307 - of the polynomials above alone
+    return lambda alpha, rho: _cost(function(alpha, rho), total.unknown)
 
 
 class Column(NamedTuple):
@@ -355,10 +373,7 @@ class WidthFunction:
         import numpy as np
 
         resolution = positive_integer(resolution, "resolution")
-        try:
-            values = np.asarray(widths)
-        except ValueError:
-            raise CostModelError("widths must have one length") from None
+        values = _rectangular(widths)
         if not self.columns and not values.size:
             values = values.astype(int)
         if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
@@ -366,14 +381,12 @@ class WidthFunction:
                 f"(N, {len(self.columns)}), a column for each of {', '.join(self.layers[:3])}, …"
             )
             raise CostModelError(f"widths must have shape {wanted}, got {values.shape}")
-        if values.dtype.kind not in "iuf" or not np.isfinite(values).all():
-            raise CostModelError(f"widths must be finite numbers, got {values.dtype}")
-        if values.dtype.kind == "f":
+        if values.dtype.kind not in "iu":
             values = self._rounded(np.atleast_2d(values)).reshape(values.shape)
         if values.size and values.min() < 1:
             raise CostModelError(f"widths must be at least 1, got {values.min()}")
         for column, counts in zip(self.columns, values.T, strict=True):
-            if column.groups > 1 and (counts % column.groups).any():
+            if column.groups > 1 and _some(counts % column.groups):
                 raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
         try:
             return self._evaluated(values, resolution)
@@ -383,17 +396,13 @@ class WidthFunction:
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        from costmodel.sweeping import scaled_channels
+        from costmodel.sweeping import Multipliers
 
-        if multipliers.size and not 0 < multipliers.min() <= multipliers.max() <= MAX_ALPHA:
-            raise CostModelError(f"multipliers must be in (0, {MAX_ALPHA}]")
         divisor = rounding_divisor(self.rounding)
         rounded = []
-        for column, values in zip(self.columns, multipliers.T, strict=True):
-            factors = np.maximum(values, 1) if column.grows else values
-            if factors.dtype.itemsize < 8:  # noqa: PLR2004 - a float32 means its text: 0.29
-                factors = factors.astype(str).astype(float)
-            rounded.append(scaled_channels(column.channels, factors, divisor, column.groups))
+        for column, given in zip(self.columns, multipliers.T, strict=True):
+            factors = Multipliers(given).at_least_one() if column.grows else Multipliers(given)
+            rounded.append(factors.channels(column.channels, divisor, column.groups))
         return np.stack(rounded, axis=-1)
 
     def _evaluated(self, counts: NDArray[Any], resolution: int) -> Cost:
@@ -413,7 +422,22 @@ class WidthFunction:
         return _cost(totals, self.unknown)
 
 
-def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
+def _rectangular(widths: Any) -> NDArray[Any]:
+    """The widths as an array: of integers, of floats, or of numbers of any kind."""
+    import numpy as np
+
+    if hasattr(widths, "dtype"):
+        return np.asarray(widths)
+    try:
+        values = np.array(widths, dtype=object)
+    except ValueError:
+        raise CostModelError("widths must have one length") from None
+    if {type(number) for number in values.flat} <= {int}:
+        return np.array(widths)
+    return values
+
+
+def width_function(network: Network, rounding: str | None = None) -> WidthFunction:
     """f(widths, D): the cost with a width for each layer, as NAS and pruning planners have them.
 
     A column for each layer whose width is a plain count or `AtLeast`, one for those that are
@@ -438,6 +462,7 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
     function, unknown = _over_widths(network, columns, _Tape(), "D")
     multiples = width_multiples(network)
     made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
+    rounding = network.rounding if rounding is None else rounding
     return WidthFunction(made, rounding, function, unknown)
 
 
@@ -477,6 +502,9 @@ def _over_widths(
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = list(dict.fromkeys(columns.values()))
+    parameters = [*(f"w{i}" for i in range(len(names))), size]
+    for name in parameters:
+        tape.know(name, 1)
 
     def traced(layer: Layer) -> Layer:
         if layer.name not in columns:
@@ -485,11 +513,12 @@ def _over_widths(
         return layer.evolve(**{layer.width: Traced(tape, f"w{column}")})
 
     made = network.with_layers([traced(layer) for layer in network.layers])
-    sized = Traced(tape, size)
-    lowered = lower(resize(made, sized) if tape.relaxed else resize(made, resolution=sized))
-    parameters = ", ".join([*(f"w{i}" for i in range(len(names))), size])
+    if tape.relaxed:
+        lowered = lower(resize(made, rho=RHO))
+    else:
+        lowered = lower(resize(made, resolution=Traced(tape, size)))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    return _written(tape, parameters, lowered), unknown
+    return _written(tape, ", ".join(parameters), lowered), unknown
 
 
 def _column(layer: Layer, multiple: int) -> Column:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import sympy
 
-from costmodel.arithmetic import Dim, is_symbolic, multiplier, rational
+from costmodel.arithmetic import MAX_RHO, Dim, is_symbolic, multiplier, rational
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.rewrite import resize, widen
@@ -37,8 +37,8 @@ def solve_alpha(network: Network, *, macs: Dim, rho: Dim = 1) -> Any:
     and where it depends on a symbol whether α is above 1.
     """
     target = _exact(macs, "macs") if not is_symbolic(macs) else macs
-    ratio = multiplier(rho, "rho")
-    formula = relax(cost(widen(resize(network, symbolic_rho), alpha, "exact")).macs)
+    ratio = multiplier(rho, "rho", MAX_RHO)
+    formula = relax(cost(widen(resize(network, rho=symbolic_rho), alpha, "exact")).macs)
     formula = formula.subs(symbolic_rho, ratio if is_symbolic(ratio) else _exact(ratio, "rho"))
     grown = sympy.Max(1, alpha)
     if not formula.has(grown):

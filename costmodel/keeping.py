@@ -46,8 +46,9 @@ def _refuse(layer: op.Affine | op.Combine | op.Reduce) -> NoReturn:
 _FLOAT = 4
 
 
+@kept_rule(op.Filter)
 @kept_rule(op.TransposedConv)
-def _transposed(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
+def _windowed(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
     return INPUTS
 
 

@@ -13,7 +13,7 @@ from costmodel import network as ir
 from costmodel.arithmetic import ceil_div, exact_div
 from costmodel.errors import CostModelError
 from costmodel.nest import Body, Elementwise, LoopNest, Parameter
-from costmodel.shapes import axes, count, walk
+from costmodel.shapes import axes, count, ranked, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -118,7 +118,8 @@ def _linear(layer: ir.Linear, inputs: Inputs, output: ir.Shape) -> Rule:
 @lower_rule(ir.BatchNorm)
 def _batch_norm(layer: ir.BatchNorm, _inputs: Inputs, output: ir.Shape) -> Rule:
     owner = layer.shares or layer.name
-    parameters = (Parameter(owner, "norm", 2 * output[1]),) if layer.affine else ()
+    size = 2 * ranked(layer, output, 2)[1]
+    parameters = (Parameter(owner, "norm", size),) if layer.affine else ()
     operation = "batch_norm" if layer.affine else "batch_norm_without_affine"
     return (Elementwise(operation, output),), parameters
 

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
-from costmodel.arithmetic import ceil_div, ceil_mode_size, is_symbolic
+from costmodel.arithmetic import ceil_mode_size, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.nest import Parameter
@@ -323,7 +323,9 @@ def touched(  # noqa: PLR0913, PLR0917 - torch's own parameters
     Tap r at position i reads i·s + r·d − p, and is the only one to, but for (i − jb, r + ja)
     with a = s / gcd(s, d), b = d / gcd(s, d). So with those counted where j can't be 1,
 
-        Σ_r |{i : 0 ≤ i·s + r·d − p < D, i < P, and i < b unless r + a ≥ K}|.
+        Σ_r |{i : 0 ≤ i·s + r·d − p < D, i < P, and i < b unless r + a ≥ K}|
+
+    in closed form, by the sums of ⌈(X − r·d) / s⌉: a kernel may have 10⁹ taps.
 
     >>> touched(112, 56, kernel=1, stride=2), touched(7, 7, kernel=3, padding=1)
     (56, 7)
@@ -337,14 +339,33 @@ def touched(  # noqa: PLR0913, PLR0917 - torch's own parameters
     if dilation == 1 and stride <= kernel:  # as below, for a kernel of any size
         return max(0, min(size, (positions - 1) * stride + kernel - padding))
     common = gcd(stride, dilation)
+    alone = max(0, kernel - stride // common)  # later positions' elements are another tap's
+    parts = (range(alone), min(positions, dilation // common)), (range(alone, kernel), positions)
+    return sum(
+        _read_before(size + padding, taps, most, stride, dilation)
+        - _read_before(padding, taps, most, stride, dilation)
+        for taps, most in parts
+    )
+
+
+def _read_before(end: int, taps: range, most: int, stride: int, dilation: int) -> int:
+    """Σ over some taps r of the positions i < most with i·s + r·d < end: of ⌈(end − r·d) / s⌉."""
+    full, none = (
+        min(max(-(-rest // dilation), taps.start), taps.stop)  # the first tap that has fewer
+        for rest in (end - (most - 1) * stride, end)
+    )
+    least = end - (none - 1) * dilation + stride - 1
+    return most * (full - taps.start) + _floors(none - full, stride, dilation, least)
+
+
+def _floors(n: int, m: int, a: int, b: int) -> int:
+    """Σ ⌊(a·i + b) / m⌋ over i < n, for integers of at least 0, as Euclid divides."""
     total = 0
-    for tap in range(kernel):
-        start = tap * dilation - padding
-        first = max(0, ceil_div(-start, stride))
-        end = min(positions, ceil_div(size - start, stride))
-        if tap + stride // common < kernel:  # later positions' elements are another tap's
-            end = min(end, dilation // common)
-        total += max(0, end - first)
+    while n > 0:
+        total += n * (n - 1) // 2 * (a // m) + n * (b // m)
+        a, b = a % m, b % m
+        n, b = divmod(a * n + b, m)
+        m, a = a, m
     return total
 
 

@@ -6,8 +6,10 @@ Importing a module runs its code; nothing is unpickled, downloaded or written he
 from __future__ import annotations
 
 import ast
+import os
 import sys
 import warnings
+from contextlib import contextmanager, redirect_stdout
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +18,19 @@ from costmodel.building import torch_or_error
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
 
-def load_model(spec: str) -> nn.Module:
-    """The torch module that `package.module:name` or `package.module:name(arguments)` makes.
+_MISSING = object()
 
-    A class or a function is called, with literals alone as arguments, on the meta device: no
-    weights are allocated. One that needs real tensors while it is made is made on the CPU.
+
+def load_model(spec: str) -> nn.Module:
+    """The torch module that `package.module:name(arguments)` makes, in evaluation mode.
+
+    A class or a function is called, with literals alone as arguments if any, on the meta device:
+    no weights are allocated. One that needs real tensors while it is made is made on the CPU.
     Modules in the current directory are found.
 
     >>> sum(p.numel() for p in load_model("torch.nn:Linear(10, 2)").parameters())
@@ -40,8 +47,46 @@ def load_model(spec: str) -> nn.Module:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a model's own, of which its author knows
-        made = _found(_imported(module_name), name, spec)
-        return _made(made, arguments, named, spec)
+        factory = _found(_imported(module_name), name, spec)
+        return _made(factory, arguments, named, spec)
+
+
+@contextmanager
+def prints_on_stderr() -> Iterator[None]:
+    """What a model's code prints goes to standard error: the output, perhaps JSON, is ours.
+
+    So does what goes past Python, from C code and subprocesses, to the file descriptor.
+    """
+    sys.stdout.flush()
+    kept = _duplicate(1)
+    try:
+        if kept is not None and (stderr := _duplicate(2)) is not None:
+            os.dup2(stderr, 1)
+            os.close(stderr)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        if kept is not None:
+            os.dup2(kept, 1)
+            os.close(kept)
+
+
+def _duplicate(descriptor: int) -> int | None:
+    try:
+        return os.dup(descriptor)
+    except OSError:  # closed by the shell
+        return None
+
+
+@contextmanager
+def _failures(what: str, remedy: str) -> Iterator[None]:
+    """Whatever a user's code raises as one line."""
+    try:
+        yield
+    except CostModelError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001
+        raise CostModelError(f"{what}: {_said(error)}; {remedy}") from None
 
 
 def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -51,55 +96,50 @@ def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
         if not isinstance(node, ast.Call):
             return text.strip(), [], {}
         positional = [ast.literal_eval(value) for value in node.args]
-        named = {str(pair.arg): ast.literal_eval(pair.value) for pair in node.keywords if pair.arg}
+        named = {str(pair.arg): ast.literal_eval(pair.value) for pair in node.keywords}
+        if None in {pair.arg for pair in node.keywords}:  # **{…}
+            return "", [], {}
         return ast.unparse(node.func), positional, named
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "", [], {}
 
 
 def _imported(name: str) -> Any:
-    here = str(Path.cwd())
-    if here not in sys.path:  # as `python -m` does, and an installed command does not
-        sys.path.insert(0, here)
-    try:
+    with _failures(f"cannot import {name}", "install it, or go to the directory it is in"):
+        here = str(Path.cwd())
+        if here not in sys.path:  # as `python -m` does, and an installed command does not
+            sys.path.insert(0, here)
         return import_module(name)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises
-        remedy = "install it, or go to the directory it is in"
-        raise CostModelError(f"cannot import {name}: {_said(error)}; {remedy}") from None
 
 
 def _found(module: Any, name: str, spec: str) -> Any:
     found = module
-    for part in name.split("."):
-        if not hasattr(found, part):
+    with _failures(f"cannot look up {spec}", "check the name"):
+        for part in name.split("."):
             where = getattr(found, "__name__", type(found).__name__)
-            raise CostModelError(f"there is no {part} in {where}; check the name in {spec}")
-        found = getattr(found, part)
+            if (found := getattr(found, part, _MISSING)) is _MISSING:
+                raise CostModelError(f"there is no {part} in {where}; check the name in {spec}")
     return found
 
 
-def _made(made: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> nn.Module:
+def _made(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> nn.Module:
     import torch
     from torch import nn
 
-    if callable(made) and not isinstance(made, nn.Module):
-        try:
-            with torch.device("meta"):
-                result = made(*arguments, **named)
-        except (Exception, SystemExit):  # noqa: BLE001 - some need values while they are made
-            result = _made_on_cpu(made, arguments, named, spec)
-    else:
-        result = made
-    if not isinstance(result, nn.Module):
-        raise CostModelError(f"{spec} must make a torch.nn.Module, got {type(result).__name__}")
-    return result
-
-
-def _made_on_cpu(made: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> Any:
-    try:
-        return made(*arguments, **named)
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the factory raises
-        raise CostModelError(f"{spec} failed: {_said(error)}; check its arguments") from None
+    with _failures(f"{spec} failed", "check its arguments"):
+        if isinstance(factory, nn.Module) or not callable(factory):
+            module = factory
+        else:
+            try:
+                with torch.device("meta"):
+                    module = factory(*arguments, **named)
+            except (Exception, SystemExit):  # noqa: BLE001 - some need values while they are made
+                module = factory(*arguments, **named)
+        if not isinstance(module, nn.Module):
+            kind = type(module).__name__
+            raise CostModelError(f"{spec} must make a torch.nn.Module, got {kind}")
+    with _failures(f"{spec} is no module that can be run", "call super().__init__() in it first"):
+        return module.eval()
 
 
 def _said(error: BaseException) -> str:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import operator
 import reprlib
+import sys
+from collections.abc import Callable  # noqa: TC003 - a NamedTuple's
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
-from costmodel.arithmetic import Dim
+from costmodel.arithmetic import Dim, rounding_divisor
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
 #: (batch, channels, *spatial sizes) or (batch, *, features), as torch has them.
 Shape = tuple[Dim, ...]
@@ -64,8 +66,86 @@ class Fixed:
 
 
 SAME = Times(1)
+
+
+class Kind(NamedTuple):
+    """What a field must be, in words, and the function that checks and normalises a value.
+
+    A field has the kind that its declared type carries: `Flag = Annotated[bool, Kind(…)]`.
+    """
+
+    words: str
+    canonical: Callable[[Any], Any]
+
+
+def valid(value: Any, rule: object) -> Any:
+    """The value where the rule holds; else a ValueError, which a layer words."""
+    if not rule:
+        raise ValueError
+    return value
+
+
+def number(value: Any, least: int = 1) -> Dim:
+    """An integer of at least `least` as Python's own, or a symbol as it is."""
+    if getattr(value, "free_symbols", None):
+        return value
+    whole = operator.index(value)  # numpy's integers too, which would overflow in silence
+    return valid(whole, whole >= least and not isinstance(value, bool))
+
+
+def _axes(value: Any, least: int = 1) -> Any:
+    if not isinstance(value, (tuple, list)):
+        return number(value, least)
+    numbers = tuple(number(part, least) for part in valid(value, value))
+    return numbers[0] if numbers.count(numbers[0]) == len(numbers) else numbers
+
+
+def _width(value: Any) -> Any:
+    if isinstance(value, Times):
+        return Times(number(value.factor), text(value.of))
+    related = isinstance(value, (AtLeast, Fixed))
+    return type(value)(number(value.count)) if related else number(value)
+
+
+def _groups(value: Any) -> Any:
+    related = isinstance(value, (AtLeast, Fixed)) or getattr(value, "of", "") != ""
+    return _width(valid(value, not related))
+
+
+def each(check: Callable[[Any], Any], least: int = 0) -> Callable[[Any], tuple[Any, ...]]:
+    """A check of a tuple of at least `least`, by that of its elements."""
+    return lambda values: tuple(
+        map(check, valid(values, isinstance(values, (tuple, list)) and len(values) >= least))
+    )
+
+
+def text(value: Any) -> Any:
+    """A text."""
+    return valid(value, type(value) is str)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return each(text)((value,) if isinstance(value, str) else value)
+
+
 #: A plain count scales with α.
-Width = Dim | Times | AtLeast | Fixed
+Width = Annotated[Dim | Times | AtLeast | Fixed, Kind("a positive count or a relation", _width)]
+Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(value), value))]
+Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
+Owner = Annotated[str, Kind("the name of a layer", text)]
+Text = Annotated[str, Kind("a text", text)]
+Pooling = Annotated[
+    str, Kind("'average' or 'max'", lambda value: valid(value, value in {"average", "max"}))
+]
+Flag = Annotated[bool, Kind("true or false", lambda value: valid(value, type(value) is bool))]
+Positive = Annotated[int, Kind("a positive count", lambda value: operator.index(number(value)))]
+Sizes = Annotated[Shape, Kind("two or more positive integers", each(number, 2))]
+#: A tuple has one for each spatial axis.
+PerAxis = Annotated[Dim, Kind("a positive integer (or one for each axis)", _axes)]
+Padding = Annotated[
+    Dim, Kind("an integer of at least 0 (or one for each axis)", lambda value: _axes(value, 0))
+]
+Groups = Annotated[Dim, Kind("a positive integer or Times(n)", _groups)]
 
 
 @dataclass(frozen=True)
@@ -80,8 +160,8 @@ class Layer:
     Raises CostModelError, when made, for a hyper-parameter that is out of range.
     """
 
-    name: str
-    inputs: tuple[str, ...] = field(default=(), kw_only=True)
+    name: Name
+    inputs: Names = field(default=(), kw_only=True)
 
     #: The field that α scales, if there is one, and the axis of the output that it sets.
     width: ClassVar[str] = ""
@@ -90,21 +170,26 @@ class Layer:
     arity: ClassVar[int | None] = 1
     #: Every type of layer there is, by name.
     types: ClassVar[dict[str, type[Layer]]] = {}
+    #: The kind of each field, where its declared type has one.
+    kinds: ClassVar[dict[str, Kind]] = {"name": get_args(Name)[1], "inputs": get_args(Names)[1]}
 
     def __init_subclass__(cls) -> None:
-        """Make the type known to `Network.from_json`."""
+        """Make the type known to `Network.from_json`, and the kinds of its fields to itself."""
         Layer.types[cls.__name__] = cls
+        module, cls.kinds = sys.modules.get(cls.__module__), dict(cls.kinds)
+        for key, written in cls.__annotations__.items():
+            for kind in getattr(getattr(module, str(written), written), "__metadata__", ()):
+                cls.kinds |= {key: kind} if isinstance(kind, Kind) else {}
 
     def __post_init__(self) -> None:
         """Check and normalise every field, so that a wrong value is named where it is written."""
-        for attribute, value in self.__dict__.items():
-            rule, canonical = _RULES.get(attribute, _ANY)
+        for attribute, kind in self.kinds.items():
+            value = getattr(self, attribute)
             try:
-                object.__setattr__(self, attribute, canonical(value))
-            except (AttributeError, TypeError, ValueError):
-                raise CostModelError(
-                    f"{self.name}: {attribute} must be {rule}, got {value!r}"
-                ) from None
+                object.__setattr__(self, attribute, kind.canonical(value))
+            except (AttributeError, OverflowError, TypeError, ValueError):
+                got = f"{attribute} must be {kind.words}, got {reprlib.repr(value)}"
+                raise CostModelError(f"{self.name}: {got}") from None
 
     @property
     def width_of(self) -> str:
@@ -127,7 +212,7 @@ class Input(Layer):
     Network('n', 1 layers, input 1×3×224×224)
     """
 
-    shape: Shape
+    shape: Sizes
     arity: ClassVar[int | None] = 0
 
 
@@ -148,13 +233,13 @@ class Conv(Layer):
     """
 
     out_channels: Width
-    kernel: Dim | tuple[Dim, ...]
-    stride: int | tuple[int, ...] = 1
-    padding: Dim | tuple[Dim, ...] = 0
-    dilation: int | tuple[int, ...] = 1
-    groups: int | Times = 1
-    bias: bool = False
-    shares: str = ""
+    kernel: PerAxis
+    stride: PerAxis = 1
+    padding: Padding = 0
+    dilation: PerAxis = 1
+    groups: Groups = 1
+    bias: Flag = False
+    shares: Owner = ""
     width: ClassVar[str] = "out_channels"
 
 
@@ -168,8 +253,8 @@ class Linear(Layer):
     """
 
     out_features: Width
-    bias: bool = True
-    shares: str = ""
+    bias: Flag = True
+    shares: Owner = ""
     width: ClassVar[str] = "out_features"
     axis: ClassVar[int] = -1
 
@@ -183,8 +268,8 @@ class BatchNorm(Layer):
     Cost(params=64, macs=0, activations=0)
     """
 
-    affine: bool = True
-    shares: str = ""
+    affine: Flag = True
+    shares: Owner = ""
 
 
 @dataclass(frozen=True)
@@ -195,7 +280,7 @@ class Activation(Layer):
     'relu6'
     """
 
-    function: str = "relu"
+    function: Text = "relu"
 
 
 @dataclass(frozen=True)
@@ -208,11 +293,11 @@ class Pool(Layer):
     (1, 64, 56, 56)
     """
 
-    kind: str
-    kernel: int | tuple[int, ...]
-    stride: int | tuple[int, ...]
-    padding: int | tuple[int, ...] = 0
-    ceil_mode: bool = False
+    kind: Pooling
+    kernel: PerAxis
+    stride: PerAxis
+    padding: Padding = 0
+    ceil_mode: Flag = False
 
 
 @dataclass(frozen=True)
@@ -224,8 +309,8 @@ class AdaptivePool(Layer):
     (1, 1024, 1, 1)
     """
 
-    kind: str = "average"
-    output_size: int | tuple[int, ...] = 1
+    kind: Pooling = "average"
+    output_size: PerAxis = 1
 
 
 @dataclass(frozen=True)
@@ -263,70 +348,6 @@ class Flatten(Layer):
     >>> infer(Network("n", (Input("image", (1, 256, 6, 6)), Flatten("flatten"))))[-1].output
     (1, 9216)
     """
-
-
-def _number(value: Any, least: int = 1) -> Dim:
-    if getattr(value, "free_symbols", None):
-        return value
-    number = operator.index(value)  # numpy's integers too, which would overflow in silence
-    return _valid(number, number >= least and not isinstance(value, bool))
-
-
-def _valid(value: Any, rule: object) -> Any:
-    if not rule:
-        raise ValueError
-    return value
-
-
-def _axes(value: Any, least: int = 1) -> Any:
-    if not isinstance(value, (tuple, list)):
-        return _number(value, least)
-    numbers = tuple(_number(part, least) for part in _valid(value, value))
-    return numbers[0] if numbers.count(numbers[0]) == len(numbers) else numbers
-
-
-def _width(value: Any) -> Width:
-    if isinstance(value, Times):
-        _valid(_number(value.factor), type(value.of) is str)
-        return value
-    if isinstance(value, (AtLeast, Fixed)):
-        return type(value)(_number(value.count))
-    return _number(value)
-
-
-def _groups(value: Any) -> Any:
-    related = isinstance(value, (Times, AtLeast, Fixed))
-    return _width(_valid(value, not related or value == Times(value.factor)))
-
-
-def _sequence(value: Any, least: int = 0) -> tuple[Any, ...]:
-    return tuple(_valid(value, isinstance(value, (tuple, list)) and len(value) >= least))
-
-
-def _names(value: Any) -> tuple[str, ...]:
-    return (value,) if isinstance(value, str) else tuple(map(_is(str), _sequence(value)))
-
-
-def _is(kind: type) -> Callable[[Any], Any]:
-    return lambda value: _valid(value, type(value) is kind)
-
-
-_ANY: tuple[str, Callable[[Any], Any]] = ("", lambda value: value)
-_POSITIVE = ("a positive integer (or one for each axis)", _axes)
-#: What each hyper-parameter must be, and the function that checks and normalises it.
-_RULES: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "name": ("a text that is not empty", lambda value: _valid(value, _is(str)(value))),
-    "inputs": ("names of layers", _names),
-    "shape": ("two or more positive integers", lambda v: tuple(map(_number, _sequence(v, 2)))),
-    "padding": ("an integer of at least 0 (or one for each axis)", lambda value: _axes(value, 0)),
-    "groups": ("a positive integer or Times(n)", _groups),
-    "kind": ("'average' or 'max'", lambda value: _valid(value, value in {"average", "max"})),
-    "function": ("a text", _is(str)),
-    "shares": ("the name of a layer", _is(str)),
-    **dict.fromkeys(("kernel", "stride", "dilation", "output_size"), _POSITIVE),
-    **dict.fromkeys(("out_channels", "out_features"), ("a positive count or a relation", _width)),
-    **dict.fromkeys(("bias", "affine", "ceil_mode"), ("true or false", _is(bool))),
-}
 
 
 class Rules(dict[type, Any]):
@@ -372,6 +393,8 @@ class Rules(dict[type, Any]):
 class Network:
     """A name and layers in an order in which each comes after the layers it reads.
 
+    `rounding` is how its authors round α·C to whole channels (`costmodel.widen`).
+
     >>> Network("tiny", (Input("image", (1, 3, 8, 8)), Conv("conv", 16, kernel=3)))
     Network('tiny', 2 layers, input 1×3×8×8)
 
@@ -380,9 +403,11 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
+    rounding: str = field(default="floor", kw_only=True)
 
     def __post_init__(self) -> None:
-        """Fill in default inputs and check the graph."""
+        """Fill in default inputs, and check the rounding and the graph."""
+        rounding_divisor(self.rounding)
         layers = tuple(_chained(self.layers))
         _check_graph(layers)
         object.__setattr__(self, "layers", layers)
@@ -405,7 +430,7 @@ class Network:
     def with_layers(self, layers: Iterable[Layer]) -> Network:
         """The same graph with other layers at its nodes: names and inputs must be unchanged."""
         network = object.__new__(Network)
-        network.__dict__.update(name=self.name, layers=tuple(layers))
+        network.__dict__.update(self.__dict__, layers=tuple(layers))
         return network
 
     def to_json(self) -> str:
@@ -414,7 +439,9 @@ class Network:
 
         write = json.JSONEncoder(default=_encode, ensure_ascii=False).encode
         lines = (write(_layer_dict(layer)) for layer in self.layers)
-        return f'{{"name": {json.dumps(self.name)}, "layers": [\n' + ",\n".join(lines) + "\n]}\n"
+        own = {"name": self.name, "rounding": self.rounding}
+        head = json.dumps(own if self.rounding != "floor" else {"name": self.name})
+        return f'{head[:-1]}, "layers": [\n' + ",\n".join(lines) + "\n]}\n"
 
     @classmethod
     def from_json(cls, text: str) -> Network:
@@ -422,12 +449,14 @@ class Network:
         import json
 
         try:
-            data = json.loads(text)
+            data = json.loads(text, object_pairs_hook=_object)
+            json.dumps(data, ensure_ascii=False).encode()  # no half of a surrogate pair
         except (TypeError, ValueError, RecursionError) as error:
             raise CostModelError(f"a network must be JSON text: {error}") from None
         match data:
-            case {"name": str(name), "layers": list(layers)} if len(data) == 2:  # noqa: PLR2004
-                return cls(name, tuple(map(_layer_from, layers)))
+            case {"name": str(name), "layers": list(layers), **rest} if rest.keys() <= {"rounding"}:
+                rounding: Any = rest.get("rounding", "floor")
+                return cls(name, tuple(map(_layer_from, layers)), rounding=rounding)
         raise CostModelError(f'a network is {{"name": …, "layers": […]}}, got {reprlib.repr(data)}')
 
 
@@ -478,6 +507,16 @@ def _encode(value: Any) -> Any:
     return str(value)  # a symbolic size
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object whose keys differ."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"an object has two fields {key!r}; leave one")
+        found[key] = value
+    return found
+
+
 def _layer_from(data: Any) -> Layer:
     if not isinstance(data, dict) or not isinstance(data.get("name"), str):
         raise CostModelError(f'a layer is an object with a "name", got {reprlib.repr(data)}')
@@ -486,7 +525,7 @@ def _layer_from(data: Any) -> Layer:
         import_module("costmodel.operators")  # types that few networks have, slow to make
     if (kind := Layer.types.get(written)) is None:
         wanted = f"type must be one of {', '.join(sorted(Layer.types))}"
-        raise CostModelError(f"{name}: {wanted}, got {data.get('type')!r}")
+        raise CostModelError(f"{name}: {wanted}, got {reprlib.repr(data.get('type'))}")
     try:
         return kind(**{key: _decode(key, data[key]) for key in data if key != "type"})
     except TypeError as error:  # a required field is missing, or another is there

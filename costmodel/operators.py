@@ -8,16 +8,36 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from math import isfinite, prod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from operator import index
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn
 
 from costmodel import network as ir
-from costmodel.arithmetic import Dim, ceil_div, exact_div, is_symbolic
+from costmodel.arithmetic import MOST, Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
-from costmodel.network import Layer, Network, Shape, Times, Width
-from costmodel.shapes import axes, count, shape_rule
+from costmodel.network import (
+    Flag,
+    Groups,
+    Kind,
+    Layer,
+    Network,
+    Owner,
+    Padding,
+    PerAxis,
+    Positive,
+    Shape,
+    Text,
+    Width,
+    each,
+    number,
+    text,
+    valid,
+)
+from costmodel.shapes import axes, count, ranked, shape_rule
 
 if TYPE_CHECKING:
     from costmodel.lower import Rule
@@ -72,18 +92,6 @@ def _text(shape: Shape) -> str:
     return "×".join(map(str, shape)) or "a number"
 
 
-def _require(layer: Layer, rule: str, **valid: bool) -> None:
-    """An error that names the first field that breaks its rule."""
-    for name, holds in valid.items():
-        if not holds:
-            got = getattr(layer, name)
-            raise CostModelError(f"{layer.name}: {name} must be {rule}, got {got!r}")
-
-
-def _all_integers(value: Any, least: int) -> bool:
-    return isinstance(value, tuple) and all(type(x) is int and x >= least for x in value)
-
-
 def _on_axis(layer: Layer, axis: int, shape: Shape) -> int:
     """The axis, counted from the front; an error where the shape is too short."""
     if not -len(shape) <= axis < len(shape):
@@ -99,6 +107,85 @@ def _free(operation: str, output: Shape, taps: Dim = 1) -> Rule:
     return (Elementwise(operation, output, taps),), ()
 
 
+# What a field of these layers may be --------------------------------------------------------------
+
+
+def _integer(value: Any, least: int = 0) -> int:
+    return index(number(value, least))
+
+
+def _axis(value: Any) -> int:
+    return _integer(value, -9)
+
+
+def _equation(value: Any) -> Any:
+    """Two operands' indices and some of them, each once, as the output's."""
+    left, arrow, right = text(value).partition("->")
+    letters = "".join((*left.split(","), right))
+    known = set(right) <= set(left) and len(set(right)) == len(right)
+    return text(valid(value, arrow and left.count(",") == 1 and letters.isalpha() and known))
+
+
+def _finite(value: Any) -> Any:
+    return valid(value, type(value) in {int, float} and isfinite(value))
+
+
+def _order(value: Any) -> Any:
+    order = each(_integer)(value)
+    return valid(order, sorted(order) == [*range(len(order))])
+
+
+def _pair(value: Any) -> tuple[int, int]:
+    before, after = value
+    return _integer(before, -MOST), _integer(after, -MOST)
+
+
+def _run(value: Any) -> tuple[int, tuple[Any, ...]]:
+    axes_read, sizes = value
+    sizes = each(_size)(sizes)
+    return _integer(axes_read), valid(sizes, sizes.count(-1) <= 1)
+
+
+def _size(value: Any) -> Any:
+    """A count, -1 for what is left, or an axis of an input."""
+    if not isinstance(value, (tuple, list)):
+        return _integer(value, -1)
+    source, axis = value
+    return _integer(source), _axis(axis)
+
+
+def _item(value: Any) -> Any:
+    if not isinstance(value, (tuple, list)):
+        return _integer(value, -MOST)
+    start, stop, step = value
+    return (
+        _integer(start, -MOST),
+        stop if stop is None else _integer(stop, -MOST),
+        _integer(step, 1),
+    )
+
+
+Axis = Annotated[int, Kind("an axis", _axis)]
+Axes = Annotated[tuple[int, ...], Kind("axes", each(_axis))]
+Count = Annotated[int, Kind("a count", _integer)]
+Counts = Annotated[tuple[int, ...], Kind("counts", each(_integer))]
+Positives = Annotated[tuple[int, ...], Kind("positive counts", each(partial(_integer, least=1)))]
+SizesOrAny = Annotated[tuple[int, ...], Kind("sizes, or -1", each(partial(_integer, least=-1)))]
+Shapes = Annotated[tuple[tuple[int, ...], ...], Kind("shapes", each(each(_integer)))]
+Numbers = Annotated[tuple[float, ...], Kind("finite numbers", each(_finite))]
+Equation = Annotated[str, Kind("two operands' indices and their output's", _equation)]
+Order = Annotated[tuple[int, ...], Kind("a permutation of the axes", _order)]
+Amounts = Annotated[tuple[tuple[int, int], ...], Kind("pairs of (before, after)", each(_pair))]
+Runs = Annotated[
+    tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...],
+    Kind("runs of (number of axes, sizes)", each(_run)),
+]
+Items = Annotated[
+    tuple[int | tuple[int, int | None, int], ...],
+    Kind("indices or (start, stop, step)", each(_item)),
+]
+
+
 @dataclass(frozen=True)
 class TransposedConv(Layer):
     """A transposed convolution: each position of the *input* is spread over a window.
@@ -112,24 +199,33 @@ class TransposedConv(Layer):
     """
 
     out_channels: Width
-    kernel: int | tuple[int, ...]
-    stride: int | tuple[int, ...] = 1
-    padding: int | tuple[int, ...] = 0
-    output_padding: int | tuple[int, ...] = 0
-    dilation: int | tuple[int, ...] = 1
-    groups: int | Times = 1
-    bias: bool = False
-    shares: str = ""
+    kernel: PerAxis
+    stride: PerAxis = 1
+    padding: Padding = 0
+    output_padding: Padding = 0
+    dilation: PerAxis = 1
+    groups: Groups = 1
+    bias: Flag = False
+    shares: Owner = ""
     width: ClassVar[str] = "out_channels"
 
 
 @shape_rule(TransposedConv)
 def _transposed_shape(layer: TransposedConv, inputs: Inputs, widths: Widths) -> Shape:
-    ((batch, channels, *sizes),) = inputs
+    batch, channels, *sizes = ranked(layer, inputs[0], 3)
     window = (layer.kernel, layer.stride, layer.padding, layer.output_padding, layer.dilation)
     windows = zip(sizes, *(axes(value, layer, len(sizes)) for value in window), strict=True)
-    sides = [(d - 1) * s - 2 * p + q * (k - 1) + o + 1 for d, k, s, p, o, q in windows]
+    sides = [_transposed_side(layer, *axis) for axis in windows]
     return batch, count(layer.out_channels, channels, widths), *sides
+
+
+def _transposed_side(layer: TransposedConv, size: Dim, *window: int) -> Dim:
+    kernel, stride, padding, after, dilation = window
+    if after >= max(stride, dilation):
+        rule = f"must be smaller than stride {stride} or dilation {dilation}"
+        _refuse(layer, f"output_padding {after} {rule}", "lower it")
+    span = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + after + 1
+    return ceil_div(span, 1)
 
 
 @lower_rule(TransposedConv)
@@ -146,14 +242,30 @@ def _transposed(layer: TransposedConv, inputs: Inputs, output: Shape) -> Rule:
 
 
 @dataclass(frozen=True)
-class Filter(ir.Conv):
+class Filter(Layer):
     """A convolution whose kernel is no parameter: a buffer, or computed from parameters.
+
+    It is no `Conv`: nothing that rewrites what a kernel learns applies to it.
 
     >>> from costmodel import SAME, Input, cost
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
     Cost(params=0, macs=1728, activations=192)
     """
+
+    out_channels: Width
+    kernel: PerAxis
+    stride: PerAxis = 1
+    padding: Padding = 0
+    dilation: PerAxis = 1
+    groups: Groups = 1
+    width: ClassVar[str] = "out_channels"
+    bias: ClassVar[bool] = False
+    shares: ClassVar[str] = ""
+
+
+shape_rule(Filter)(shape_rule[ir.Conv])
+touch_rule(Filter)(touch_rule[ir.Conv])
 
 
 @lower_rule(Filter)
@@ -174,17 +286,11 @@ class Affine(Layer):
     1536
     """
 
-    function: str
-    along: tuple[int, ...] = (1,)
-    tensors: int = 1
-    groups: int = 1
-    shares: str = ""
-
-    def __post_init__(self) -> None:
-        """Check the axes too."""
-        super().__post_init__()
-        _require(self, "axes", along=_all_integers(self.along, -9))
-        _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
+    function: Text
+    along: Axes = (1,)
+    tensors: Count = 1
+    groups: Positive = 1
+    shares: Owner = ""
 
     @property
     def may_overwrite(self) -> bool:
@@ -195,7 +301,7 @@ class Affine(Layer):
 @shape_rule(Affine)
 def _affine_shape(layer: Affine, inputs: Inputs, _widths: Widths) -> Shape:
     (shape,) = inputs
-    if layer.groups != 1 and exact_div(shape[1], layer.groups) is None:
+    if layer.groups != 1 and exact_div(ranked(layer, shape, 2)[1], layer.groups) is None:
         _refuse(layer, f"{layer.groups} groups must divide {shape[1]} channels", "change one")
     return shape
 
@@ -217,15 +323,10 @@ class Embedding(Layer):
     """
 
     out_features: Width
-    rows: int
-    shares: str = ""
+    rows: Positive
+    shares: Owner = ""
     width: ClassVar[str] = "out_features"
     axis: ClassVar[int] = -1
-
-    def __post_init__(self) -> None:
-        """Check the rows too."""
-        super().__post_init__()
-        _require(self, "a positive count", rows=type(self.rows) is int and self.rows > 0)
 
 
 @shape_rule(Embedding)
@@ -251,23 +352,9 @@ class Einsum(Layer):
     True
     """
 
-    equation: str
-    function: str = "matmul"
+    equation: Equation
+    function: Text = "matmul"
     arity: ClassVar[int | None] = 2
-
-    def __post_init__(self) -> None:
-        """Check the equation too."""
-        super().__post_init__()
-        _require(self, "two operands' indices and their output's", equation=self._is_valid())
-
-    def _is_valid(self) -> bool:
-        if not isinstance(self.equation, str):
-            return False
-        left, arrow, right = self.equation.partition("->")
-        terms = left.split(",")
-        letters = "".join((*terms, right))
-        known = set(right) <= set(left) and len(set(right)) == len(right)
-        return bool(arrow) and len(terms) == 2 and letters.isalpha() and known  # noqa: PLR2004
 
 
 def _indices(layer: Einsum, inputs: Inputs) -> dict[str, Dim]:
@@ -319,21 +406,16 @@ class DotProductAttention(Layer):
     True
     """
 
-    heads: int = 0
-    function: str = "scaled_dot_product_attention"
+    heads: Count = 0
+    function: Text = "scaled_dot_product_attention"
     arity: ClassVar[int | None] = None
-
-    def __post_init__(self) -> None:
-        """Check the heads too."""
-        super().__post_init__()
-        _require(self, "a count", heads=type(self.heads) is int and self.heads >= 0)
 
 
 def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim]:
     """Batch, queries, keys, features of a key and features of a value, heads apart."""
     if len(inputs) < 3:  # noqa: PLR2004
         _refuse(layer, "needs queries, keys and values", "list its inputs")
-    query, key, value = inputs[:3]
+    query, key, value = (ranked(layer, shape, 2 + bool(layer.heads)) for shape in inputs[:3])
     if layer.heads:
         features, values = exact_div(query[2], layer.heads), exact_div(value[2], layer.heads)
         if features is None or values is None or query[2] != key[2]:
@@ -347,7 +429,7 @@ def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim
 @shape_rule(DotProductAttention)
 def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths) -> Shape:
     _, queries, keys, _, features = _attended(layer, inputs)
-    for mask in inputs[3:]:
+    for mask in (ranked(layer, shape, 2) for shape in inputs[3:]):
         if mask[-1] not in (1, keys) or mask[-2] not in (1, queries):
             _refuse(layer, f"its mask is {_text(mask)} for {queries} queries and {keys} keys")
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
@@ -370,14 +452,7 @@ class WithNumbers(ir.Activation):
     0
     """
 
-    numbers: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        """Check the numbers too."""
-        super().__post_init__()
-        values = self.numbers if isinstance(self.numbers, tuple) else (None,)
-        finite = all(type(x) in {int, float} and isfinite(x) for x in values)
-        _require(self, "finite numbers", numbers=finite)
+    numbers: Numbers = ()
 
 
 @dataclass(frozen=True)
@@ -390,7 +465,7 @@ class Combine(Layer):
     (1, 24, 56, 56)
     """
 
-    function: str
+    function: Text
     arity: ClassVar[int | None] = None
     may_overwrite: ClassVar[bool] = True
 
@@ -432,8 +507,8 @@ class Reshape(Layer):
     (1, 2, 12, 7, 7)
     """
 
-    runs: tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...]
-    function: str = "reshape"
+    runs: Runs
+    function: Text = "reshape"
     arity: ClassVar[int | None] = None
     is_view: ClassVar[bool] = True
 
@@ -442,21 +517,11 @@ class Reshape(Layer):
         """Whether it copies where the elements are in another order: not where torch says view."""
         return self.function in {"reshape", "reshape_as", "flatten"}
 
-    def __post_init__(self) -> None:
-        """Check the runs too."""
-        super().__post_init__()
-        rule = "runs of (number of axes, sizes)"
-        runs = self.runs if isinstance(self.runs, tuple) else ((),)
-        _require(self, rule, runs=all(map(_is_run, runs)))
 
-
-def _is_run(run: Any) -> bool:
-    match run:
-        case (int(), tuple() as sizes):
-            return sizes.count(-1) <= 1 and all(
-                _all_integers(size if isinstance(size, tuple) else (size,), -1) for size in sizes
-            )
-    return False
+def _read(layer: Reshape, inputs: Inputs, source: int, axis: int) -> Dim:
+    if source >= len(inputs):
+        _refuse(layer, f"takes a size of input {source}, and has {len(inputs)}", "list its inputs")
+    return inputs[source][_on_axis(layer, axis, inputs[source])]
 
 
 @shape_rule(Reshape)
@@ -465,9 +530,9 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
     for axes_read, sizes in layer.runs:
         whole = prod(shape[at : at + axes_read])
         at += axes_read
-        known = [inputs[x[0]][x[1]] if isinstance(x, tuple) else x for x in sizes]
+        known = [_read(layer, inputs, *x) if isinstance(x, tuple) else x for x in sizes]
         parts = prod(x for x in known if x != -1)
-        rest = exact_div(whole, parts) if -1 in known else 1
+        rest = 1 if -1 not in known else None if parts == 0 else exact_div(whole, parts)
         if rest is None:
             _refuse(layer, f"{parts} parts must divide {whole}", "choose a multiple of them")
         squeezed = is_symbolic(whole) and parts == 1  # as it has to be
@@ -490,16 +555,10 @@ class Permute(Layer):
     (1, 56, 56, 96)
     """
 
-    order: tuple[int, ...]
-    function: str = "permute"
+    order: Order
+    function: Text = "permute"
     is_view: ClassVar[bool] = True
     reorders: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the order too."""
-        super().__post_init__()
-        valid = _all_integers(self.order, 0) and sorted(self.order) == [*range(len(self.order))]
-        _require(self, "a permutation of the axes", order=valid)
 
 
 @shape_rule(Permute)
@@ -519,19 +578,18 @@ class Split(Layer):
     (1, 58, 28, 28)
     """
 
-    parts: int
-    along: int = 1
-    function: str = "chunk"
-    part: int = 0
+    parts: Positive
+    along: Axis = 1
+    function: Text = "chunk"
+    part: Count = 0
     is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        """Check the parts too."""
+        """Check that the part is one of them too."""
         super().__post_init__()
-        _require(self, "a positive count", parts=type(self.parts) is int and self.parts > 0)
-        _require(self, "an axis", along=type(self.along) is int)
-        is_one = type(self.part) is int and 0 <= self.part < self.parts
-        _require(self, f"one of {self.parts} parts, from 0", part=is_one)
+        if self.part >= self.parts:
+            rule = f"part must be one of {self.parts} parts, from 0"
+            raise CostModelError(f"{self.name}: {rule}, got {self.part}")
 
 
 @shape_rule(Split)
@@ -557,23 +615,9 @@ class Slice(Layer):
     (1, 768)
     """
 
-    items: tuple[int | tuple[int, int | None, int], ...]
-    function: str = "getitem"
+    items: Items
+    function: Text = "getitem"
     is_view: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        """Check the items too."""
-        super().__post_init__()
-        rule = "indices or (start, stop, step)"
-        items = self.items if isinstance(self.items, tuple) else (None,)
-        _require(self, rule, items=all(map(_is_item, items)))
-
-
-def _is_item(item: Any) -> bool:
-    match item:
-        case int() | (int(), int() | None, int()):
-            return True
-    return False
 
 
 @shape_rule(Slice)
@@ -592,11 +636,9 @@ def _slice_shape(layer: Slice, inputs: Inputs, _widths: Widths) -> Shape:
 def _sliced(layer: Slice, size: Dim, item: tuple[int, int | None, int]) -> Dim:
     start, stop, step = item
     end = size if stop is None else stop if stop >= 0 else size + stop
-    begin = start if start >= 0 else size + start
-    if not is_symbolic(size):
-        begin, end = max(begin, 0), min(end, size)
-        if end <= begin or (stop is not None and stop > size):
-            _refuse(layer, f"takes {start}:{'' if stop is None else stop} of {size}")
+    if stop is not None and stop > 0 and below(size, stop):
+        _refuse(layer, f"takes {start}:{stop} of {size}")
+    begin = start if start >= 0 else 0 if below(size, -start) else size + start
     return ceil_div(end - begin, step)
 
 
@@ -610,14 +652,9 @@ class Join(Layer):
     (1, 197, 768)
     """
 
-    along: int
-    function: str = "cat"
+    along: Axis
+    function: Text = "cat"
     arity: ClassVar[int | None] = None
-
-    def __post_init__(self) -> None:
-        """Check the axis too."""
-        super().__post_init__()
-        _require(self, "an axis", along=type(self.along) is int)
 
 
 @shape_rule(Join)
@@ -625,7 +662,7 @@ def _join_shape(layer: Join, inputs: Inputs, _widths: Widths) -> Shape:
     axis = _on_axis(layer, layer.along, inputs[0])
     first = inputs[0][:axis], inputs[0][axis + 1 :]
     for shape in inputs:
-        if (shape[:axis], shape[axis + 1 :]) != first:
+        if len(shape) != len(inputs[0]) or (shape[:axis], shape[axis + 1 :]) != first:
             _refuse(layer, f"joins {_text(inputs[0])} and {_text(shape)}")
     return *first[0], sum(shape[axis] for shape in inputs), *first[1]
 
@@ -639,15 +676,9 @@ class Reduce(Layer):
     (1, 96)
     """
 
-    over: tuple[int, ...]
-    keepdim: bool = False
-    function: str = "mean"
-
-    def __post_init__(self) -> None:
-        """Check the axes too."""
-        super().__post_init__()
-        _require(self, "axes", over=_all_integers(self.over, 0))
-        _require(self, "true or false", keepdim=type(self.keepdim) is bool)
+    over: Axes
+    keepdim: Flag = False
+    function: Text = "mean"
 
 
 @shape_rule(Reduce)
@@ -672,13 +703,8 @@ class Repeat(Layer):
     (4, 2, 64)
     """
 
-    times: tuple[int, ...]
-    function: str = "repeat"
-
-    def __post_init__(self) -> None:
-        """Check the counts too."""
-        super().__post_init__()
-        _require(self, "positive counts", times=_all_integers(self.times, 1))
+    times: Positives
+    function: Text = "repeat"
 
     @property
     def is_view(self) -> bool:
@@ -704,25 +730,18 @@ class Resample(Layer):
     (1, 64, 14, 14)
     """
 
-    numerator: int | tuple[int, ...] = 1
-    denominator: int | tuple[int, ...] = 1
-    function: str = "interpolate"
+    numerator: PerAxis = 1
+    denominator: PerAxis = 1
+    function: Text = "interpolate"
     arity: ClassVar[int | None] = None
-
-    def __post_init__(self) -> None:
-        """Check the scale too."""
-        super().__post_init__()
-        both = {key: getattr(self, key) for key in ("numerator", "denominator")}
-        valid = {k: _all_integers(v if isinstance(v, tuple) else (v,), 1) for k, v in both.items()}
-        _require(self, "a positive integer (or one for each axis)", **valid)
 
 
 @shape_rule(Resample)
 def _resample_shape(layer: Resample, inputs: Inputs, _widths: Widths) -> Shape:
     shape, *like = inputs
     if like:
-        return *shape[:2], *like[0][2:]
-    rank = len(shape) - 2
+        return *ranked(layer, shape, 2)[:2], *like[0][2:]
+    rank = len(ranked(layer, shape, 3)) - 2
     scales = (axes(value, layer, rank) for value in (layer.numerator, layer.denominator))
     # floor(a/b) = ceil((a − b + 1) / b)
     windows = zip(shape[2:], *scales, strict=True)
@@ -739,15 +758,8 @@ class Pad(Layer):
     (1, 3, 9, 9)
     """
 
-    amounts: tuple[tuple[int, int], ...]
-    function: str = "pad"
-
-    def __post_init__(self) -> None:
-        """Check the amounts too."""
-        super().__post_init__()
-        amounts = self.amounts if isinstance(self.amounts, tuple) else ((),)
-        pairs = all(len(pair) == 2 and _all_integers(pair, -(2**62)) for pair in amounts)  # noqa: PLR2004
-        _require(self, "pairs of (before, after)", amounts=pairs)
+    amounts: Amounts
+    function: Text = "pad"
 
 
 @shape_rule(Pad)
@@ -757,7 +769,14 @@ def _pad_shape(layer: Pad, inputs: Inputs, _widths: Widths) -> Shape:
     if kept < 0:
         _refuse(layer, f"pads {len(layer.amounts)} axes of {_text(shape)}", "change the amounts")
     sides = zip(shape[kept:], layer.amounts, strict=True)
-    return *shape[:kept], *(size + before + after for size, (before, after) in sides)
+    return *shape[:kept], *(_padded(layer, size, *amounts) for size, amounts in sides)
+
+
+def _padded(layer: Pad, size: Dim, before: int, after: int) -> Dim:
+    taken = -min(before, 0, after)
+    if max(before, after) > 0 and below(size, taken):  # what is added does not make up for it
+        _refuse(layer, f"takes {taken} of {size}", "raise the resolution")
+    return size + before + after
 
 
 @dataclass(frozen=True)
@@ -770,10 +789,10 @@ class PadSame(Layer):
     (1, 3, 225, 225)
     """
 
-    kernel: int | tuple[int, ...]
-    stride: int | tuple[int, ...] = 1
-    dilation: int | tuple[int, ...] = 1
-    function: str = "pad"
+    kernel: PerAxis
+    stride: PerAxis = 1
+    dilation: PerAxis = 1
+    function: Text = "pad"
 
 
 @shape_rule(PadSame)
@@ -784,7 +803,9 @@ def _pad_same_shape(layer: PadSame, inputs: Inputs, _widths: Widths) -> Shape:
 def pad_same(layer: PadSame, shape: Shape) -> Shape:
     """The shape after the padding."""
     window = (layer.kernel, layer.stride, layer.dilation)
-    windows = zip(*(axes(value, layer, len(shape) - 2) for value in window), strict=True)
+    windows = zip(
+        *(axes(value, layer, len(ranked(layer, shape, 3)) - 2) for value in window), strict=True
+    )
     sides = []
     for size, (kernel, stride, dilation) in zip(shape[2:], windows, strict=True):
         needed = (ceil_div(size, stride) - 1) * stride + dilation * (kernel - 1) + 1
@@ -809,16 +830,16 @@ class FixedSize(ir.Activation):
 trace again at that size
     """
 
-    function: str = "identity"
-    sizes: tuple[int, ...] = ()
-    modulo: tuple[int, ...] = ()
+    function: Text = "identity"
+    sizes: SizesOrAny = ()
+    modulo: Positives = ()
 
     def __post_init__(self) -> None:
-        """Check the sizes too."""
+        """Check that there is a modulo for each size, or none, too."""
         super().__post_init__()
-        _require(self, "sizes, or -1", sizes=_all_integers(self.sizes, -1))
-        fits = len(self.modulo) in {0, len(self.sizes)} and _all_integers(self.modulo, 1)
-        _require(self, "a positive count for each size", modulo=fits)
+        if len(self.modulo) not in {0, len(self.sizes)}:
+            rule = "modulo must be a positive count for each size"
+            raise CostModelError(f"{self.name}: {rule}, got {self.modulo}")
 
 
 @shape_rule(FixedSize)
@@ -853,16 +874,10 @@ class Constant(Layer):
     768
     """
 
-    sizes: tuple[int, ...]
-    parameters: int = 0
+    sizes: Counts
+    parameters: Count = 0
     arity: ClassVar[int | None] = 0
-
-    def __post_init__(self) -> None:
-        """Check the sizes too."""
-        super().__post_init__()
-        _require(self, "counts", sizes=_all_integers(self.sizes, 0))
-        valid = type(self.parameters) is int and self.parameters >= 0
-        _require(self, "a count", parameters=valid)
+    may_be_empty: ClassVar[bool] = True
 
 
 @shape_rule(Constant)
@@ -889,19 +904,12 @@ class Recorded(Layer):
 trace again at that size
     """
 
-    function: str
-    reads: tuple[tuple[int, ...], ...]
-    sizes: tuple[int, ...]
-    macs: int = 0
+    function: Text
+    reads: Shapes
+    sizes: Counts
+    macs: Count = 0
     arity: ClassVar[int | None] = None
-
-    def __post_init__(self) -> None:
-        """Check the sizes too."""
-        super().__post_init__()
-        reads = self.reads if isinstance(self.reads, tuple) else (None,)
-        _require(self, "shapes", reads=all(_all_integers(shape, 0) for shape in reads))
-        _require(self, "counts", sizes=_all_integers(self.sizes, 0))
-        _require(self, "a count", macs=type(self.macs) is int and self.macs >= 0)
+    may_be_empty: ClassVar[bool] = True
 
 
 @shape_rule(Recorded)

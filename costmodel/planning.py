@@ -6,21 +6,22 @@ only, so the distinct networks can be listed, each once, and swept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
+from math import lcm
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from costmodel.amounts import LIMITS, Limit
-from costmodel.arithmetic import MAX_ALPHA, multiplier, rounding_divisor
+from costmodel.arithmetic import MAX_ALPHA, multiplier, rounding_divisor, scale_channels
 from costmodel.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.family import IMAGENET_TABLES, accuracies, law, model
 from costmodel.functions import Column, width_function
 from costmodel.memory import DEFAULT, MemoryRules
-from costmodel.sweeping import Sweep, scaled_channels, sweep
+from costmodel.sweeping import Sweep, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def distinct_alphas(
-    network: Network, rounding: str = "floor", most: Fraction = Fraction(3, 2)
+    network: Network, rounding: str | None = None, most: Fraction = Fraction(3, 2)
 ) -> tuple[Fraction, ...]:
     """An α for every distinct network that `widen` makes up to `most`: the shortest decimal.
 
@@ -44,12 +45,13 @@ def distinct_alphas(
     Under `floor`, C channels change at α = k/C; under `divisible(n)`, at the midpoints between
     multiples of n and where the 90 % rule takes over.
     """
-    divisor = rounding_divisor(rounding)
+    divisor = rounding_divisor(network.rounding if rounding is None else rounding)
     if divisor is None:
         raise CostModelError("rounding exact has no steps to list; choose floor or divisible(8)")
     columns = width_function(network, rounding).columns
     if not columns:
         return (min(Fraction(1), most),)
+    _check_steps(columns, divisor, most)
     steps = sorted({step for c in columns for step in _steps(c, divisor, most)} | {most})
     between = [(a + b) / 2 for a, b in zip([Fraction(0), *steps], steps, strict=False)]
     candidates = sorted({*steps, *between} - {Fraction(0)})
@@ -59,13 +61,24 @@ def distinct_alphas(
     return tuple(_shortest(candidates[i:j]) for i, j in zip(starts, ends, strict=True))
 
 
+def _check_steps(columns: Sequence[Column], divisor: int, most: Fraction) -> None:
+    """Refuse, before they are listed, more steps than a few seconds allow."""
+    widths = {(column.channels, lcm(divisor, column.groups)) for column in columns}
+    steps = sum(int(most * channels) // step for channels, step in widths)
+    if steps > MOST_STEPS:
+        raise CostModelError(
+            f"the widths up to α = {most} change at {steps:,} values, more than the "
+            f"{MOST_STEPS:,} that are listed; give alphas"
+        )
+
+
 def _steps(column: Column, divisor: int, most: Fraction) -> set[Fraction]:
     """Where a column's count may change."""
     channels, groups = column.channels, column.groups
     if divisor == 1:
         last = int(most * channels) // groups
         return {Fraction(k * groups, channels) for k in range(1, last + 1)}
-    step = int(np.lcm(divisor, groups))
+    step = lcm(divisor, groups)
     last = int(most * channels) // step + 1
     halves = {Fraction(2 * k + 1, 2) * step / channels for k in range(last)}
     tenths = {Fraction(10 * k, 9) * step / channels for k in range(1, last + 1)}
@@ -75,14 +88,14 @@ def _steps(column: Column, divisor: int, most: Fraction) -> set[Fraction]:
 def _counts(
     columns: Sequence[Column], alphas: Sequence[Fraction], divisor: int
 ) -> list[tuple[int, ...]]:
-    """The channel counts of every column at every α, exactly."""
-    values: Array = np.array(alphas, dtype=object)
-    rows = {}
-    for column in columns:
-        factors = np.maximum(values, 1) if column.grows else values
-        key = (column.channels, column.grows, column.groups)
-        if key not in rows:
-            rows[key] = scaled_channels(column.channels, factors, divisor, column.groups)
+    """The channel counts of every column at every α."""
+    rows = {
+        (c.channels, c.grows, c.groups): [
+            scale_channels(c.channels, max(alpha, 1) if c.grows else alpha, divisor, c.groups)
+            for alpha in alphas
+        ]
+        for c in columns
+    }
     return list(zip(*rows.values(), strict=True))
 
 
@@ -123,7 +136,6 @@ class Plan:
     """
 
     network: Network
-    rounding: str
     rules: MemoryRules
     limits: tuple[Limit, ...]
     objective: str
@@ -149,6 +161,8 @@ class Plan:
         return int(self.fits.sum())
 
 
+#: Values of α at which some width changes, that `distinct_alphas` lists.
+MOST_STEPS = 50_000
 #: A plan holds about a hundred bytes for each candidate (a benchmark measures it).
 MOST_CANDIDATES = 2 * 10**7
 
@@ -162,7 +176,7 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     max_flash: Any = None,
     resolutions: Sequence[int] = tuple(range(96, 225, 32)),
     alphas: Sequence[Any] | None = None,
-    rounding: str = "floor",
+    rounding: str | None = None,
     rules: MemoryRules = DEFAULT,
 ) -> Plan:
     """The best network within limits, over every distinct width and some resolutions.
@@ -188,14 +202,16 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     limits = tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
     if not limits:
         raise CostModelError(f"a plan needs a limit; give one of {', '.join(LIMITS)}")
-    values = distinct_alphas(network, rounding) if alphas is None else _given(alphas)
+    if rounding is not None:
+        network = replace(network, rounding=rounding)
+    values = distinct_alphas(network) if alphas is None else _given(alphas)
     if len(values) * len(resolutions) > MOST_CANDIDATES:
         size = f"{len(values):,} widths × {len(resolutions):,} resolutions"
         raise CostModelError(f"a plan holds at most 2·10⁷ candidates, got {size}; give fewer")
-    swept = sweep(network, list(values), list(resolutions), rounding=rounding, rules=rules)
+    swept = sweep(network, list(values), list(resolutions), rules=rules)
     if swept.unknown:
         raise CostModelError(f"no rule for {', '.join(swept.unknown)}: no plan without their cost")
-    table = _Table(network, tuple(values), swept, rounding)
+    table = _Table(network, tuple(values), swept)
     return _planned(table, limits, rules)
 
 
@@ -233,16 +249,13 @@ def estimate(macs: Array) -> Array:
 class _Table:
     """Every candidate, flat: its quantities and what the objective makes of it."""
 
-    def __init__(
-        self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep, rounding: str
-    ) -> None:
-        self.network, self.rounding = network, rounding
-        self.alphas, self.swept = alphas, swept
+    def __init__(self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep) -> None:
+        self.network, self.alphas, self.swept = network, alphas, swept
         self.quantities = {name: swept.evaluate(name).reshape(-1) for name in LIMITS.values()}
         self.objective = "macs"
         self.score: Array = self.quantities["macs"]
         self.printed: Array = np.zeros(len(self.score), dtype=bool)
-        if _has_accuracies(network, rounding):
+        if _has_accuracies(network):
             self.objective = "top1"
             self.score = estimate(self.score.astype(float))
             for cell, percent in self._printed():
@@ -294,11 +307,11 @@ def _ranks(values: Array) -> Array:
     return ranks
 
 
-def _has_accuracies(network: Network, rounding: str) -> bool:
+def _has_accuracies(network: Network) -> bool:
     classes = getattr(network.layers[-1], "out_features", None)
     return (
         network.name == "mobilenet_v1"
-        and rounding == "floor"
+        and network.rounding == "floor"
         and getattr(classes, "count", None) == 1000  # noqa: PLR2004 - ImageNet's
     )
 
@@ -321,7 +334,6 @@ def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Pl
     against = _against(limits, binding)
     return Plan(
         network=table.network,
-        rounding=table.rounding,
         rules=rules,
         limits=limits,
         objective=table.objective,

@@ -35,9 +35,9 @@ from costmodel.family import family, law
 from costmodel.files import image_format, make_directory, write_atomically
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.show.format import si
-from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from costmodel.family import Member
     from costmodel.lower import Lowered
     from costmodel.planning import Plan
-    from costmodel.show.polynomial import Polynomial
+    from costmodel.polynomial import Polynomial
     from costmodel.show.report import Report
 
     Floats = NDArray[np.float64]
@@ -429,7 +429,7 @@ def _cell(corner: Model, across: Model, up: Model) -> list[Model]:
 
 
 def multipliers_figure(
-    base: Network, rounding: str, chosen: tuple[float | Fraction | str, int] | None = None
+    base: Network, chosen: tuple[float | Fraction | str, int] | None = None
 ) -> Figure:
     """MACs over the width multiplier α and the resolution D, ρ times the base's side.
 
@@ -437,7 +437,7 @@ def multipliers_figure(
     (§4.2) and the `chosen` (α, D) have the exact MACs of their rounded widths. A network whose
     inputs have no one side gets a figure that says so.
 
-    Raises CostModelError for sizes that are symbols and for a wrong α, D or rounding.
+    Raises CostModelError for sizes that are symbols and for a wrong α or D.
     """
     _check_numbers(base)
     sides = {side for layer in base.inputs for side in layer.shape[2:]}
@@ -448,8 +448,8 @@ def multipliers_figure(
             return figure
         (side,) = sides
         axes = figure.add_subplot()
-        _draw_models(axes, base, rounding)
-        rings = [_draw_chosen(axes, base, rounding, chosen)] if chosen else []
+        _draw_models(axes, base)
+        rings = [_draw_chosen(axes, base, chosen)] if chosen else []
         _draw_contours(axes, base, side, rings)
         _draw_resolutions(axes, side)
         axes.set_title(f"MACs of {_cut(base.name)}")
@@ -459,34 +459,34 @@ def multipliers_figure(
     return figure
 
 
-def _macs(base: Network, alpha: Any, resolution: int, rounding: str) -> str:
+def _macs(base: Network, alpha: Any, resolution: int) -> str:
     """The exact MACs of one model, as text; a lower bound where a layer is unknown."""
-    total = cost(widen(resize(base, resolution=resolution), alpha, rounding))
+    total = cost(widen(resize(base, resolution=resolution), alpha))
     return ("≥ " if total.unknown else "") + si(total.macs)
 
 
-def _draw_models(axes: Axes, base: Network, rounding: str) -> None:
+def _draw_models(axes: Axes, base: Network) -> None:
     """Those of the sixteen that are: a resolution may be too small for a network."""
     models = {}
     for alpha, resolution in product(ALPHAS, RESOLUTIONS):
         with suppress(CostModelError):
-            models[alpha, resolution] = _macs(base, alpha, resolution, rounding)
+            models[alpha, resolution] = _macs(base, alpha, resolution)
     axes.plot(
         [alpha for alpha, _ in models],
         [resolution for _, resolution in models],
         color=BLACK,
         marker="o",
         linestyle="",
-        label=f"exact MACs of {len(models)} models, widths rounded by {rounding}",
+        label=f"exact MACs of {len(models)} models, widths rounded by {base.rounding}",
     )
     for model, text in models.items():
         _label(axes, text, model, bbox=BOX)
 
 
-def _draw_chosen(axes: Axes, base: Network, rounding: str, chosen: tuple[Any, int]) -> Model:
+def _draw_chosen(axes: Axes, base: Network, chosen: tuple[Any, int]) -> Model:
     """A ring, which hides nothing beneath it; the legend says what it costs."""
     alpha, resolution = float(multiplier(chosen[0], "alpha", MAX_ALPHA)), chosen[1]
-    label = f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen, rounding)}"
+    label = f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen)}"
     axes.plot([alpha], [resolution], label=label, clip_on=False, **RING)
     return alpha, resolution
 
@@ -495,7 +495,7 @@ def _draw_contours(axes: Axes, base: Network, side: int, chosen: Sequence[Model]
     """Lines of equal MACs, those that have room for a label."""
     alphas = _span(*ALPHA_ENDS, *(alpha for alpha, _ in chosen))
     sides = _span(*RESOLUTION_ENDS, *(resolution for _, resolution in chosen))
-    relaxed = cost(widen(resize(base, RHO), ALPHA)).macs
+    relaxed = cost(widen(resize(base, rho=RHO), ALPHA)).macs
     places = _label_places(alphas, _evaluate(relaxed, alphas, GAPS[:, np.newaxis] / side), chosen)
     if places:
         macs = _evaluate(relaxed, alphas, sides[:, np.newaxis] / side)
@@ -682,7 +682,7 @@ def report_figures(report: Report) -> dict[str, Figure]:
         "reduction": reduction_figure(report.network, measured),
         "reduction_map": reduction_map_figure(),
         "layers": layers_figure(report.network),
-        "multipliers": multipliers_figure(report.base, report.rounding, chosen),
+        "multipliers": multipliers_figure(report.base, chosen),
     }
 
 

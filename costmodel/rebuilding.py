@@ -153,7 +153,7 @@ def _transposed(layer: op.TransposedConv, inputs: Inputs, output: Shape) -> nn.M
 
 @build_rule(op.Filter)
 def _filter(layer: op.Filter, inputs: Inputs, output: Shape) -> nn.Module:
-    module: nn.Module = build_rule[ir.Conv](layer.evolve(bias=False), inputs, output)
+    module: nn.Module = build_rule[ir.Conv](layer, inputs, output)
     weight = module.get_parameter("weight").detach()
     del module.weight
     module.register_buffer("weight", weight)

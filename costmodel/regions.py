@@ -9,11 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from costmodel.arithmetic import positive_integer
 from costmodel.lower import lower_rule
 from costmodel.nest import Elementwise
-from costmodel.network import Layer
-from costmodel.shapes import shape_rule
+from costmodel.network import Layer, Positive
+from costmodel.shapes import ranked, shape_rule
 
 if TYPE_CHECKING:
     from costmodel.lower import Rule
@@ -36,18 +35,13 @@ class CropAndResize(Layer):
     Raises CostModelError for proposals or a size below 1.
     """
 
-    proposals: int
-    output_size: int
-
-    def __post_init__(self) -> None:
-        """Check the proposals too."""
-        super().__post_init__()
-        positive_integer(self.proposals, f"{self.name}: proposals")
+    proposals: Positive
+    output_size: Positive
 
 
 @shape_rule(CropAndResize)
 def _crop_shape(layer: CropAndResize, inputs: Inputs, _widths: Widths) -> Shape:
-    ((batch, channels, *sides),) = inputs
+    batch, channels, *sides = ranked(layer, inputs[0], 3)
     return batch * layer.proposals, channels, *[layer.output_size] * len(sides)
 
 

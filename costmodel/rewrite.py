@@ -26,25 +26,24 @@ if TYPE_CHECKING:
 Select: TypeAlias = "str | Iterable[str] | Callable[[Placed], bool]"
 
 
-def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
+def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     """The network with every plain channel count C turned into α·C, rounded.
 
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
-    (max(⌊αC⌋, min(8, C)), the default), `divisible(8)` or `exact`. Relations (`Times`,
-    `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple,
-    unless it is none to begin with (a part of a concatenation, say). MobileNetV2's authors
-    round by `divisible(8)`, which the command `costmodel report` does of itself.
+    (max(⌊αC⌋, min(8, C))), `divisible(8)` or `exact`, and by default the network's own, its
+    authors'. Relations (`Times`, `AtLeast`, `Fixed`) hold as they are; a count that groups must
+    divide stays a multiple, unless it is none to begin with (a part of a concatenation, say).
 
     >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
     149497088
-    >>> cost(widen(mobilenet_v2(), 0.35, "divisible(8)")).macs
+    >>> cost(widen(mobilenet_v2(), 0.35)).macs
     59285808
 
     Raises CostModelError for α outside (0, 4] and an unknown rounding.
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
-    divisor = arithmetic.rounding_divisor(rounding)
+    divisor = arithmetic.rounding_divisor(network.rounding if rounding is None else rounding)
     multiples = width_multiples(network)
 
     def widened(layer: ir.Layer) -> ir.Layer:
@@ -97,23 +96,24 @@ def width_sources(network: Network) -> dict[str, frozenset[tuple[str, int]]]:
 
 
 def resize(
-    network: Network, rho: Dim | None = None, *, resolution: Dim | tuple[Dim, ...] | None = None
+    network: Network, *, rho: Dim | None = None, resolution: Dim | tuple[Dim, ...] | None = None
 ) -> Network:
     """The network with inputs of another size: each side D becomes round(D·ρ), or `resolution`.
 
-    ρ is a positive number, a ratio such as "6/7", or a symbol; `resolution` a side or a side
-    for each axis.
+    ρ is a number in (0, 16], a ratio such as "6/7", or a symbol; `resolution` a side in pixels,
+    or a side for each axis.
 
     >>> from costmodel import mobilenet_v1
     >>> resize(mobilenet_v1(), rho=0.857)
     Network('mobilenet_v1', 85 layers, input 1×3×192×192)
 
-    Raises CostModelError where both or neither are given and for sizes below 1.
+    Raises CostModelError where both or neither are given, for ρ outside (0, 16] and for sizes
+    below 1.
     """
     if (rho is None) == (resolution is None):
         got = "neither" if rho is None else "both"
         raise CostModelError(f"resize takes either rho or resolution, got {got}")
-    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MOST)
+    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MAX_RHO)
 
     def resized(layer: ir.Input) -> ir.Layer:
         before = layer.shape[2:]
@@ -237,7 +237,7 @@ def separate(network: Network, select: Select | None = None) -> Network:
         names[layer.name] = pointwise
         plain = ir.Conv(pointwise, layer.out_channels, 1, bias=layer.bias, shares=layer.shares)
         layers.append(replace(plain, inputs=(layers[-1].name,)))
-    return Network(network.name, tuple(_redirected(layers, names)))
+    return replace(network, layers=tuple(_redirected(layers, names)))
 
 
 def _is_standard(placed: Placed) -> bool:
@@ -273,7 +273,7 @@ def join(network: Network, select: Select | None = None) -> Network:
             layers.append(replace(layer, name=joined, **window))
         elif layer.name not in gone:
             layers.append(replace(layer, name=names.get(layer.name, layer.name)))
-    return Network(network.name, tuple(_redirected(layers, names)))
+    return replace(network, layers=tuple(_redirected(layers, names)))
 
 
 _WINDOW = ("kernel", "stride", "padding", "dilation")
@@ -310,7 +310,7 @@ def drop(network: Network, select: Select) -> Network:
             raise CostModelError(
                 f"{layer.name}: merges {sorted(sources)}; drop it with what it reads"
             )
-    return Network(network.name, tuple(_redirected(kept, names, heirs)))
+    return replace(network, layers=tuple(_redirected(kept, names, heirs)))
 
 
 def _redirected(
@@ -338,11 +338,9 @@ def _chosen(
     globs = [select] if isinstance(select, str) else select
 
     def picked(placed: Placed) -> bool:
-        return (
-            globs(placed)
-            if callable(globs)
-            else any(fnmatchcase(placed.layer.name, g) for g in globs)
-        )
+        if callable(globs):
+            return globs(placed)
+        return any(fnmatchcase(placed.layer.name, glob) for glob in globs)
 
     if chosen := {placed.layer.name for placed in candidates if picked(placed)}:
         return chosen

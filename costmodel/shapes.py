@@ -6,12 +6,13 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel import network as ir
-from costmodel.arithmetic import Dim, ceil_div, ceil_mode_size
+from costmodel.arithmetic import Dim, below, ceil_div, ceil_mode_size
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    Side = Callable[..., Dim]
     Inputs = tuple[ir.Shape, ...]
     Widths = Mapping[str, Dim]
 
@@ -48,7 +49,10 @@ def infer(network: ir.Network) -> tuple[Placed, ...]:
 
 
 def walk(network: ir.Network) -> Iterator[tuple[ir.Layer, Inputs, ir.Shape]]:
-    """What `infer` returns, one plain tuple after the other."""
+    """What `infer` returns, one plain tuple after the other.
+
+    Here alone every size of every layer is checked, in whatever algebra it is.
+    """
     shapes: dict[str, ir.Shape] = {}
     widths: dict[str, Dim] = {}
     shape_of = shapes.__getitem__
@@ -56,13 +60,35 @@ def walk(network: ir.Network) -> Iterator[tuple[ir.Layer, Inputs, ir.Shape]]:
         inputs = tuple(map(shape_of, layer.inputs))
         rule = shape_rule[type(layer)]
         shapes[layer.name] = output = rule(layer, inputs, widths) if rule else inputs[0]
+        for size in output if rule else ():
+            if size < 1 if type(size) is int else below(size):
+                _check_empty(layer, inputs, output)
         if layer.width:
             widths[layer.name] = output[layer.axis]
         yield layer, inputs, output
 
 
+def _check_empty(layer: ir.Layer, inputs: Inputs, output: ir.Shape) -> None:
+    """An error, but for an empty tensor of a traced model and what reads one."""
+    empty = getattr(layer, "may_be_empty", False) or any(0 in shape for shape in inputs)
+    if not empty or any(below(size, 0) for size in output):
+        rank, shape = len(output) - 2, (*inputs, output)[0]
+        fields = (getattr(layer, name, 1) for name in ("kernel", "padding", "dilation"))
+        causes = [
+            f"kernel {k} (dilation {d}) is larger than its input of {size} with padding {p}"
+            for size, k, p, d in zip(
+                shape[2:], *(axes(x, layer, rank) for x in fields), strict=False
+            )
+            if below(size + 2 * p, d * (k - 1) + 1)
+        ]
+        what = (*causes, f"its output would be {_text(output)}")[0]
+        raise CostModelError(f"{layer.name}: {what}; raise the resolution")
+
+
 def count(width: ir.Width, own: Dim, widths: Widths) -> Dim:
     """The channels a width stands for, given those of its own input and of other layers."""
+    if type(width) is int:  # as most are: this is a planner's inner loop
+        return width
     if isinstance(width, ir.Times):
         return (widths[width.of] if width.of else own) * width.factor
     return width.count if isinstance(width, (ir.AtLeast, ir.Fixed)) else width
@@ -77,34 +103,21 @@ def axes(value: Any, layer: ir.Layer, rank: int) -> tuple[Any, ...]:
     return value
 
 
-def _spatial(layer: ir.Layer, shape: ir.Shape) -> ir.Shape:
-    if len(shape) < 3:  # noqa: PLR2004 - batch, channels and at least one more
-        raise CostModelError(f"{layer.name}: needs spatial axes, and its input is {_text(shape)}")
-    return shape[2:]
+def ranked(layer: ir.Layer, shape: ir.Shape, least: int) -> ir.Shape:
+    """A shape that has some axes; an error where it has fewer."""
+    if len(shape) < least:
+        what = f"needs {least} axes or more, and its input is {_text(shape)}"
+        raise CostModelError(f"{layer.name}: {what}")
+    return shape
 
 
 def _text(shape: ir.Shape) -> str:
-    return "×".join(map(str, shape))
+    return "×".join(map(str, shape)) or "a number"
 
 
-def _span(layer: ir.Layer, size: Dim, window: Window, over: int = 0) -> Dim:
-    """D + 2p − d(k − 1): the positions a window has at stride 1; an error where none.
-
-    A window may hang `over` the end, in ceil_mode by less than a stride.
-    """
-    kernel, padding, dilation = window
-    span = size + 2 * padding - dilation * (kernel - 1)
-    if type(span) is int and span + over < 1:
-        what = f"kernel {kernel} (dilation {dilation}) is larger than its input of {size}"
-        raise CostModelError(f"{layer.name}: {what} with padding {padding}; raise the resolution")
-    return span
-
-
-def _per_axis(
-    layer: ir.Layer, shape: ir.Shape, window: Window, side: Callable[..., Dim]
-) -> ir.Shape:
+def _per_axis(layer: ir.Layer, shape: ir.Shape, window: Window, side: Side) -> ir.Shape:
     """`side(layer, size, window)` on each axis; once for all where every axis is alike."""
-    sizes = _spatial(layer, shape)
+    sizes = ranked(layer, shape, 3)[2:]
     rank = len(sizes)
     if tuple not in map(type, window) and sizes.count(sizes[0]) == rank:
         return (side(layer, sizes[0], window),) * rank
@@ -112,22 +125,21 @@ def _per_axis(
     return tuple([side(layer, *axis) for axis in zip(sizes, windows, strict=True)])
 
 
-def _conv_side(layer: ir.Layer, size: Dim, window: Window) -> Dim:
+def _conv_side(_layer: ir.Layer, size: Dim, window: Window) -> Dim:
     # ceil((D + 2p - d(k - 1)) / s), which is torch's floor formula.
     kernel, stride, padding, dilation = window
-    return ceil_div(_span(layer, size, (kernel, padding, dilation)), stride)
+    return ceil_div(size + 2 * padding - dilation * (kernel - 1), stride)
 
 
 def _pool_side(layer: ir.Pool, size: Dim, window: Window) -> Dim:
     kernel, stride, padding = window
     if 2 * padding > kernel:
-        raise CostModelError(
-            f"{layer.name}: padding {padding} must be at most half of kernel {kernel}"
-        )
+        what = f"padding {padding} must be at most half of kernel {kernel}"
+        raise CostModelError(f"{layer.name}: {what}")
+    span = size + 2 * padding - kernel
     if layer.ceil_mode:
-        span = _span(layer, size, (kernel, padding, 1), stride - 1)
-        return ceil_mode_size(span - 1, size + padding, stride)
-    return ceil_div(_span(layer, size, (kernel, padding, 1)), stride)
+        return ceil_mode_size(span, size + padding, stride)
+    return ceil_div(span + 1, stride)
 
 
 @shape_rule(ir.Input)
@@ -145,7 +157,7 @@ def _conv(layer: ir.Conv, inputs: Inputs, widths: Widths) -> ir.Shape:
 
 @shape_rule(ir.Linear)
 def _linear(layer: ir.Linear, inputs: Inputs, widths: Widths) -> ir.Shape:
-    (shape,) = inputs
+    shape = ranked(layer, inputs[0], 1)
     return *shape[:-1], count(layer.out_features, shape[-1], widths)
 
 
@@ -159,7 +171,7 @@ def _pool(layer: ir.Pool, inputs: Inputs, _widths: Widths) -> ir.Shape:
 @shape_rule(ir.AdaptivePool)
 def _adaptive(layer: ir.AdaptivePool, inputs: Inputs, _widths: Widths) -> ir.Shape:
     (shape,) = inputs
-    return shape[:2] + axes(layer.output_size, layer, len(_spatial(layer, shape)))
+    return shape[:2] + axes(layer.output_size, layer, len(ranked(layer, shape, 3)) - 2)
 
 
 @shape_rule(ir.Add)
@@ -170,7 +182,8 @@ def _add(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
 @shape_rule(ir.Concat)
 def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
     # All but the channels have to be equal.
-    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in inputs))
+    ranks = tuple(ranked(layer, shape, 2) for shape in inputs)
+    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in ranks))
     return first[0], sum(shape[1] for shape in inputs), *first[2:]
 
 
@@ -185,6 +198,6 @@ def _alike(layer: ir.Layer, inputs: Inputs, parts: Inputs) -> ir.Shape:
 
 
 @shape_rule(ir.Flatten)
-def _flatten(_layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
-    (shape,) = inputs
+def _flatten(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
+    shape = ranked(layer, inputs[0], 1)
     return shape[0], prod(shape[1:])

@@ -13,14 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import prod
+from math import lcm, prod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from costmodel import arithmetic
 from costmodel.arithmetic import MAX_ALPHA, Dim
 from costmodel.errors import CostModelError
-from costmodel.functions import NEAR
 from costmodel.lower import Lowered, lower
 from costmodel.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
 from costmodel.rewrite import resize, widen
@@ -46,7 +46,7 @@ class _InexactError(ArithmeticError):
 
 
 class _VanishedError(CostModelError):
-    """A map of no size at the smallest resolution."""
+    """A size below the least that there may be, at the smallest resolution or α."""
 
 
 class Outer:
@@ -174,32 +174,42 @@ def _quotient(a: Any, b: Any) -> Any:
 
 def ceil_div(size: Outer, stride: int) -> Outer:
     """⌈D / stride⌉ at every D."""
-    sizes = size.along(1)
-    if np.min(sizes) < 1:
-        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
-    return Outer(((1, -(-sizes // stride)),))
+    return Outer(((1, -(-size.along(1) // stride)),))
 
 
 def ceil_mode_size(span: Outer, padded: Outer, stride: int) -> Outer:
     """The ceil_mode size at every D."""
-    if np.min(span.along(1)) <= -stride:
-        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
     sizes = np.minimum(-(-span.along(1) // stride) + 1, -(-padded.along(1) // stride))
     return Outer(((1, sizes),))
 
 
-def at_least_one(alpha: Outer) -> Outer:
+def below(size: Outer, least: int) -> bool:
+    """Refuse a sweep where a size is under the least somewhere."""
+    lows = [(_low(u), _low(v)) for u, v in size.terms]  # where none is negative, a bound
+    certain = min(map(min, lows)) >= 0 and sum(u * v for u, v in lows) >= least
+    if not certain and np.min(size.table(None)) < least:
+        raise _VanishedError("a map vanishes at the smallest resolution; raise it")
+    return False
+
+
+def _low(factor: Any) -> Any:
+    """The least of a factor."""
+    return factor.min() if isinstance(factor, np.ndarray) else factor
+
+
+def at_least_one(alpha: _Alphas) -> _Alphas:
     """max(1, α) at every α."""
-    return _Alphas(np.maximum(alpha.along(0), 1))
+    return _Alphas(alpha.multipliers.at_least_one(), alpha.dtype)
 
 
 class _Alphas(Outer):
     """The multipliers themselves; they occur in nothing but `scale_channels`."""
 
-    __slots__ = ()
+    __slots__ = ("dtype", "multipliers")
 
-    def __init__(self, values: Array) -> None:
-        self.terms = ((values, 1),)
+    def __init__(self, multipliers: Multipliers, dtype: type) -> None:
+        self.multipliers, self.dtype = multipliers, dtype
+        self.terms = ((multipliers.floats, 1),)
 
 
 def round_size(size: int, rho: Outer) -> Outer:
@@ -207,35 +217,83 @@ def round_size(size: int, rho: Outer) -> Outer:
     raise NotImplementedError
 
 
-def scale_channels(count: int, alpha: Outer, divisor: int | None, groups: int = 1) -> Outer:
+def scale_channels(count: int, alpha: _Alphas, divisor: int | None, groups: int = 1) -> Outer:
     """The rounded channel count at every α (`costmodel.arithmetic.scale_channels`)."""
-    return Outer(((scaled_channels(count, alpha.along(0), divisor, groups), 1),))
+    channels = alpha.multipliers.channels(count, divisor, groups)
+    if alpha.dtype is float and channels.max() >= EXACT:
+        raise _InexactError
+    whole = channels if alpha.dtype is float else [int(number) for number in channels]
+    return Outer(((np.array(whole, dtype=alpha.dtype), 1),))
 
 
-def scaled_channels(count: int, alpha: Array, divisor: int | None, groups: int = 1) -> Array:
-    """α·count as whole channels, for an array of multipliers (floats, or Fractions as objects)."""
-    wanted = _snapped(alpha * count)
-    if divisor == 1:
-        least = -(-min(8, count) // groups) * groups
-        floored: Array = np.maximum(wanted // groups * groups, least)
-        return floored
-    if divisor is None:
-        if not np.array_equal(wanted // groups * groups, wanted):
-            raise CostModelError("exact rounding gives channels that are no whole number")
-        return wanted
-    step = int(np.lcm(divisor, groups))
-    halves = _snapped(2 * alpha * count)
-    nearest = np.maximum((halves + step) // (2 * step) * step, step)
-    rounded: Array = np.where(10 * nearest < 9 * wanted, nearest + step, nearest)
-    return rounded
+class Multipliers:
+    """Many α at once: as float64s for speed, and exactly wherever a rounding is near.
+
+    >>> Multipliers([0.29, "0.2899999999999"]).channels(100, 1).tolist()
+    [29.0, 28.0]
+
+    Raises CostModelError for what is no number and for α outside (0, 4].
+    """
+
+    __slots__ = ("floats", "given", "least")
+
+    def __init__(self, given: Any, least: int = 0) -> None:
+        """Take an array or a list, of numbers of any kind."""
+        self.given, self.least = _one_kind(given), least
+        self.floats: Array = np.array(self.given, dtype=float)
+        for i in np.flatnonzero(~((self.floats > 0) & (self.floats < MAX_ALPHA))):
+            _multiplier(self.given[i])
+
+    def at_least_one(self) -> Multipliers:
+        """max(1, α)."""
+        return Multipliers(self.given, 1)
+
+    def channels(self, count: int, divisor: int | None, groups: int = 1) -> Array:
+        """α·count as whole channels (`costmodel.arithmetic.scale_channels`)."""
+        rounded, unsure = self._rounded(count, divisor, groups)
+        for i in unsure:
+            alpha = _multiplier(self.given[i])
+            rounded[i] = arithmetic.scale_channels(count, alpha, divisor, groups)
+        if self.least:  # roundings rise with α
+            least = arithmetic.scale_channels(count, Fraction(self.least), divisor, groups)
+            rounded = np.maximum(rounded, least)
+        return rounded if count > EXACT // 8 else rounded.astype(float)
+
+    def _rounded(self, count: int, divisor: int | None, groups: int) -> tuple[Array, Iterable[int]]:
+        """The rounded counts in floats, and where floats are not sure of them."""
+        if divisor is None or count > EXACT // 8:
+            return np.zeros(len(self.floats), dtype=object), range(len(self.floats))
+        step = groups if divisor == 1 else lcm(divisor, groups)
+        steps = self.floats * (count / step)
+        if divisor == 1:
+            floored = np.maximum(np.floor(steps), -(-min(8, count) // groups))
+            return floored * step, _near(steps)
+        nearest = np.maximum(np.floor(steps + 0.5), 1)
+        nearest += nearest < 0.9 * steps
+        return nearest * step, np.concatenate((_near(steps + 0.5), _near(0.9 * steps)))
 
 
-def _snapped(values: Array) -> Array:
-    """Products of float multipliers, those very near an integer being it."""
-    if values.dtype == object:
-        return values
-    nearest = np.rint(values)
-    return np.where(np.abs(values - nearest) <= NEAR * np.abs(values), nearest, values)
+def _multiplier(alpha: Any) -> Fraction:
+    ratio: Fraction = arithmetic.rational(alpha, "alpha")
+    arithmetic.multiplier(ratio, "alpha", MAX_ALPHA)
+    return ratio
+
+
+def _one_kind(given: Any) -> Any:
+    """An array of float64s, or else exact numbers in a list."""
+    dtype = getattr(given, "dtype", None)
+    if dtype is None and {type(number) for number in given} <= {float, np.float64}:
+        return np.array(given, dtype=float)
+    if dtype is None or dtype.kind != "f":
+        return [_multiplier(number) for number in given]
+    # A narrower float is read by its own shortest decimal.
+    return np.asarray(given if dtype == np.float64 else np.asarray(given).astype(str), dtype=float)
+
+
+def _near(steps: Array) -> Array:
+    """Where a step is too near for a float to tell: α itself may be another within 1e-12."""
+    distance = np.abs(steps - np.rint(steps))
+    return np.flatnonzero(distance <= 4e-12 * (1 + steps))
 
 
 # The sweep -----------------------------------------------------------------------------------
@@ -354,7 +412,7 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
     alpha: ArrayLike | Sequence[Fraction],
     resolution: ArrayLike,
     *,
-    rounding: str = "floor",
+    rounding: str | None = None,
     paired: bool = False,
     rules: MemoryRules = DEFAULT,
 ) -> Sweep:
@@ -370,17 +428,16 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
     Raises CostModelError for arrays that are empty, not of numbers, or out of range, and where a
     map vanishes.
     """
-    alphas, sides = _alphas(alpha), _sides(resolution)
-    if paired and len(alphas) != len(sides):
-        raise CostModelError(
-            f"pairs need as many α as resolutions, got {len(alphas)}, {len(sides)}"
-        )
+    alphas, sides = _multipliers(alpha), _sides(resolution)
+    shape = len(alphas.floats), len(sides)
+    if paired and shape[0] != shape[1]:
+        raise CostModelError(f"pairs need as many α as resolutions, got {shape[0]}, {shape[1]}")
     for dtype in (float, object):
         try:
             swept = _swept(network, alphas, sides, rounding, dtype)
             lowered = lower(swept)
             factors = {
-                name: tuple(_factors(values, (len(alphas), len(sides)), dtype) for values in sums)
+                name: tuple(_factors(values, shape, dtype) for values in sums)
                 for name, sums in _sums(swept, lowered, rules).items()
             }
         except _InexactError:
@@ -388,8 +445,7 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
         except _VanishedError:
             raise CostModelError(_vanished(network, min(sides))) from None
         unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-        values = np.array([float(a) for a in alphas])
-        return Sweep(values, np.array(sides, dtype=np.int64), paired, unknown, factors)
+        return Sweep(alphas.floats, np.array(sides, dtype=np.int64), paired, unknown, factors)
     raise AssertionError("Python's integers are never inexact")
 
 
@@ -400,6 +456,8 @@ def _vanished(network: Network, smallest: int) -> str:
         except CostModelError:
             return False
 
+    if exists(smallest):
+        return f"a size of {network.name} vanishes at the smallest alpha; raise it"
     larger = range(smallest + 1, smallest + 1024)
     least = next((side for side in larger if exists(side)), None)
     remedy = f"the smallest that {network.name} has is {least}" if least else "raise it"
@@ -430,24 +488,11 @@ def _listed(given: Any, name: str) -> Array:
         raise CostModelError(f"{name} must be a list of numbers, got a ragged one") from None
 
 
-def _alphas(alpha: ArrayLike | Sequence[Fraction]) -> list[Fraction]:
-    values = _listed(alpha, "alpha")
-    if values.ndim != 1 or not values.size:
-        raise CostModelError(
-            f"alpha must be a list of numbers, not empty, got shape {values.shape}"
-        )
-    if values.dtype.kind not in "iufO" or any(isinstance(a, str) for a in values.tolist()):
-        raise CostModelError(f"alpha must be numbers, got {values.dtype} {values.tolist()[0]!r}")
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise CostModelError("alpha must be numbers, got nan or inf among them")
-    try:
-        found = [a if isinstance(a, Fraction) else Fraction(str(a)) for a in values]
-    except ValueError as error:
-        raise CostModelError(f"alpha must be numbers, got {error}") from None
-    if not 0 < min(found) <= max(found) <= MAX_ALPHA:
-        wrong = next(a for a in found if not 0 < a <= MAX_ALPHA)
-        raise CostModelError(f"alpha must be in (0, {MAX_ALPHA}], got {float(wrong):g}")
-    return found
+def _multipliers(alpha: ArrayLike | Sequence[Any]) -> Multipliers:
+    shape = _listed(alpha, "alpha").shape
+    if len(shape) != 1 or not shape[0]:
+        raise CostModelError(f"alpha must be a list of numbers, not empty, got shape {shape}")
+    return Multipliers(alpha)
 
 
 def _sides(resolution: ArrayLike) -> list[int]:
@@ -462,12 +507,11 @@ def _sides(resolution: ArrayLike) -> list[int]:
 
 
 def _swept(
-    network: Network, alphas: Sequence[Fraction], sides: Sequence[int], rounding: str, dtype: type
+    network: Network, alphas: Multipliers, sides: Sequence[int], rounding: str | None, dtype: type
 ) -> Network:
     """The network rewritten by every α and every D at once."""
-    values: Array = np.array(alphas if dtype is object else [float(a) for a in alphas], dtype=dtype)
     resized = resize(network, resolution=Outer(((1, np.array(sides, dtype=dtype)),)))
-    return widen(resized, _Alphas(values), rounding)
+    return widen(resized, _Alphas(alphas, dtype), rounding)
 
 
 def _factors(values: Iterable[Dim], lengths: tuple[int, int], dtype: type) -> tuple[Array, Array]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from fractions import Fraction
+from functools import cache
 from math import lcm
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,38 +39,58 @@ class _Exact(sympy.Function):  # type: ignore[misc]
     def eval(cls, *args: Any) -> Any:
         """The exact integer, or None to stay unevaluated."""
         if all(arg.is_Number for arg in args):
-            return sympy.Integer(cls.value(*(Fraction(str(arg)) for arg in args)))
+            return sympy.Integer(cls.value(*map(_fraction, args)))
         return None
 
+    def relaxed(self) -> Any:
+        """Without the rounding."""
+        return self.unrounded(*self.args)
+
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        text = self.tex(*(printer.doprint(part) for part in (self.relaxed(), *self.args)))
+        whole = self.unrounded(*self.args)
+        text = self.tex(*(printer.doprint(part) for part in (whole, *self.args)))
         return rf"{{{text}}}^{{{exp}}}" if exp else text
 
 
-class CeilDiv(_Exact):
+def _fraction(number: Any) -> Fraction:
+    if number.is_Rational:
+        return Fraction(int(number.p), int(number.q))
+    return arithmetic.rational(float(number), "a value")
+
+
+class _Size(_Exact):
+    """A map's size, which is relaxed to ρ times what it is at ρ = 1 (Howard et al. 2017, §3.4)."""
+
+    def relaxed(self) -> Any:
+        """As above; in other symbols than ρ, without the rounding."""
+        if not self.has(rho):
+            return super().relaxed()
+        degree = sympy.degree(relax(self.args[0]), rho)
+        return relax(self.subs({alpha: 1, rho: 1})) * rho**degree
+
+
+class CeilDiv(_Size):
     """⌈x / s⌉; nested ones merge: ⌈⌈x / a⌉ / b⌉ = ⌈x / ab⌉."""
 
     value = staticmethod(arithmetic.ceil_div)
-    tex = staticmethod(lambda relaxed, *_: rf"\left\lceil {relaxed} \right\rceil")
+    unrounded = staticmethod(lambda size, stride: size / stride)
+    tex = staticmethod(lambda whole, *_: rf"\left\lceil {whole} \right\rceil")
 
     @classmethod
     def eval(cls, size: Any, stride: Any) -> Any:
         """Also the identities ⌈x / 1⌉ = x and the merging of nested ceilings."""
-        if stride == 1 and size.is_integer:
-            return size
+        if stride == 1 and size.is_integer and (isinstance(size, _Exact) or not size.has(rho)):
+            return size  # a size in ρ that is a sum stays: it is relaxed as one
         if isinstance(size, CeilDiv):
             return CeilDiv(size.args[0], size.args[1] * stride)
         return super().eval(size, stride)
 
-    def relaxed(self) -> Any:
-        """x / s."""
-        return self.args[0] / self.args[1]
 
-
-class CeilModeSize(_Exact):
+class CeilModeSize(_Size):
     """min(⌈x / s⌉ + 1, ⌈y / s⌉): positions of a pooling window in ceil_mode."""
 
     value = staticmethod(arithmetic.ceil_mode_size)
+    unrounded = staticmethod(lambda span, _, stride: span / stride + 1)
     tex = staticmethod(
         lambda _, x, y, s: (
             rf"\min\left(\left\lceil \frac{{{x}}}{{{s}}} \right\rceil + 1, "
@@ -77,36 +98,35 @@ class CeilModeSize(_Exact):
         )
     )
 
-    def relaxed(self) -> Any:
-        """x / s + 1."""
-        return self.args[0] / self.args[2] + 1
-
 
 class RoundSize(_Exact):
     """D·ρ to the nearest integer."""
 
     value = staticmethod(arithmetic.round_size)
-    tex = staticmethod(lambda relaxed, *_: rf"\left\lfloor {relaxed} \right\rceil")
-
-    def relaxed(self) -> Any:
-        """D·ρ."""
-        return self.args[0] * self.args[1]
+    unrounded = staticmethod(lambda size, factor: size * factor)
+    tex = staticmethod(lambda whole, *_: rf"\left\lfloor {whole} \right\rceil")
 
 
 class ScaledChannels(_Exact):
     """α·C as a whole number of channels; its arguments are C, α, the divisor and the groups."""
 
     value = staticmethod(lambda c, a, *n: arithmetic.scale_channels(int(c), a, *map(int, n)))
+    unrounded = staticmethod(lambda count, factor, *_: count * factor)
     tex = staticmethod(
         lambda scaled, *args: rf"\left[ {scaled} \right]_{{{lcm(*map(int, args[2:]))}}}"
     )
-    relaxed = RoundSize.relaxed
 
 
 # As an algebra (`costmodel.arithmetic`): what stays unevaluated.
 ceil_div = CeilDiv
 ceil_mode_size = CeilModeSize
 round_size = RoundSize
+
+
+def below(size: Dim, least: int) -> bool:
+    """Whether a size is certain to be under the least."""
+    whole = size.args[0] if isinstance(size, CeilDiv) else size  # ⌈x / s⌉ is at most x
+    return bool(whole.is_nonpositive if least == 1 else (whole - least).is_negative)
 
 
 def at_least_one(factor: Dim) -> Dim:
@@ -120,14 +140,19 @@ def scale_channels(count: Dim, factor: Dim, divisor: int | None, groups: int = 1
 
 
 def relax(expression: Dim) -> Dim:
-    """Drop every rounding: the polynomial a paper prints, in place of the exact count.
+    """The paper's polynomial: every width α times, every map ρ times what it is at α = ρ = 1.
+
+    So it is exact at α = ρ = 1, whatever the strides, and where rounding changes nothing.
 
     >>> from costmodel import cost, mobilenet_v1, resize, widen
-    >>> relax(cost(widen(resize(mobilenet_v1(), rho), alpha)).macs)
+    >>> relax(cost(widen(resize(mobilenet_v1(), rho=rho), alpha)).macs)
     539492352*alpha**2*rho**2 + 28224000*alpha*rho**2 + 1024000*alpha
     """
-    if not arithmetic.is_symbolic(expression):
-        return expression
+    return _relaxed(expression) if arithmetic.is_symbolic(expression) else expression
+
+
+@cache
+def _relaxed(expression: Any) -> Any:
     while rounded := expression.atoms(_Exact):
         expression = expression.xreplace({part: part.relaxed() for part in rounded})
     return sympy.expand(expression)

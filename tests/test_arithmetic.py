@@ -16,6 +16,7 @@ from strategies import alphas, rhos
 from costmodel import CostModelError, arithmetic
 from costmodel.arithmetic import (
     MAX_ALPHA,
+    MAX_RHO,
     at_least_one,
     ceil_div,
     ceil_mode_size,
@@ -161,7 +162,7 @@ PRINTED_RESOLUTIONS = [("0.857", 192), ("0.714", 160), ("0.571", 128), ("6/7", 1
 @pytest.mark.parametrize(("rho", "side"), PRINTED_RESOLUTIONS)
 def test_printed_rho_gives_printed_resolution(rho: str, side: int) -> None:
     """Howard et al. print ρ with three digits beside the resolutions 192, 160 and 128."""
-    assert round_size(224, multiplier(rho, "rho")) == side
+    assert round_size(224, multiplier(rho, "rho", MAX_RHO)) == side
 
 
 def test_printed_resolutions_notice_truncation(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +206,7 @@ NOT_TEXT = [math.nan, math.inf, True, False, None, [], {}, 1j, np.bool_(1), b"1"
 def test_what_is_no_number_is_refused(name: str, value: Any) -> None:
     """Anything but a number or a ratio is an error of one line that shows it."""
     with pytest.raises(CostModelError, match=r"must be a number or a ratio") as caught:
-        multiplier(value, name)
+        multiplier(value, name, MAX_ALPHA)
     assert len(str(caught.value).splitlines()) == 1
     assert repr(value) in str(caught.value)
 
@@ -218,12 +219,12 @@ def test_alpha_has_a_range(value: Any) -> None:
     assert str(caught.value) == f"alpha must be in (0, 4], got {value}"
 
 
-@pytest.mark.parametrize("value", [0, -1, "-1/2", "-1e300"])
-def test_rho_is_positive(value: Any) -> None:
-    """ρ is greater than 0; the message says so and what it got."""
+@pytest.mark.parametrize("value", [0, -1, "-1/2", "-1e300", 160, "16.001"])
+def test_rho_has_a_range(value: Any) -> None:
+    """ρ is in (0, 16], so a side in pixels is none; the message says so and what it got."""
     with pytest.raises(CostModelError) as caught:
-        multiplier(value, "rho")
-    assert str(caught.value) == f"rho must be greater than 0, got {value}"
+        multiplier(value, "rho", MAX_RHO)
+    assert str(caught.value) == f"rho must be in (0, 16], got {value}"
 
 
 def test_a_message_is_one_line_whatever_was_typed() -> None:

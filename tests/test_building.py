@@ -80,7 +80,7 @@ def assert_agrees(network: Network) -> None:
 def small(name: str) -> Network:
     """A network of the zoo, narrow and as small as its pools allow."""
     side = {"inception_v3": 79, "alexnet": 67}.get(name, 65)
-    return widen(resize(ZOO[name].build(), resolution=side), 0.25, ZOO[name].rounding)
+    return widen(resize(ZOO[name].build(), resolution=side), 0.25)
 
 
 @pytest.mark.parametrize("name", mostly_slow(ZOO, "mobilenet_v1", "person_detector"))
@@ -98,7 +98,7 @@ def test_the_zoo_at_full_size(name: str) -> None:
 
 REWRITES: dict[str, Callable[[Network], Network]] = {
     "widen": lambda network: widen(network, "3/4"),
-    "resize": lambda network: resize(network, "9/8"),
+    "resize": lambda network: resize(network, rho="9/8"),
     "separate": separate,
     "join": join,
     "drop": lambda network: drop(network, lambda x: isinstance(x.layer, (BatchNorm, Activation))),

@@ -247,7 +247,7 @@ def test_without_torch_the_report_still_works(
             for a in (0, -1, "nan", "inf", "abc", "1e9", "", "1/0")
         ),
         (("--alpha", "1e999999999"), "alpha must be"),
-        *((("--rho", r), "rho must be") for r in (0, -1, "nan", "inf", "abc")),
+        *((("--rho", r), "rho must be") for r in (0, -1, 160, "nan", "inf", "abc")),
         (("--rho", "0.001"), "resolution must be at least 1, got 0"),
         (("--rho", "0.5", "--resolution", "112"), "give one"),
         *((("--resolution", d), "resolution must be") for d in (0, -3, "12.5", "axb", "x")),

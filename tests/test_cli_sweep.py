@@ -175,9 +175,10 @@ def test_plan_as_data(run: Callable) -> None:
 
 
 def test_an_infeasible_budget_is_an_answer(run: Callable) -> None:
-    """Exit code 0, the limit that binds, and the smallest network there is."""
+    """Exit code 1 and a line, for a script; the limit that binds; the smallest there is."""
     ran = run("plan", "--max-flash", "1KiB")
-    assert ran.code == 0
+    line = "nothing fits: the smallest network there is breaks --max-flash"
+    assert (ran.code, ran.err) == (1, f"costmodel: {line}\n")
     assert "nothing fits: the smallest network there is breaks --max-flash" in ran.out
     assert "45,664" in ran.out
 

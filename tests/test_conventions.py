@@ -69,7 +69,7 @@ TOOLS = CONVENTIONS[1:]
 def small(name: str) -> Network:
     """A network of the zoo, narrow and as small as its pools allow."""
     side = {"inception_v3": 79, "alexnet": 67}.get(name, 65)
-    return widen(resize(ZOO[name].build(), resolution=side), 0.25, ZOO[name].rounding)
+    return widen(resize(ZOO[name].build(), resolution=side), 0.25)
 
 
 def assert_reconciled(network: Network, module: nn.Module | None = None) -> None:
@@ -315,7 +315,7 @@ def test_products_of_activations(product: Network, convention: Convention) -> No
 
 def test_symbols_take_the_same_path() -> None:
     """A tool's figure is a formula in α and ρ as well, and gives its numbers."""
-    network = widen(resize(mobilenet_v1(), rho), alpha)
+    network = widen(resize(mobilenet_v1(), rho=rho), alpha)
     values = {alpha: 1, rho: 1}
     for convention in (FVCORE, THOP, TORCHINFO, PTFLOPS):
         formula = sum(convention.parts(lower(network)).values())

@@ -137,7 +137,7 @@ def test_variants() -> None:
     """name[@alpha[,resolution[,classes]]], as much of it as is given."""
     made = variant("mobilenet_v1@3/4,96x128,10")
     assert (float(made.alpha), made.resolution, made.classes) == (0.75, (96, 128), 10)
-    assert variant("mobilenet_v2").rounding == "divisible(8)"
+    assert variant("mobilenet_v2").network.rounding == "divisible(8)"
 
 
 @pytest.mark.parametrize(

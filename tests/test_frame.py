@@ -188,7 +188,7 @@ def test_rows_of_a_symbolic_network() -> None:
     """Symbols pass through: the first convolution is linear in α, relaxed."""
     from costmodel import alpha, relax, rho
 
-    network = widen(resize(mobilenet_v1(), rho), alpha)
+    network = widen(resize(mobilenet_v1(), rho=rho), alpha)
     first, depthwise, pointwise, *_ = rows(network)
     assert relax(first.macs) == 9 * 3 * 32 * 112 * 112 * alpha * rho**2
     assert depthwise.kind == "depthwise"

@@ -96,14 +96,14 @@ def test_relaxed_functions_are_the_formula(name: str) -> None:
     """g(α, ρ) is sympy's relaxed expression, at exact rationals."""
     network = ZOO[name].build()
     g = relaxed_function(network)
-    expression = relax(cost(widen(resize(network, rho), alpha)).macs)
+    expression = relax(cost(widen(resize(network, rho=rho), alpha)).macs)
     for a, r in ((Fraction(3, 4), Fraction(6, 7)), (Fraction(7, 5), Fraction(1, 2))):
         assert expression.subs({alpha: a, rho: r}) == g(a, r).macs
 
 
 def test_gradients_are_sympys() -> None:
     """Tensors flow through, and autograd's derivative is the symbolic one."""
-    expression = relax(cost(widen(resize(V1, rho), alpha)).macs)
+    expression = relax(cost(widen(resize(V1, rho=rho), alpha)).macs)
     a, r = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.7, 0.9))
     relaxed_function(V1)(a, r).macs.backward()
     values = {alpha: 0.7, rho: 0.9}

@@ -250,7 +250,7 @@ def test_a_ceil_mode_pool_may_hang_over_its_map(side: int) -> None:
 
 def relaxed(network: Network) -> Cost:
     """The polynomials of `costmodel.symbols`."""
-    return cost(widen(resize(network, rho), alpha, "exact")).map(relax)
+    return cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
 
 
 POLYNOMIALS = {name: relaxed(network) for name, network in NETWORKS.items()}
@@ -501,7 +501,7 @@ def test_small_integers_never_wrap(dtype: type) -> None:
     """Widths of 100 in arrays of any integer type: VGG-16's 2 billion MACs."""
     function = width_function(NETWORKS["vgg_16"])
     widths = np.full((2, len(function.layers)), 100, dtype)
-    exact = cost(resize(with_widths(NETWORKS["vgg_16"], function.layers, widths[0]), 1))
+    exact = cost(resize(with_widths(NETWORKS["vgg_16"], function.layers, widths[0]), rho=1))
     assert [row(function(widths, 224), i) for i in range(2)] == [exact, exact]
     assert function(widths[0], 224) == exact
 

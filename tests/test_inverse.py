@@ -31,7 +31,7 @@ from costmodel.inverse import solve_alpha
 def test_the_solution_takes_those_macs(name: str, macs: int) -> None:
     """Put back into the relaxed formula, α gives the MACs, exactly."""
     network = ZOO[name].build()
-    formula = relax(cost(widen(resize(network, rho), alpha, "exact")).macs)
+    formula = relax(cost(widen(resize(network, rho=rho), alpha, "exact")).macs)
     found = solve_alpha(network, macs=macs, rho="3/4")
     again = formula.subs(rho, sympy.Rational(3, 4)).subs(alpha, found)
     assert sympy.simplify(again - macs) == 0

@@ -60,8 +60,8 @@ from costmodel.memory import (
     weight_bytes,
 )
 from costmodel.nest import Elementwise
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.reference.mobilenet import MobileNetV1
-from costmodel.show.polynomial import ALPHA, RHO
 from costmodel.symbols import H, parse
 
 if TYPE_CHECKING:
@@ -130,18 +130,27 @@ def test_touched_elements_are_the_union_of_positions() -> None:
     assert disagreements(touched) == []
 
 
+def test_a_kernel_of_many_taps_is_counted_at_once() -> None:
+    """10⁹ taps, every 7th element, at 10 positions 3 apart: a set per position, no two alike but 3.
+
+    Positions i and i + 7 read what is 21 = 3·7 apart: the same but for 3 taps each.
+    """
+    taps = 10**9
+    assert touched(10**12, 10, taps, stride=3, dilation=7) == 7 * taps + 3 * 3
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        pytest.param("    total = 0\n", "    return size\n", id="a stride skips nothing"),
-        pytest.param("max(0, ceil_div(-start, stride))", "0", id="padding is read, left"),
-        pytest.param(
-            "min(positions, ceil_div(size - start, stride))", "positions", id="padding is read"
-        ),
-        pytest.param("end = min(end, dilation // common)", "pass", id="overlaps count twice"),
+        pytest.param("    alone = max", "    return size\n    alone = max", id="a stride skips"),
+        pytest.param("_read_before(padding, taps", "_read_before(0, taps", id="padding, left"),
+        pytest.param("_read_before(size + padding", "_read_before(size * 9", id="padding, right"),
+        pytest.param("min(positions, dilation // common)", "positions", id="overlaps count twice"),
         pytest.param("dilation // common)", "dilation)", id="s and d may have a divisor"),
-        pytest.param("stride // common < kernel", "stride < kernel", id="a divisor, of the stride"),
-        pytest.param("tap * dilation - padding", "tap - padding", id="dilation is ignored"),
+        pytest.param(
+            "kernel - stride // common)", "kernel - stride)", id="a divisor, of the stride"
+        ),
+        pytest.param("(none - 1) * dilation", "(none - 1)", id="dilation is ignored"),
     ],
 )
 def test_positions_notice_that(old: str, new: str, mutate: Mutate) -> None:
@@ -763,8 +772,8 @@ def test_what_cannot_fold_notices_that(old: str, new: str, mutate: Mutate) -> No
 def test_formulas_give_the_numbers() -> None:
     """Live bytes, traffic and weights in α and ρ, at α = 1/4 and ρ = 3/7, are those of 96 px."""
     head = Network("head", mobilenet_v1().layers[:16])  # conv1 to block2.dw, with strides
-    formula = widen(resize(head, rho), alpha)
-    number = widen(resize(head, "3/7"), "1/4")
+    formula = widen(resize(head, rho=rho), alpha)
+    number = widen(resize(head, rho="3/7"), "1/4")
     values = {alpha: Fraction(1, 4), rho: Fraction(3, 7)}
     for rules in (MemoryRules(), MemoryRules("int8", in_place=True, fold_batch_norm=True)):
         pairs = zip(live_bytes(formula, rules), live_bytes(number, rules), strict=True)
@@ -780,7 +789,7 @@ def test_formulas_give_the_numbers() -> None:
 
 def test_formulas_relax_to_polynomials() -> None:
     """MobileNetV1's first block in α and ρ, and the same on the path without sympy."""
-    network = widen(resize(mobilenet_v1(), rho), alpha)
+    network = widen(resize(mobilenet_v1(), rho=rho), alpha)
     live = dict(live_bytes(network))
     assert relax(live["block1.pw"]) == 4 * (32 + 64) * 112**2 * alpha * rho**2
     layers = {t.layer: t for t in traffic(network)}
@@ -791,7 +800,7 @@ def test_formulas_relax_to_polynomials() -> None:
     assert layers["block1.dw"].intensity.subs({alpha: 1, rho: 1}) == Fraction(
         9 * 112**2, 4 * (2 * 112**2 + 9)
     )
-    for light in traffic(widen(resize(mobilenet_v1(), RHO), ALPHA)):
+    for light in traffic(widen(resize(mobilenet_v1(), rho=RHO), ALPHA)):
         assert parse(str(light.bytes)) == relax(layers[light.layer].bytes)
 
 

@@ -99,7 +99,7 @@ def test_json_round_trip_of_random_networks(network: Network, widened: bool, a: 
 @given(networks())
 def test_json_round_trip_of_symbolic_networks(network: Network) -> None:
     """So is a network of α and ρ."""
-    symbolic = widen(resize(network, rho), alpha, "divisible(8)")
+    symbolic = widen(resize(network, rho=rho), alpha, "divisible(8)")
     assert Network.from_json(symbolic.to_json()) == symbolic
 
 

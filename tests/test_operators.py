@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from costmodel import (
     SAME,
+    BatchNorm,
     Conv,
     CostModelError,
     Fixed,
@@ -18,14 +19,16 @@ from costmodel import (
     cost,
     cost_function,
     infer,
+    join,
     lower,
     mobilenet_v1,
+    separate,
     sweep,
     widen,
     width_function,
 )
 from costmodel import operators as op
-from costmodel.memory import live_bytes
+from costmodel.memory import MemoryRules, live_bytes, traffic, weight_bytes
 from costmodel.symbols import H, W
 
 if TYPE_CHECKING:
@@ -342,3 +345,28 @@ def test_functions_refuse_channels_that_do_not_divide() -> None:
 def widen_and_cost(alpha: float) -> object:
     """The cost by numbers alone."""
     return cost(widen(SHUFFLE, alpha))
+
+
+def test_a_filter_is_left_alone_by_what_rewrites_convolutions() -> None:
+    """A kernel that is no parameter has no factors, and with a pointwise layer is no pair."""
+    blur = op.Filter("blur", 3, 3, padding=1)
+    standard = Network("n", (Input("image", (1, 3, 8, 8)), blur, Conv("conv", 4, 3)))
+    separated = separate(standard)
+    assert separated["blur"] == standard["blur"]
+    assert cost(separated).params == 9 * 3 + 3 * 4
+    with pytest.raises(CostModelError, match="selects no layer"):
+        separate(standard, "blur")
+    depthwise = op.Filter("blur", SAME, 3, padding=1, groups=SAME)
+    pair = Network("n", (Input("image", (1, 3, 8, 8)), depthwise, Conv("conv", 4, 1)))
+    with pytest.raises(CostModelError, match="selects no layer"):
+        join(pair, "blur")
+    norm = Network("n", (Input("image", (1, 3, 8, 8)), depthwise, BatchNorm("norm")))
+    assert weight_bytes(norm, MemoryRules(fold_batch_norm=True)) == weight_bytes(norm) == 4 * 2 * 3
+
+
+def test_a_filter_reads_what_a_convolution_reads() -> None:
+    """Of 8×8, windows of 3 at stride 3 touch 6×6; its JSON says no more than its fields."""
+    blur = op.Filter("blur", SAME, 3, 3, groups=SAME)
+    made = network(blur, (1, 3, 8, 8))
+    assert traffic(made)[-1].reads == 3 * 6 * 6
+    assert Network.from_json(made.to_json()) == made

@@ -41,8 +41,8 @@ from costmodel.plot import (
     reduction_map_figure,
     save_figures,
 )
+from costmodel.polynomial import ALPHA, RHO
 from costmodel.show.format import si
-from costmodel.show.polynomial import ALPHA, RHO
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -230,14 +230,14 @@ def test_an_unknown_layer_is_not_a_silent_zero() -> None:
     """A layer no rule knows has a row that says unknown, and its network's MACs are bounds."""
     network = Network("n", (*PLAIN.layers, Mystery("mystery")))
     assert "unknown" in [text.get_text() for text in layers_figure(network).axes[0].texts]
-    written = texts_at(multipliers_figure(network, "floor").axes[0]).values()
+    written = texts_at(multipliers_figure(network).axes[0]).values()
     assert all(text.startswith("≥ ") for text in written)
 
 
 def test_models_that_do_not_fit_are_left_out() -> None:
     """A kernel of 150 has no place at 128 pixels: the other twelve models are drawn."""
     network = Network("big", (Input("image", (1, 3, 224, 224)), Conv("conv", 8, 150)))
-    drawn = texts_at(multipliers_figure(network, "floor").axes[0])
+    drawn = texts_at(multipliers_figure(network).axes[0])
     assert {side for _, side in drawn} >= {224, 192, 160}
     assert 128 not in {side for _, side in drawn}
 
@@ -253,12 +253,12 @@ def test_a_network_of_nothing_has_an_empty_figure() -> None:
     """A network without layers that count still gives figures, and no warning."""
     network = Network("none", (Input("image", (1, 3, 8, 8)),))
     assert bars(layers_figure(network).axes[0]) == {}
-    assert set(texts_at(multipliers_figure(network, "floor").axes[0]).values()) == {"0"}
+    assert set(texts_at(multipliers_figure(network).axes[0]).values()) == {"0"}
 
 
 def test_sixteen_models_have_their_exact_macs() -> None:
     """Howard et al. 2017, Tables 6 and 7 (TF-slim's 291 for 290), stand beside their points."""
-    axes = multipliers_figure(V1, "floor").axes[0]
+    axes = multipliers_figure(V1).axes[0]
     written = texts_at(axes)
     assert len(points(labelled(axes, "16 models, widths rounded by floor"))) == len(written) == 16
     assert [written[alpha, 224] for alpha in (1, 0.75, 0.5, 0.25)] == [
@@ -272,7 +272,7 @@ def test_sixteen_models_have_their_exact_macs() -> None:
 
 def test_contours_follow_the_closed_form() -> None:
     """On every contour 539492352·α²ρ² + 28224000·αρ² + 1024000·α is its level."""
-    (contours,) = multipliers_figure(V1, "floor").axes[0].collections
+    (contours,) = multipliers_figure(V1).axes[0].collections
     assert [si(level) for level in contours.levels] == [
         *("10.0 M", "20.0 M", "50.0 M", "100 M", "200 M", "500 M", "1.00 G")
     ]
@@ -284,7 +284,7 @@ def test_contours_follow_the_closed_form() -> None:
 
 def test_contour_labels_lie_on_their_contours_and_apart() -> None:
     """Each level is written once, where the closed form has that level, clear of the others."""
-    axes = multipliers_figure(V1, "floor", (0.5, 148)).axes[0]
+    axes = multipliers_figure(V1, (0.5, 148)).axes[0]
     labels = [text for text in axes.texts if not hasattr(text, "xy")]
     places = [text.get_position() for text in labels]
     for text, (alpha, side) in zip(labels, places, strict=True):
@@ -298,22 +298,22 @@ def test_contour_labels_lie_on_their_contours_and_apart() -> None:
 @pytest.mark.parametrize(("alpha", "rho"), [(0.5, 1), (1, 0.5), (1.4, 8 / 7)])
 def test_a_width_that_never_shrinks_is_max_1_alpha(alpha: float, rho: float) -> None:
     """MobileNetV2's polynomial on a grid is sympy's relaxed expression with Max(1, α)."""
-    relaxed = relax(cost(widen(resize(mobilenet_v2(), rho_symbol), alpha_symbol)).macs)
+    relaxed = relax(cost(widen(resize(mobilenet_v2(), rho=rho_symbol), alpha_symbol)).macs)
     expected = relaxed.subs({alpha_symbol: alpha, rho_symbol: rho})
-    polynomial = cost(widen(resize(mobilenet_v2(), RHO), ALPHA)).macs
+    polynomial = cost(widen(resize(mobilenet_v2(), rho=RHO), ALPHA)).macs
     assert _evaluate(polynomial, np.array(alpha), np.array(rho)) == pytest.approx(float(expected))
 
 
 def test_the_chosen_model_is_ringed() -> None:
     """0.75 MobileNet-192 is 239 M (Howard et al. 2017, Table 10), and beyond 256 is in view."""
-    axes = multipliers_figure(V1, "floor", ("3/4", 192)).axes[0]
+    axes = multipliers_figure(V1, ("3/4", 192)).axes[0]
     assert points(labelled(axes, "α = 0.75, D = 192: 239 M")) == [(0.75, 192)]
-    assert multipliers_figure(V1, "floor", (1, 320)).axes[0].get_ylim() == (96, 320)
+    assert multipliers_figure(V1, (1, 320)).axes[0].get_ylim() == (96, 320)
 
 
 def test_rho_is_shown_beside_the_resolution() -> None:
     """The right axis has ρ = D/224 at the ticks of the left: 192 is 0.857."""
-    axes = multipliers_figure(V1, "floor").axes[0]
+    axes = multipliers_figure(V1).axes[0]
     (right,) = axes.child_axes
     ticks = [label.get_text() for label in right.get_yticklabels()]
     assert list(axes.get_yticks()) == list(right.get_yticks())
@@ -325,7 +325,7 @@ def test_rho_is_shown_beside_the_resolution() -> None:
 def test_without_a_square_input_a_note_takes_the_place_of_the_grid(shape: tuple[int, ...]) -> None:
     """A network of vectors or of oblong images has no one D; its figure says so."""
     network = Network("odd", (Input("x", shape), Linear("fc", 4)))
-    figure = multipliers_figure(network, "floor", (1, 224))
+    figure = multipliers_figure(network, (1, 224))
     assert figure.axes == []
     assert figure.texts[0].get_text().startswith("odd has no square input")
 
@@ -345,7 +345,7 @@ def test_every_axis_is_named_and_every_figure_titled() -> None:
     assert [axes.get_xlabel() for axes in layers.axes] == ["MACs", "params without batch norm"]
     assert [t.get_text() for t in layers.axes[0].get_xticklabels()][:2] == ["0", "250 M"]
     assert layers.axes[0].get_yticklabels()[0].get_text() == "conv1"
-    multipliers = multipliers_figure(V1, "floor").axes[0]
+    multipliers = multipliers_figure(V1).axes[0]
     assert multipliers.get_title(loc="left") == "MACs of mobilenet_v1"
     assert multipliers.get_xlabel() == "width multiplier α"
     assert multipliers.get_ylabel() == "input resolution D (pixels)"
@@ -354,7 +354,7 @@ def test_every_axis_is_named_and_every_figure_titled() -> None:
 def test_symbols_are_refused_by_name() -> None:
     """A plot of a network whose sizes are symbols raises one clear error."""
     symbolic = widen(V1, alpha_symbol)
-    for draw in (reduction_figure, layers_figure, lambda net: multipliers_figure(net, "floor")):
+    for draw in (reduction_figure, layers_figure, multipliers_figure):
         with pytest.raises(CostModelError, match="a plot needs numbers, got symbols"):
             draw(symbolic)
 
@@ -383,13 +383,13 @@ def test_files_are_png_and_svg_with_text(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     """Another process, which never loads pyplot, writes byte for byte the same files."""
-    figures = {"r": reduction_figure(V1), "m": multipliers_figure(V1, "floor", (1, 224))}
+    figures = {"r": reduction_figure(V1), "m": multipliers_figure(V1, (1, 224))}
     paths = save_figures(figures, tmp_path / "here")
     script = (
         "import sys; from pathlib import Path; from costmodel import mobilenet_v1\n"
         "from costmodel.plot import multipliers_figure, reduction_figure, save_figures\n"
         "net = mobilenet_v1()\n"
-        "figures = {'r': reduction_figure(net), 'm': multipliers_figure(net, 'floor', (1, 224))}\n"
+        "figures = {'r': reduction_figure(net), 'm': multipliers_figure(net, (1, 224))}\n"
         "save_figures(figures, Path(sys.argv[1]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

@@ -11,9 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import alphas, networks, rhos
 
-from costmodel import ZOO, CostModelError, Network, cost, resize, widen
-from costmodel.show import polynomial
-from costmodel.show.polynomial import ALPHA, RHO, Polynomial
+from costmodel import (
+    ZOO,
+    Conv,
+    Cost,
+    CostModelError,
+    Input,
+    Network,
+    Pool,
+    closed_form,
+    cost,
+    polynomial,
+    relaxed_function,
+    relaxed_width_function,
+    resize,
+    solve_alpha,
+    widen,
+    width_function,
+)
+from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.symbols import alpha, relax, rho
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
@@ -35,8 +51,8 @@ def in_sympy(value: Any) -> Any:
 
 def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
     """Whether both algebras make the same polynomials of a network's costs."""
-    ours = cost(widen(resize(network, RHO), ALPHA, rounding))
-    theirs = cost(widen(resize(network, rho), alpha, rounding)).map(relax)
+    ours = cost(widen(resize(network, rho=RHO), ALPHA, rounding))
+    theirs = cost(widen(resize(network, rho=rho), alpha, rounding)).map(relax)
     pairs = zip(ours._quantities().values(), theirs._quantities().values(), strict=True)
     return all(sympy.expand(in_sympy(our) - their) == 0 for our, their in pairs)
 
@@ -44,7 +60,7 @@ def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
 @pytest.mark.parametrize("name", ZOO)
 def test_closed_form_is_sympys(name: str) -> None:
     """Every network of the zoo has the closed form that relaxing sympy's has."""
-    assert closed_forms_agree(ZOO[name].build(), ZOO[name].rounding)
+    assert closed_forms_agree(ZOO[name].build())
 
 
 @settings(QUICK, max_examples=60)
@@ -71,9 +87,59 @@ def test_sympy_notices_that_the_algebra_changed(
     assert not closed_forms_agree(ZOO["mobilenet_v2"].build(), "divisible(8)")
 
 
+def at_one(network: Network) -> list[Cost]:
+    """The cost at α = ρ = 1 that each relaxed form of a network gives."""
+    form = closed_form(network)
+    formula = cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
+    widths = [column.channels for column in width_function(network).columns]
+    return [
+        Cost(in_sympy(form.params).subs(ONE), form.macs_at(Fraction(1), Fraction(1))),
+        formula.map(lambda x: sympy.sympify(x).subs(ONE)),
+        relaxed_function(network)(1, 1),
+        relaxed_width_function(network)(widths, 1),
+    ]
+
+
+ONE = {alpha: 1, rho: 1}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_at_one_the_closed_form_is_the_cost(name: str) -> None:
+    """At α = ρ = 1 every formula is the exact cost, whatever the strides, pools and odd sizes."""
+    network = ZOO[name].build()
+    total = cost(network)
+    for form in at_one(network):
+        assert (form.params, form.macs) == (total.params, total.macs)
+    assert solve_alpha(network, macs=total.macs) == 1
+
+
+@QUICK
+@given(networks())
+def test_at_one_the_closed_form_of_random_networks_is_the_cost(network: Network) -> None:
+    """The same with branches, groups, shared weights, odd sizes and pools in ceil_mode."""
+    total = cost(network)
+    assert all((f.params, f.macs) == (total.params, total.macs) for f in at_one(network))
+
+
+def test_a_formula_that_drops_the_ceilings_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A 2×2 pool of 15 has 7 positions; (15 − 1)/2 + ½ of them would be 15 % more MACs."""
+    layers = Input("image", (1, 3, 15, 15)), Pool("pool", "max", 2, 2), Conv("conv", 8, 1)
+    network = Network("odd", layers)
+    macs = closed_form(network).macs
+    assert str(macs) == f"{3 * 8 * 7 * 7}*alpha*rho**2"
+    monkeypatch.setattr(polynomial, "ceil_div", lambda size, stride: size / stride)
+    assert closed_form(network).macs != macs
+
+
+def test_a_formula_names_what_it_depends_on() -> None:
+    """VGG-16's params contain ρ: its classifier reads every position. MobileNet's do not."""
+    assert "params(α, ρ) = " in str(closed_form(ZOO["vgg_16"].build()))
+    assert "params(α) = " in str(closed_form(ZOO["mobilenet_v1"].build()))
+
+
 def test_mobilenets_closed_form() -> None:
     """The paper's polynomial is written highest powers first."""
-    macs = cost(widen(resize(ZOO["mobilenet_v1"].build(), RHO), ALPHA)).macs
+    macs = cost(widen(resize(ZOO["mobilenet_v1"].build(), rho=RHO), ALPHA)).macs
     assert str(macs) == "539492352*alpha**2*rho**2 + 28224000*alpha*rho**2 + 1024000*alpha"
     assert repr(macs) == f"Polynomial({macs})"
 

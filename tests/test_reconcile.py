@@ -351,7 +351,7 @@ def test_options_change_the_network(run: Callable) -> None:
     """α, ρ, classes and rounding are those of a report."""
     arguments = ("--alpha", 0.5, "--rho", 0.714, "--classes", 10, "--rounding", "divisible(8)")
     data = json.loads(run("reconcile", *arguments, "--json").out)
-    network = widen(resize(mobilenet_v1(classes=10), "0.714"), 0.5, "divisible(8)")
+    network = widen(resize(mobilenet_v1(classes=10), rho="0.714"), 0.5, "divisible(8)")
     assert [tool["predicted"] for tool in data["tools"]] == [
         x.predicted for x in reconcile(network).reckonings
     ]

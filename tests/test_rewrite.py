@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -27,17 +28,22 @@ from costmodel import (
     Network,
     Times,
     cost,
+    cost_function,
     drop,
     infer,
     join,
     lower,
     mobilenet_v1,
     mobilenet_v2,
+    plan,
+    report,
     resize,
     rewrite,
     separable_pairs,
     separate,
+    sweep,
     widen,
+    width_function,
 )
 
 if TYPE_CHECKING:
@@ -87,6 +93,35 @@ def _without(*relations: type) -> Network:
     )
 
 
+def test_a_network_carries_its_authors_rounding() -> None:
+    """The library, functions, sweep, plan, JSON, rewrites and report round as the authors do."""
+    real = 59_285_808  # MobileNetV2 at α = 0.35; floor would make it 52,050,566
+    assert V2.rounding == "divisible(8)"
+    assert cost(widen(V2, 0.35)).macs == real
+    assert cost(widen(V2, 0.35, "floor")).macs == 52_050_566
+    assert cost_function(V2)(0.35, 224).macs == real
+    assert cost_function(V2, "floor")(0.35, 224).macs == 52_050_566
+    widths = width_function(V2)
+    assert widths([0.35] * len(widths.layers), 224).macs == real
+    assert sweep(V2, [0.35], [224]).macs.tolist() == [[real]]
+    assert plan(V2, max_macs="1G", alphas=[0.35], resolutions=[224]).choice.macs == real
+    assert report("mobilenet_v2", alpha=0.35).total.macs == real
+    assert report(V2, alpha=0.35).total.macs == real
+    assert report(V2, alpha=0.35, rounding="floor").total.macs == 52_050_566
+    assert cost(widen(Network.from_json(V2.to_json()), 0.35)).macs == real
+    for rewritten in (join(V2), separate(V2, "conv1"), resize(V2, rho=1), drop(V2, "block3.*")):
+        assert rewritten.rounding == "divisible(8)"
+
+
+@pytest.mark.parametrize("rounding", ["", "ceil", "divisible(0)", None, 8])
+def test_a_rounding_that_there_is_not(rounding: object) -> None:
+    """A network's rounding is checked where it is made, and in JSON."""
+    with pytest.raises(CostModelError, match=r"rounding must be floor, exact or divisible\(N\)"):
+        Network("n", V2.layers, rounding=rounding)
+    with pytest.raises(CostModelError, match="rounding must be"):
+        Network.from_json(json.dumps({"name": "n", "rounding": rounding, "layers": []}))
+
+
 @pytest.mark.parametrize("relation", [Times, AtLeast])
 def test_mobilenet_v2_notices_a_lost_relation(relation: type) -> None:
     """With plain counts for a relation, widen would build a MobileNetV2 that exists nowhere."""
@@ -134,7 +169,7 @@ def test_widening_by_one_changes_nothing(network: Network) -> None:
 def test_widening_the_zoo_by_one_changes_nothing(name: str) -> None:
     """widen(net, 1) == net under each network's own rounding."""
     network = ZOO[name].build()
-    assert widen(network, 1, ZOO[name].rounding) == network
+    assert widen(network, 1) == network
     assert widen(network, 1, "exact") == network
 
 
@@ -223,7 +258,7 @@ def test_bad_alpha_is_refused(alpha: Any) -> None:
         widen(V1, alpha)
 
 
-@pytest.mark.parametrize("rounding", ["", "round", "divisible(0)", "divisible(x)", None, 8])
+@pytest.mark.parametrize("rounding", ["", "round", "divisible(0)", "divisible(x)", 8])
 def test_bad_rounding_is_refused(rounding: Any) -> None:
     """A rounding that is none is an error that lists the three."""
     with pytest.raises(CostModelError, match=r"floor, exact or divisible\(N\), got"):
@@ -244,8 +279,8 @@ def test_alpha_is_accepted_however_it_is_written(alpha: Any) -> None:
 )
 def test_rho_sets_the_papers_resolutions(rho: Any, side: int) -> None:
     """ρ and the resolution it stands for make one network."""
-    assert resize(V1, rho) == resize(V1, resolution=side)
-    assert resize(V1, rho).layers[0].shape == (1, 3, side, side)
+    assert resize(V1, rho=rho) == resize(V1, resolution=side)
+    assert resize(V1, rho=rho).layers[0].shape == (1, 3, side, side)
 
 
 @settings(QUICK, max_examples=60)
@@ -253,7 +288,7 @@ def test_rho_sets_the_papers_resolutions(rho: Any, side: int) -> None:
 def test_resizing_leaves_parameters_alone(network: Network, rho: Fraction) -> None:
     """ρ changes inputs only: batch, channels and convolutions' parameters stay."""
     assume(not any(isinstance(layer, Linear) for layer in network.layers))
-    resized = resize(network, rho)
+    resized = resize(network, rho=rho)
     assert resized.layers[0].shape[:2] == network.layers[0].shape[:2]
     assert resized.layers[1:] == network.layers[1:]
     assert cost(resized).params == cost(network).params
@@ -272,18 +307,21 @@ def test_a_resolution_can_be_numpys(resolution: Any) -> None:
     assert type(resized.layers[0].shape[2]) is int
 
 
-@pytest.mark.parametrize("rho", [bad for bad in BAD_MULTIPLIERS if bad is not None], ids=str)
+BAD_RHOS = [*(bad for bad in BAD_MULTIPLIERS if bad is not None), 160, "16.001"]
+
+
+@pytest.mark.parametrize("rho", BAD_RHOS, ids=str)
 def test_bad_rho_is_refused(rho: Any) -> None:
-    """A ρ that is not positive, or none at all, is an error of one line with its name."""
+    """A ρ outside (0, 16], or none at all, is an error of one line with its name."""
     with pytest.raises(CostModelError, match=r"\Arho must be .*, got .*\Z"):
-        resize(V1, rho)
+        resize(V1, rho=rho)
 
 
 @pytest.mark.parametrize("rho", ["1e-300", "1/1000"])
 def test_a_rho_that_leaves_no_image_is_refused(rho: str) -> None:
     """A ρ that rounds a side to 0 is an error that names the ρ and the remedy."""
     with pytest.raises(CostModelError, match=f"got 0 from rho {rho}; raise rho"):
-        resize(V1, rho)
+        resize(V1, rho=rho)
 
 
 @pytest.mark.parametrize(
@@ -307,6 +345,12 @@ def test_rho_or_resolution(arguments: dict[str, Any], got: str) -> None:
     """resize takes one of the two, and says what it got."""
     with pytest.raises(CostModelError, match=f"either rho or resolution, got {got}"):
         resize(V1, **arguments)
+
+
+def test_a_side_is_not_taken_for_rho() -> None:
+    """`resize(network, 160)` says neither ρ nor resolution, so it is no call."""
+    with pytest.raises(TypeError, match="positional"):
+        resize(V1, 160)  # type: ignore[misc]
 
 
 # separate and join ---------------------------------------------------------------------------
@@ -493,7 +537,13 @@ def test_selectors_see_shapes() -> None:
 def test_rewrites_leave_their_argument_alone() -> None:
     """Every rewrite returns a new network."""
     before = mobilenet_v1()
-    for after in (widen(V1, 0.5), resize(V1, 0.5), join(V1), separate(V1), drop(V1, "block7.*")):
+    for after in (
+        widen(V1, 0.5),
+        resize(V1, rho=0.5),
+        join(V1),
+        separate(V1),
+        drop(V1, "block7.*"),
+    ):
         assert after != V1
     assert before == V1
 
@@ -502,4 +552,4 @@ def test_rewrites_leave_their_argument_alone() -> None:
 @given(networks(), alphas, rhos)
 def test_the_multipliers_commute(network: Network, alpha: Fraction, rho: Fraction) -> None:
     """Width and resolution are independent: either order makes one network."""
-    assert widen(resize(network, rho), alpha) == resize(widen(network, alpha), rho)
+    assert widen(resize(network, rho=rho), alpha) == resize(widen(network, alpha), rho=rho)

@@ -195,9 +195,9 @@ def test_relations_follow_what_was_rounded() -> None:
         ((Conv("c", 5, 3, (1, 2, 3)),), "c: (1, 2, 3) must have 2 values, one for each axis"),
         ((AdaptivePool("p", output_size=(1, 2, 3)),), "p: (1, 2, 3) must have 2 values"),
         ((Pool("p", "max", 3, 2, 2),), "p: padding 2 must be at most half of kernel 3"),
-        ((Flatten("f"), Conv("c", 5, 1)), "c: needs spatial axes, and its input is 2×528"),
-        ((Flatten("f"), Pool("p", "max", 1, 1)), "p: needs spatial axes"),
-        ((Flatten("f"), AdaptivePool("p")), "p: needs spatial axes"),
+        ((Flatten("f"), Conv("c", 5, 1)), "c: needs 3 axes or more, and its input is 2×528"),
+        ((Flatten("f"), Pool("p", "max", 1, 1)), "p: needs 3 axes or more"),
+        ((Flatten("f"), AdaptivePool("p")), "p: needs 3 axes or more"),
         (
             (Conv("c", 5, 1), Add("s", inputs=("image", "c"))),
             "s: adds 2×6×11×8 and 2×5×11×8; make them equal",

@@ -499,28 +499,28 @@ def test_a_floor_for_a_ceiling_would_be_seen(monkeypatch: pytest.MonkeyPatch) ->
     assert _wrong(V1, [0.5], 225) == [0.5]
 
 
-def test_a_product_not_snapped_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_tie_left_to_floats_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it, 0.29·100 would be 28 channels, and 0.57·100 would be 56."""
     network = net(Conv("conv", 100, 1))
     assert not _wrong(network, HUNDREDTHS, 8)
-    monkeypatch.setattr(MODULE, "_snapped", lambda values: values)
+    monkeypatch.setattr(MODULE, "_near", lambda _: ())
     assert {0.29, 0.57, 0.58} <= set(_wrong(network, HUNDREDTHS, 8))
 
 
-def _without_minimum(count: int, alpha: Any, _divisor: int, _groups: int = 1) -> Any:
-    return np.floor(MODULE._snapped(alpha * count))
+def _without_minimum(alphas: Any, count: int, _divisor: int, _groups: int = 1) -> Any:
+    return np.floor(alphas.floats * count + 1e-9)
 
 
 def test_a_lost_minimum_of_8_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """32 channels are never fewer than 8, so α under 0.25 would be wrong, and nothing else."""
     network = net(Conv("conv", 32, 1))
     assert not _wrong(network, HUNDREDTHS, 8)
-    monkeypatch.setattr(MODULE, "scaled_channels", _without_minimum)
+    monkeypatch.setattr(MODULE.Multipliers, "channels", _without_minimum)
     assert _wrong(network, HUNDREDTHS, 8) == [a for a in HUNDREDTHS if a < 0.25]
 
 
-def _without_90_percent(count: int, alpha: Any, divisor: int, _groups: int = 1) -> Any:
-    wanted = MODULE._snapped(alpha * count)
+def _without_90_percent(alphas: Any, count: int, divisor: int, _groups: int = 1) -> Any:
+    wanted = alphas.floats * count + 1e-9
     return np.maximum(np.floor(wanted / divisor + 0.5) * divisor, divisor)
 
 
@@ -528,7 +528,7 @@ def test_a_lost_90_percent_rule_would_be_seen(monkeypatch: pytest.MonkeyPatch) -
     """0.35·32 = 11.2 is 16 channels under MobileNetV2's rounding and would be 8."""
     network = net(Conv("conv", 32, 1))
     assert not _wrong(network, HUNDREDTHS, 8, "divisible(8)")
-    monkeypatch.setattr(MODULE, "scaled_channels", _without_90_percent)
+    monkeypatch.setattr(MODULE.Multipliers, "channels", _without_90_percent)
     wrong = _wrong(network, HUNDREDTHS, 8, "divisible(8)")
     assert 0.35 in wrong
     assert [a for a in wrong if a < 0.5] == [a for a in HUNDREDTHS if 80 / 9 < 32 * a < 12]
@@ -549,7 +549,7 @@ BAD_ALPHAS = {
     "nan": [NAN],
     "nan among others": [0.5, NAN],
     "inf": [INF],
-    "text": ["0.5"],
+    "text": ["half"],
     "empty": [],
     "two axes": [[0.5, 1.0]],
     "no axis": 0.5,

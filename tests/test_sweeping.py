@@ -88,19 +88,24 @@ def test_random_grids(alphas: list[float], sides: list[int], rounding: str) -> N
     assert differing(swept, V1, alphas, sides, rounding) == 0
 
 
-@pytest.mark.parametrize("mutation", ["no snap", "no least", "no 90 %", "floor for ceiling"])
+def nearest_multiple(alphas: sweeping.Multipliers, count: int, n: int, _groups: int = 1) -> object:
+    """The nearest multiple of n, without the rule of 90 %."""
+    return np.maximum(np.floor(alphas.floats * count / n + 0.5), 1) * n
+
+
+@pytest.mark.parametrize("mutation", ["no ties", "no least", "no 90 %", "floor for ceiling"])
 def test_mutations_are_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each rule of the array path, left out, makes cells differ from the scalar path."""
     network, alphas, sides, rounding = V1, [0.29, 0.1, 0.35], [97, 225], "floor"
-    if mutation == "no snap":
+    if mutation == "no ties":
         image = Input("image", (1, 3, 8, 8))
         network = Network("hundred", (image, Conv("conv", 100, 3, padding=1)))
-        monkeypatch.setattr(sweeping, "_snapped", lambda values: values)
+        monkeypatch.setattr(sweeping, "_near", lambda _: ())
     elif mutation == "no least":
         monkeypatch.setattr(sweeping.np, "maximum", lambda values, _: values)
     elif mutation == "no 90 %":
         rounding = "divisible(8)"
-        monkeypatch.setattr(sweeping.np, "where", lambda _, __, values: values)
+        monkeypatch.setattr(sweeping.Multipliers, "channels", nearest_multiple)
     else:
         monkeypatch.setattr(
             sweeping, "ceil_div", lambda x, s: sweeping.Outer(((1, x.along(1) // s),))
@@ -159,7 +164,7 @@ def test_frame() -> None:
         ([], [224]),
         ([0.5], []),
         ([[0.5]], [224]),
-        (["0.5"], [224]),
+        (["half"], [224]),
         ([0.5, float("nan")], [224]),
         ([float("inf")], [224]),
         ([0.0], [224]),
@@ -237,5 +242,5 @@ def test_a_rule_that_halves_with_slashes() -> None:
     for (i, a), (j, side) in product(enumerate(widths), enumerate(sides)):
         expected = cost(widen(resize(network, resolution=side), a)).macs
         assert grid[i, j] == expected == function(a, side).macs
-    # 9·3·16·31² and, at half the channels and half of 31, 8·8·15.5²
-    assert closed_form(network).macs_at(Fraction(1), Fraction(1)) == 9 * 48 * 31**2 + 64 * 15.5**2
+    # 9·3·16·31² and, at half the channels and half of 31, 8·8·15²
+    assert closed_form(network).macs_at(Fraction(1), Fraction(1)) == 9 * 48 * 31**2 + 64 * 15**2

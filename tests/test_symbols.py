@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 V1 = mobilenet_v1()
-V1_SYMBOLIC = cost(widen(resize(V1, rho), alpha))
+V1_SYMBOLIC = cost(widen(resize(V1, rho=rho), alpha))
 #: The closed form of the design, term by term: Howard et al. 2017, equations 5 to 7.
 V1_FORMULA = 539492352 * alpha**2 * rho**2 + 28224000 * alpha * rho**2 + 1024000 * alpha
 
@@ -54,7 +54,7 @@ def at(total: Cost, width: Fraction, resolution: Fraction) -> Cost:
 @given(alphas, rhos)
 def test_mobilenet_in_symbols_is_exact(width: Fraction, resolution: Fraction) -> None:
     """A formula of α and ρ becomes the integers of the network built at that point."""
-    built = cost(widen(resize(V1, resolution), width))
+    built = cost(widen(resize(V1, rho=resolution), width))
     assert at(V1_SYMBOLIC, width, resolution) == built
 
 
@@ -64,8 +64,8 @@ def test_networks_in_symbols_are_exact(
     network: Network, width: Fraction, resolution: Fraction, rounding: str
 ) -> None:
     """The same with branches, groups, pools and every rounding."""
-    symbolic = cost(widen(resize(network, rho), alpha, rounding))
-    built = cost(widen(resize(network, resolution), width, rounding))
+    symbolic = cost(widen(resize(network, rho=rho), alpha, rounding))
+    built = cost(widen(resize(network, rho=resolution), width, rounding))
     assert at(symbolic, width, resolution) == built
 
 
@@ -141,8 +141,8 @@ def test_relaxing_a_number_changes_nothing() -> None:
 @given(networks(), st.sampled_from(["floor", "divisible(8)", "exact"]))
 def test_relaxing_forgets_the_rounding(network: Network, rounding: str) -> None:
     """All roundings relax to one polynomial."""
-    exactly = cost(widen(resize(network, rho), alpha, "exact")).map(relax)
-    assert cost(widen(resize(network, rho), alpha, rounding)).map(relax) == exactly
+    exactly = cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
+    assert cost(widen(resize(network, rho=rho), alpha, rounding)).map(relax) == exactly
 
 
 @settings(QUICK, max_examples=25)
@@ -186,7 +186,7 @@ def test_parse_reads_what_str_wrote(expression: Any) -> None:
 @given(networks())
 def test_parse_reads_every_cost(network: Network) -> None:
     """The costs of symbolic networks survive their text."""
-    macs = cost(widen(resize(network, rho), alpha)).macs
+    macs = cost(widen(resize(network, rho=rho), alpha)).macs
     assert sympy.expand(parse(str(macs)) - macs) == 0
 
 

@@ -3,6 +3,8 @@ from __future__ import annotations
 import ast
 import importlib
 import time
+from contextlib import suppress
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -17,7 +19,16 @@ transformers = pytest.importorskip(
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from costmodel import CostModelError, Network, cost, infer, resize, widen  # noqa: E402
+from costmodel import (  # noqa: E402
+    CostModelError,
+    Network,
+    closed_form,
+    cost,
+    infer,
+    relaxed_function,
+    resize,
+    widen,
+)
 from costmodel.tracing.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
@@ -187,6 +198,10 @@ def test_totals(name: str) -> None:
     assert total.params == sum(parameter.numel() for parameter in model.parameters())
     assert Network.from_json(network.to_json()) == network
     assert cost(widen(network, 1)) == total
+    with suppress(CostModelError):  # where the model fixes its widths or its sizes
+        form = closed_form(network)
+        assert form.macs_at(Fraction(1), Fraction(1)) == total.macs
+        assert relaxed_function(network)(1, 1) == total
 
 
 #: Convolutional networks that any resolution fits, and what their first layer is traced at.

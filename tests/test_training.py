@@ -140,7 +140,7 @@ def full(name: str) -> Network:
 def test_the_zoo(name: str) -> None:
     """Every network of the zoo, narrow and small: FLOPs and kept bytes are torch's."""
     side = {"inception_v3": 79, "alexnet": 67}.get(name, 65)
-    assert_equal_to_torch(widen(resize(full(name), resolution=side), 0.25, ZOO[name].rounding))
+    assert_equal_to_torch(widen(resize(full(name), resolution=side), 0.25))
 
 
 @pytest.mark.slow
@@ -272,8 +272,8 @@ def test_the_deviation_of_grouped_convolutions(groups: int) -> None:
 
 def test_symbols_are_numbers_later() -> None:
     """The formulas in α and ρ are, at numbers, what the numbers give."""
-    formula = widen(resize(mobilenet_v1(), rho), alpha)
-    number = widen(resize(mobilenet_v1(), "6/7"), "3/4")
+    formula = widen(resize(mobilenet_v1(), rho=rho), alpha)
+    number = widen(resize(mobilenet_v1(), rho="6/7"), "3/4")
     for quantity in (
         lambda network: training_cost(network).macs,
         flop_counter_flops,

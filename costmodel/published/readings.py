@@ -225,7 +225,7 @@ def _table_3() -> Mapping[str, Cost]:
         "Convolution": standard,
         "Depthwise": separable,
         "alpha": thin,
-        "rho": resize(thin, "0.714"),
+        "rho": resize(thin, rho="0.714"),
     }
     return {
         name: sum(

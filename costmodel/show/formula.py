@@ -9,13 +9,13 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import MAX_ALPHA, Dim, multiplier, round_size
+from costmodel.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
+from costmodel.polynomial import ALPHA, RHO, Polynomial
 from costmodel.rewrite import resize, separate, widen
-from costmodel.show.polynomial import ALPHA, RHO, Polynomial
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -154,9 +154,11 @@ def _mathml_product(factors: list[tuple[str, int]]) -> str:
 
 @dataclass(frozen=True)
 class ClosedForm:
-    """A network's MACs and params in α and ρ, every rounding relaxed.
+    """A network's MACs and params in α and ρ, as the paper has them, without rounding.
 
-    Lower bounds where `unknown` names layers that no rule knows.
+    A width is α times and a map's side ρ times what it is in the network (Howard et al. 2017,
+    §3.3, §3.4), so at α = ρ = 1 both are the network's exact cost. Lower bounds where `unknown`
+    names layers that no rule knows.
     """
 
     macs: Polynomial
@@ -165,7 +167,10 @@ class ClosedForm:
 
     def __str__(self) -> str:
         sign = "≥" if self.unknown else "="
-        return f"MACs(α, ρ) {sign} {unicode(self.macs)}\nparams(α) {sign} {unicode(self.params)}"
+        given = "(α, ρ)" if "rho" in self.params.free_symbols else "(α)"
+        return (
+            f"MACs(α, ρ) {sign} {unicode(self.macs)}\nparams{given} {sign} {unicode(self.params)}"
+        )
 
     def macs_at(self, alpha: Fraction, rho: Fraction) -> Fraction:
         """The polynomial's value: the MACs without any rounding."""
@@ -189,7 +194,7 @@ class ClosedForm:
 
 
 def closed_form(network: Network) -> ClosedForm:
-    """The paper's formula for a whole network: exact where nothing is rounded.
+    """The paper's formula for a whole network: exact at α = ρ = 1, and where nothing is rounded.
 
     >>> from costmodel import mobilenet_v1
     >>> print(closed_form(mobilenet_v1()))
@@ -198,7 +203,7 @@ def closed_form(network: Network) -> ClosedForm:
 
     Raises CostModelError where the relaxed cost is no polynomial.
     """
-    total = cost(widen(resize(network, RHO), ALPHA))
+    total = cost(widen(resize(network, rho=RHO), ALPHA))
     return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA, total.unknown)
 
 
@@ -213,7 +218,7 @@ def _exact_costs() -> tuple[dict[str, Cost], ...]:
 
     standard = _middle_layer(K, (K - 1) / 2, C_in, C_out, (H, W))
     wide = widen(standard, alpha)
-    return tuple(_columns(network) for network in (standard, wide, resize(wide, rho)))
+    return tuple(_columns(network) for network in (standard, wide, resize(wide, rho=rho)))
 
 
 def _middle_layer(
@@ -328,7 +333,7 @@ def steps(  # noqa: PLR0913 - the six symbols of the formulas
 
     if len(size) != 2:  # noqa: PLR2004 - the H and W of the formulas
         raise CostModelError(f"size must be a side or HxW, got {'x'.join(map(str, size))}")
-    width, resolution = multiplier(alpha, "alpha", MAX_ALPHA), multiplier(rho, "rho")
+    width, resolution = multiplier(alpha, "alpha", MAX_ALPHA), multiplier(rho, "rho", MAX_RHO)
     if round_size(min(size), resolution) < 1:
         raise CostModelError(
             f"rho must leave a map of at least 1×1, got {rho} for size {min(size)}"
@@ -389,7 +394,7 @@ def typical(size: int = 14) -> tuple[Typical, ...]:
     for c_in, c_out in product(TYPICAL_IN, TYPICAL_OUT):
         layer = _middle_layer(3, 1, c_in, c_out, (size, size))
         for alpha, rho in product(TYPICAL_ALPHA, TYPICAL_RHO):
-            costs = _columns(resize(widen(layer, alpha), rho))
+            costs = _columns(resize(widen(layer, alpha), rho=rho))
             standard, separable = costs["standard"].macs, costs["depthwise separable"].macs
             found.append(Typical(c_in, c_out, alpha, rho, standard, separable))
     return tuple(found)

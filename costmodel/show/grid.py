@@ -24,7 +24,14 @@ def console(file: Any = None) -> Console:
     Jupyter is no terminal either, though its kernels say so (FORCE_COLOR).
     """
     terminal = None if file is None else False
-    plain = Console(file=file, highlight=False, force_jupyter=False, force_terminal=terminal)
+    plain = Console(
+        file=file,
+        highlight=False,
+        markup=False,  # a name may look like it
+        emoji=False,
+        force_jupyter=False,
+        force_terminal=terminal,
+    )
     if not plain.is_terminal and "COLUMNS" not in plain._environ:  # noqa: SLF001
         plain.width = PIPE_WIDTH
     return plain

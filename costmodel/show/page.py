@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections import Counter
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
 #: The networks of a page for which none are named.
 FAMILY = ("mobilenet_v1", "mobilenet_v2")
 _FILES = Path(__file__).with_name("explorer")
+#: What the page may do: its own scripts and style, by hash, and pictures that it draws. Vega makes
+#: functions of its specifications' expressions, and so needs eval; nothing is fetched or sent.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-eval' {script}; style-src {style}; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+_INLINE = re.compile("<(script|style)>(.*?)</\\1>", re.DOTALL)
 _PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
 
 
@@ -40,6 +49,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     if times > 1:
         raise CostModelError(f"{times} networks are named {name!r}; rename one, or give it once")
     parts = {
+        "policy": "{{ policy }}",  # of what is not written yet
         "version": __version__,
         "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
         "most_side": str(MOST_SIDE),
@@ -51,4 +61,13 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         name = place[1]
         return parts[name] if name in parts else (_FILES / name).read_text(encoding="utf-8")
 
-    return _PLACE.sub(part, (_FILES / "page.html").read_text(encoding="utf-8"))
+    text = _PLACE.sub(part, (_FILES / "page.html").read_text(encoding="utf-8"))
+    return text.replace("{{ policy }}", _policy(text), 1)
+
+
+def _policy(text: str) -> str:
+    hashes: dict[str, list[str]] = {"script": [], "style": []}
+    for element in _INLINE.finditer(text):
+        digest = b64encode(sha256(element[2].encode()).digest()).decode()
+        hashes[element[1]].append(f"'sha256-{digest}'")
+    return _POLICY.format_map({kind: " ".join(found) for kind, found in hashes.items()})

@@ -41,7 +41,7 @@ def to_text(made: Plan) -> str:
 def _head(made: Plan) -> Iterator[Text]:
     widths, sides = made.swept.shape
     size = f"{_number(widths, 'width')} × {_number(sides, 'resolution')}"
-    facts = f"{size} · rounding {made.rounding} · {made.rules}{square(made.network)}"
+    facts = f"{size} · rounding {made.network.rounding} · {made.rules}{square(made.network)}"
     yield Text.assemble((printable(made.network.name), "bold"), f"  {facts}")
     yield Text(" · ".join(map(str, made.limits)))
     fit = f"{made.feasible:,} of {made.candidates:,} networks fit"
@@ -169,7 +169,7 @@ def to_json(made: Plan) -> str:
     """Everything but the grid itself."""
     data = {
         "network": made.network.name,
-        "rounding": made.rounding,
+        "rounding": made.network.rounding,
         "memory_rules": str(made.rules),
         "limits": {limit.name: limit.most for limit in made.limits},
         "objective": made.objective,

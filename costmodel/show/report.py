@@ -48,7 +48,8 @@ SCHEMA = {
     "FlopCounterMode's / 2); null where unchecked",
     "before": "the network before it was separated, widened and resized; null unless asked",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
-    "closed_form": "without rounding: exact where rounding leaves every α·C and size as it is",
+    "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
+    "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
 }
 
 
@@ -87,7 +88,6 @@ class Report:
     alpha: Fraction
     rho: Fraction | None
     classes: int | None
-    rounding: str
     #: The network before its convolutions were separated, or as it was traced, to compare with.
     before: Network | None = None
     #: The torch module that it was traced from.
@@ -198,7 +198,7 @@ class Report:
             "rho": None if self.rho is None else float(self.rho),
             "resolution": _plain(self.resolution),
             "classes": self.classes,
-            "rounding": self.rounding,
+            "rounding": self.network.rounding,
             "totals": {
                 "params": self.total.params,
                 "macs": self.total.macs,
@@ -307,10 +307,9 @@ def report(  # noqa: PLR0913 - one for each option of the command
 
     Raises CostModelError for values outside their range.
     """
-    original, default_rounding, classes = base_network(network, classes)
+    original, classes = base_network(network, classes, rounding)
     base = separate(original) if separated else original
     width = multiplier(alpha, "alpha", MAX_ALPHA)
-    rounding = default_rounding if rounding is None else rounding
     if rho is not None and resolution is not None:
         raise CostModelError(
             f"rho {rho} and resolution {resolution} both set the input's size; give one"
@@ -318,8 +317,8 @@ def report(  # noqa: PLR0913 - one for each option of the command
     if resolution is not None:
         resized = resize(base, resolution=parse_size(resolution))
     else:
-        resized = resize(base, 1 if rho is None else rho)
-    made = widen(resized, width, rounding)
+        resized = resize(base, rho=1 if rho is None else rho)
+    made = widen(resized, width)
     total = cost(made)
     sides = [side for layer in made.inputs for side in layer.shape]
     if any(map(is_symbolic, (*sides, total.macs, total.params))):
@@ -336,25 +335,29 @@ def report(  # noqa: PLR0913 - one for each option of the command
         width,
         rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
         classes,
-        rounding,
         original if (separated or module) and made != original else None,
         module,
     )
 
 
-def base_network(network: str | Network, classes: Any) -> tuple[Network, str, int | None]:
-    """The network at α = 1 and ρ = 1, its authors' rounding, and its number of classes."""
+def base_network(
+    network: str | Network, classes: Any = None, rounding: str | None = None
+) -> tuple[Network, int | None]:
+    """The network at α = 1 and ρ = 1, and its number of classes; its rounding, if one is given."""
     named = isinstance(network, str) and not network.endswith(".json")
     found = architecture(str(network)) if named else None
-    if found and found.classes:
-        count = found.classes if classes is None else positive_integer(classes, "classes")
-        return found.build(classes=count), found.rounding, count
-    if classes is not None:
+    count = found.classes if found else None
+    if classes is not None and count is None:
         what = f"{network} has no classes to set" if named else "edit the network's own layer"
         raise CostModelError(f"classes {classes} applies to classifiers of the zoo; {what}")
-    if found:
-        return found.build(), found.rounding, None
-    return (_read(network) if isinstance(network, str) else network), "floor", None
+    if found and count:
+        count = count if classes is None else positive_integer(classes, "classes")
+        base = found.build(classes=count)
+    elif found:
+        base = found.build()
+    else:
+        base = _read(network) if isinstance(network, str) else network
+    return (base if rounding is None else replace(base, rounding=rounding)), count
 
 
 def _read(path: str) -> Network:
@@ -447,7 +450,7 @@ def written_modules(report: Report) -> tuple[nn.Module, ...]:
     in_channels = report.network.inputs[0].shape[1]
     return tuple(
         getattr(mobilenet, model)(
-            report.alpha, report.classes, in_channels, rounding=report.rounding
+            report.alpha, report.classes, in_channels, rounding=report.network.rounding
         )
         for model in REFERENCES[report.network.name]
     )

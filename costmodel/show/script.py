@@ -21,10 +21,10 @@ from costmodel.cost import cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.memory import MemoryRules, held_parameters, live_bytes
+from costmodel.polynomial import Polynomial
 from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.formula import closed_form, mathml
 from costmodel.show.frame import rows
-from costmodel.show.polynomial import Polynomial
 from costmodel.show.report import base_network
 from costmodel.symbols import alpha
 from costmodel.zoo import ZOO
@@ -124,7 +124,7 @@ def script(network: str | Network) -> Script:
     Raises CostModelError for a layer without a rule, a network without an image, and one with
     symbols of its own.
     """
-    base, rounding, classes = base_network(network, None)
+    base, classes = base_network(network)
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
     if not sides:
         raise CostModelError(f"{base.name} has no image whose resolution could be set")
@@ -150,7 +150,7 @@ def script(network: str | Network) -> Script:
         "name": base.name,
         "side": side,
         "classes": classes,
-        "rounding": rounding,
+        "rounding": base.rounding,
         "denominator": printer.denominator,
         "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
         "layers": [layer.name for layer in made.layers],

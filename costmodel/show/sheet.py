@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from costmodel.arithmetic import multiplier
+from costmodel.arithmetic import rational
 from costmodel.show.format import si
 from costmodel.show.formula import (
     COLUMNS,
@@ -106,7 +106,7 @@ def value_sheet(  # noqa: PLR0913 - the six symbols of the formulas
     sides = size if isinstance(size, tuple) else (size, size)
     made = steps(kernel=kernel, c_in=c_in, c_out=c_out, size=sides, alpha=alpha, rho=rho)
     title = f"K = {kernel}, C_in = {c_in}, C_out = {c_out}, output {sides[0]}×{sides[1]}"
-    title += ", rounding floor" if multiplier(alpha, "alpha") != 1 else ""
+    title += ", rounding floor" if rational(alpha, "alpha") != 1 else ""
     grid, sheet = _step_grid(made, title), formula_sheet()
     return Sheet(
         (*sheet.grids, grid),

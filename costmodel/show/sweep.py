@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from costmodel import reductions
 from costmodel.errors import CostModelError, printable
@@ -58,7 +59,7 @@ class Table:
 
     def __rich__(self) -> Group:
         """The headline, and the table below it."""
-        return Group(self.headline, "", self.grid)
+        return Group(Text(self.headline), Text(), self.grid)
 
     def json(self) -> str:
         """The data as JSON text.
@@ -76,14 +77,13 @@ class View:
 
     swept: Sweep
     network: Network
-    rounding: str
     rules: MemoryRules
 
     @property
     def headline(self) -> str:
         """What was swept, and whether its figures are bounds."""
         size = " × ".join(f"{length:,}" for length in self.swept.shape)
-        facts = f"rounding {self.rounding} · {self.rules}{square(self.network)}"
+        facts = f"rounding {self.network.rounding} · {self.rules}{square(self.network)}"
         text = f"{printable(self.network.name)}  {size} configurations · {facts}"
         if self.swept.unknown:
             text += f"\nlower bounds: no rule for {', '.join(map(printable, self.swept.unknown))}"
@@ -106,7 +106,7 @@ class View:
             grid, data = _histogram(self.swept, histogram, progress)
         else:
             grid, data = _whole(self.swept, progress)
-        about = {"network": self.network.name, "rounding": self.rounding}
+        about = {"network": self.network.name, "rounding": self.network.rounding}
         about |= {"memory_rules": str(self.rules)}
         return Table(self.headline, grid, about | {"unknown": list(self.swept.unknown)} | data)
 
@@ -123,7 +123,9 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
     rows = []
     for quantity in swept.factors:
         ends = extremes(swept, quantity, progress=progress)
-        cells = ((f"{c.quantities[quantity]:,}", f"{c.alpha:g}", str(c.resolution)) for c in ends)
+        cells = (
+            (f"{c.quantities[quantity]:,}", f"{c.alpha:.13g}", str(c.resolution)) for c in ends
+        )
         rows.append((TITLES[quantity], *(text for cell in cells for text in cell)))
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
 
@@ -141,7 +143,7 @@ def _record(cell: Cell) -> dict[str, Any]:
 def _grid(title: str, records: Sequence[Mapping[str, Any]]) -> Grid:
     names = [name for name in TITLES if name in records[0]]
     rows = (
-        (f"{r['alpha']:g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
+        (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
         for r in records
     )
     return Grid(title, ("α", "D", *(TITLES[name] for name in names)), tuple(rows), left=0)

@@ -66,7 +66,7 @@ def title(report: Report) -> Text:
     facts = [f"α = {alpha}"]
     facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
-    facts += [f"rounding {report.rounding}"]
+    facts += [f"rounding {report.network.rounding}"]
     name = Text(printable(report.network.name), style="bold")
     return Text.assemble(name, "  " + " · ".join(facts))
 
@@ -379,8 +379,8 @@ def to_csv(report: Report) -> str:
     writer = csv.DictWriter(text, list(records[0]) if records else ["name"], lineterminator="\n")
     writer.writeheader()
     for record in records:
-        name = record["name"]
-        inert = f"'{name}" if name[:1] in "=+-@\t\r" else name
+        name = printable(record["name"])
+        inert = f"'{name}" if name[:1] in "=+-@" else name
         writer.writerow(record | {"name": inert})
     return text.getvalue()
 

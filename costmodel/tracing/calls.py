@@ -105,8 +105,12 @@ class Graph:
     layers: list[Layer] = field(default_factory=list)
     shapes: dict[str, Sizes] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
-    #: Layers with a single weight of all of its parameter's elements, which others may share.
+    #: Parameters that are their owner's one weight, all of it, which others may share.
     shareable: set[str] = field(default_factory=set)
+    #: The parameters of each layer whose tensors all have one role, as a norm's two have.
+    norms: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    #: By constant, the parameters it is computed from, and where among the layers it is.
+    constants: dict[str, tuple[int, tuple[str, ...]]] = field(default_factory=dict)
     #: Whether the running module has turned a size into a plain number, and may use it.
     lost_size: bool = False
     #: Of which axes a remainder was taken, and by what.
@@ -141,10 +145,15 @@ class Graph:
         new = [name for name in value.parameters if name not in self.owners]
         name = self.unique(new[0] if new else f"{path}.constant".lstrip("."))
         self.owners |= dict.fromkeys(new, name)
+        self.constants[name] = (len(self.layers), tuple(new))
         if len(new) == 1 and self.numel[new[0]] == prod(value.shape):
-            self.shareable.add(name)
-        layer = op.Constant(name, value.shape, sum(self.numel[each] for each in new))
-        return self.add(layer, value.shape).layer
+            self.shareable.add(new[0])
+        return self.add(op.Constant(name, value.shape), value.shape).layer
+
+    def owner(self, parameter: str) -> str:
+        """The layer that owns a parameter; a constant computed from it gives it up."""
+        owner = self.owners.get(parameter, "")
+        return owner if parameter in self.shareable or owner not in self.constants else ""
 
     def parameter(self, value: Value | None) -> str:
         """The parameter that a constant is, reordered perhaps or normalised; or nothing."""
@@ -153,8 +162,11 @@ class Graph:
         size = prod(value.shape)
         return next((name for name in value.parameters if self.numel[name] == size), "")
 
-    def add_unused(self) -> None:
-        """A constant for every parameter that no layer owns, so that each counts once."""
+    def own_the_rest(self) -> None:
+        """Constants have what no other layer owns, so that each parameter counts once."""
+        for layer, (index, names) in self.constants.items():
+            own = sum(self.numel[name] for name in names if self.owners[name] == layer)
+            self.layers[index] = self.layers[index].evolve(parameters=own)
         for name, count in self.numel.items():
             if name not in self.owners:
                 self.add(op.Constant(self.unique(name), (count,), count), (count,))
@@ -237,16 +249,34 @@ class Call:
     def weights(self, weight: Value, bias: Value | None) -> Weights | None:
         """Claim a layer's parameters; None where its weight is no parameter of its own."""
         graph, name, extra = self.graph, self.graph.parameter(weight), self.graph.parameter(bias)
-        owner = graph.owners.get(name, "")
-        if not name or (owner and owner not in graph.shareable):
+        owner = graph.owner(name)
+        if not name or (owner and name not in graph.shareable):
             return None
-        has = graph.owners.get(extra, "")
+        has = graph.owner(extra)
         with_bias = bool(extra) and has == owner
         if not owner:
             owned = self._reserve()
             graph.owners |= {name: owned} | ({extra: owned} if with_bias else {})
-            graph.shareable.add(owned)
+            graph.shareable.add(name)
         return Weights(owner, with_bias, bias if extra and not has and owner else None)
+
+    def norms(self, tensors: Iterable[Value | None], suffix: str = "") -> tuple[int, str]:
+        """Claim tensors of one role: how many, and the layer that has just these, if one has.
+
+        Not one where some are no parameters or another layer's.
+        """
+        graph = self.graph
+        names = tuple(graph.parameter(value) for value in tensors if value is not None)
+        owners = {graph.owner(name) for name in names}
+        if len(owners) != 1 or not all(names):
+            return 0, ""
+        (owner,) = owners
+        if not owner:
+            owned = self._reserve(suffix)
+            graph.owners |= dict.fromkeys(names, owned)
+            graph.norms[owned] = names
+            return len(names), ""
+        return (len(names), owner) if graph.norms.get(owner) == names else (0, "")
 
     def finish(self, value: Value, weights: Weights, axis: int) -> Value:
         """Add the bias that a layer with a shared weight has of its own."""
@@ -265,13 +295,7 @@ class Call:
         groups: int = 1,
     ) -> Value:
         """An elementwise layer with parameters along some axes."""
-        graph = self.graph
-        names = [graph.parameter(value) for value in tensors if value is not None]
-        owners = {graph.owners.get(name, "") for name in names}
-        shares, number = "", 0
-        if len(owners) == 1 and all(names):
-            (shares,), number = owners, len(names)
-            graph.owners |= {} if shares else dict.fromkeys(names, self._reserve(suffix))
+        number, shares = self.norms(tensors, suffix)
         fields = (function or self.function, along, number, groups, shares)
         return self.emit(op.Affine, *fields, reads=(x,), shape=x.shape, suffix=suffix)
 
@@ -319,7 +343,7 @@ def others(call: Call, first: Value) -> list[Value]:
 
 def is_broadcast(reads: list[Value], shape: Sizes) -> bool:
     """Whether a shape is what values broadcast to."""
-    if not reads or any(len(x.shape) > len(shape) for x in reads):
+    if not reads or max(len(x.shape) for x in reads) != len(shape):
         return False
     rank = len(shape)
     aligned = [(1,) * (rank - len(x.shape)) + x.shape for x in reads]

@@ -126,7 +126,7 @@ def _watched(
     args, kwargs = _examples(module, input_size, example_inputs, watch)
     with told(watch) if by_name else nullcontext():
         outputs = _run(module, args, kwargs, watch)
-    watch.graph.add_unused()
+    watch.graph.own_the_rest()
     return watch, outputs
 
 

@@ -1,9 +1,15 @@
-"""The functions of torch without multiply–accumulates whose shapes say all there is to say."""
+"""The functions of torch without multiply–accumulates whose shapes say all there is to say.
+
+What is free is decided here. An outer product is (`outer`, `ger`, `kron`; an einsum that sums over
+nothing is lowered so too): each product stands alone, and nothing accumulates. Resampling is, at
+any positions (`grid_sample` as `interpolate`): its weights are no operand. What decomposes or
+solves is not, nor what no rule knows: its cost is unknown, and no total hides it.
+"""
 
 from __future__ import annotations
 
 _NAMES = """
-_weight_norm abs absolute acos add add_ addcdiv addcmul affine_grid alias allclose alpha_dropout
+_weight_norm abs absolute acos add add_ addcdiv addcmul addr affine_grid alias allclose alpha_dropout
 aminmax argsort as_strided asin atan atan2 atleast_1d atleast_2d atleast_3d batch_norm_ bernoulli
 bernoulli_ bfloat16 bincount bitwise_and bitwise_not bitwise_or bitwise_xor block_diag bool
 broadcast_tensors bucketize cartesian_prod cdist_ ceil celu clamp clamp_ clamp_max clamp_min clip
@@ -15,7 +21,8 @@ flip fliplr flipud float floor floor_divide fmax fmin fmod fold frac fractional_
 fractional_max_pool3d full_like gather ge gelu ger glu grid_sample gt gumbel_softmax half
 hardshrink hardsigmoid hardswish hardtanh hardtanh_ histc hsplit hstack hypot im2col imag
 index_add index_add_ index_copy index_copy_ index_put index_put_ index_select int isfinite isin
-isinf isnan kthvalue le leaky_relu leaky_relu_ lerp lift linalg_norm linalg_vector_norm
+isinf isnan kron kthvalue le leaky_relu leaky_relu_ lerp lift linalg_matrix_norm linalg_norm
+linalg_vector_norm
 local_response_norm log log10 log1p log2 log_softmax logaddexp logical_and logical_not logical_or
 logical_xor logit logsigmoid long lp_pool2d lt masked_fill masked_fill_ masked_scatter
 masked_select max_unpool1d max_unpool2d max_unpool3d maximum meshgrid minimum mish mode mul mul_
@@ -35,3 +42,8 @@ __rshift__ __rsub__ __rtruediv__ __sub__ __truediv__ __xor__
 
 #: By name; those that merge, split or reduce axes have handlers of their own.
 FREE = frozenset(_NAMES.split())
+#: Which orders of a norm of a matrix are of its singular values, and so unknown.
+SINGULAR = {
+    "norm": ("nuc",),
+    **dict.fromkeys(("linalg_norm", "linalg_matrix_norm"), ("nuc", 2, -2)),
+}

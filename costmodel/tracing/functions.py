@@ -16,7 +16,6 @@ from costmodel.tracing.calls import (
     Extent,
     Result,
     Value,
-    Weights,
     handles,
     is_broadcast,
     others,
@@ -24,7 +23,7 @@ from costmodel.tracing.calls import (
     spread,
     values_in,
 )
-from costmodel.tracing.free import FREE
+from costmodel.tracing.free import FREE, SINGULAR
 from costmodel.tracing.shaping import resized
 
 
@@ -57,7 +56,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         return free(call, reads)  # nothing is left to say what of
     if numbers := _numbers(name, args, kwargs):
         return call.emit(op.WithNumbers, name, numbers, reads=args[:1])
-    if handler and not (call.graph.lost_size and name in SIZED):
+    lost = call.graph.lost_size and name in SIZED and _has_number((args, kwargs))
+    if handler and not lost:
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
             return result
@@ -65,6 +65,17 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         first = call.unknown(reads)
         return [first, *others(call, first)]
     return free(call, reads)
+
+
+def _has_number(arguments: Any) -> bool:
+    """Whether there is a number among arguments that may have been computed from a lost size."""
+    if isinstance(arguments, dict):
+        arguments = list(arguments.values())
+    if isinstance(arguments, slice):
+        arguments = (arguments.start, arguments.stop, arguments.step)
+    if isinstance(arguments, (tuple, list)):
+        return any(map(_has_number, arguments))
+    return type(arguments) in {int, float}
 
 
 #: What some tool counts though it depends on no input.
@@ -150,12 +161,10 @@ def _batch_norm(
 ) -> Result:
     if (weight is None) != (bias is None):
         return call.affine(x, (1,), (weight or bias,))
-    weights = (
-        call.weights(weight, bias) if weight is not None else Weights("", bias=False, alone=None)
-    )
-    if weights is None or (weight is not None and not weights.bias):
+    number, shares = call.norms((weight, bias))
+    if weight is not None and not number:
         return call.affine(x, (1,), ())
-    return call.emit(ir.BatchNorm, weight is not None, weights.shares, reads=(x,))
+    return call.emit(ir.BatchNorm, bool(number), shares, reads=(x,))
 
 
 @handles("layer_norm", "rms_norm")
@@ -190,6 +199,13 @@ def _instance_norm(
 @handles("prelu")
 def _prelu(call: Call, x: Value, weight: Value) -> Result:
     return call.affine(x, (1,) if prod(weight.shape) > 1 else (), (weight,))
+
+
+@handles(*SINGULAR)
+def _norm(call: Call, x: Value, p: Any = None, dim: Any = None, *_: Any, **named: Any) -> Result:
+    order, over = named.get("ord", p), x.shape if dim is None else spread(dim, 1)
+    matrix = call.function != "linalg_norm" or len(over) == 2  # noqa: PLR2004
+    return call.unknown([x]) if matrix and order in SINGULAR[call.function] else None
 
 
 # Pooling

@@ -18,6 +18,7 @@ from costmodel.tracing.calls import (
     spread,
     values_in,
 )
+from costmodel.tracing.shaping import inserted
 
 if TYPE_CHECKING:
     from costmodel.tracing.calls import Sizes
@@ -114,9 +115,33 @@ def _linear(call: Call, x: Value, weight: Value, bias: Value | None = None) -> R
     return _product(call, x, weight, bias, transposed=True)
 
 
-@handles("matmul", "bmm", "mm", "__matmul__", "mv", "dot", "vdot", counted=True)
-def _matmul(call: Call, left: Value, right: Value) -> Result:
-    return _product(call, left, right)
+@handles("convolution", counted=True)
+def _convolution(  # noqa: PLR0913, PLR0917 - as torch has it
+    call: Call,
+    x: Value,
+    weight: Value,
+    bias: Value | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,  # noqa: FBT001
+    output_padding: Any,
+    groups: int,
+) -> Result:
+    if transposed:
+        window = (stride, padding, output_padding, groups, dilation)
+        return _transposed(call, x, weight, bias, *window)
+    return _conv(call, x, weight, bias, stride, padding, dilation, groups)
+
+
+@handles("matmul", "linalg_matmul", "bmm", "mm", "__matmul__", "mv", "dot", "vdot", counted=True)
+def _matmul(call: Call, left: Value, *right: Value, **named: Value) -> Result:
+    return _product(call, left, *_operands(right, named))
+
+
+def _operands(given: tuple[Value, ...], named: dict[str, Any]) -> list[Value]:
+    """Factors in their order, which is that of the names torch gives them: mat1 and mat2."""
+    return [*given, *values_in([named[name] for name in sorted(named)])]
 
 
 @handles("__rmatmul__", counted=True)
@@ -124,12 +149,90 @@ def _rmatmul(call: Call, right: Value, left: Value) -> Result:
     return _product(call, left, right)
 
 
-@handles("addmm", "baddbmm", "addbmm", counted=True)
+@handles("addmm", "baddbmm", "addmv", "addbmm", counted=True)
 def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any) -> Result:
-    left, right = *factors, *(value for value in named.values() if isinstance(value, Value))
-    if call.function == "addbmm":
-        return call.recorded((bias, left, right), prod(left.shape) * right.shape[-1])
-    return _product(call, left, right, None if beta == 0 else bias)
+    left, right = _operands(factors, {k: v for k, v in named.items() if k != "alpha"})
+    added = None if beta == 0 else bias
+    if call.function != "addbmm":
+        return _product(call, left, right, added)
+    made = call.emit(op.Einsum, "bmk,bkn->mn", call.function, reads=(left, right))
+    return made if added is None else _added(call, made, added)
+
+
+@handles("inner", counted=True)
+def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Result:
+    (right_,) = _operands(right, named)
+    ranks = len(left.shape), len(right_.shape)
+    if 0 in ranks:
+        return None  # times a number
+    if ranks == (1, 1) or ranks[1] == 2:  # noqa: PLR2004
+        return _product(call, left, right_, transposed=True)
+    return _tensordot(call, left, right_, ([-1], [-1]))
+
+
+@handles("chain_matmul", "linalg_multi_dot", counted=True)
+def _chain(call: Call, *matrices: Any) -> Result:
+    """Products in the order of the fewest MACs, as torch does: it depends on all of the sizes."""
+    chain = list(values_in(matrices))
+    if len(chain) == 1:
+        return None  # a copy
+    if len(chain) > 2:  # noqa: PLR2004
+        chain = [x if x.is_constant else _pinned(call, x) for x in chain]
+    row, column = len(chain[0].shape) == 1, len(chain[-1].shape) == 1
+    if row:
+        chain[0] = inserted(call, chain[0], 0)
+    if column:
+        chain[-1] = inserted(call, chain[-1], 1)
+    made = _multiplied(call, chain, _splits([x.shape[0] for x in chain] + [chain[-1].shape[1]]))
+    runs = ((1, () if row else (-1,)), (1, () if column else (-1,)))
+    return call.emit(op.Reshape, runs, "view", reads=(made,)) if row or column else made
+
+
+def _pinned(call: Call, x: Value) -> Value:
+    return call.emit(op.FixedSize, sizes=x.shape, reads=(x,), shape=x.shape, suffix="sizes")
+
+
+def _splits(sizes: list[int]) -> dict[tuple[int, int], int]:
+    """By a run's first and last factor, the one before which it is best split."""
+    count = len(sizes) - 1
+    least = {(i, i): 0 for i in range(count)}
+    splits: dict[tuple[int, int], int] = {}
+    for i, j in ((i, i + length) for length in range(1, count) for i in range(count - length)):
+        macs = {
+            k: least[i, k - 1] + least[k, j] + sizes[i] * sizes[k] * sizes[j + 1]
+            for k in (range(j, i, -1) if count == 3 else range(i + 1, j + 1))  # noqa: PLR2004 - torch's ties
+        }
+        splits[i, j] = min(macs, key=macs.__getitem__)
+        least[i, j] = macs[splits[i, j]]
+    return splits
+
+
+def _multiplied(call: Call, chain: list[Value], splits: dict[tuple[int, int], int]) -> Value:
+    def run(i: int, j: int) -> Value:
+        if i == j:
+            return chain[i]
+        left, right = run(i, splits[i, j] - 1), run(splits[i, j], j)
+        shape = (left.shape[0], right.shape[1])
+        return call.emit(op.Einsum, "mk,kn->mn", reads=(left, right), shape=shape)
+
+    return run(0, len(chain) - 1)
+
+
+@handles("matrix_power", "linalg_matrix_power", counted=True)
+def _matrix_power(call: Call, x: Value, n: int) -> Result:
+    """By repeated squaring, as torch does."""
+    if n < 0:
+        return call.unknown([x])  # of an inverse
+    equation = _matmul_equation(len(x.shape), len(x.shape), transposed=False)
+    square: Value | None = None
+    power: Value | None = None
+    while n:
+        square = x if square is None else call.emit(op.Einsum, equation, reads=(square, square))
+        if n % 2:
+            reads = (power, square)
+            power = square if power is None else call.emit(op.Einsum, equation, reads=reads)
+        n //= 2
+    return power if power is not x else None  # a copy, or ones on a diagonal
 
 
 def _product(
@@ -147,7 +250,7 @@ def _product(
             made = call.finish(made, weights, -1)
             return _added(call, made, bias) if alone and bias is not None else made
     equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
-    function = "mv" if min(len(left.shape), len(right.shape)) == 1 else "matmul"
+    function = "mv" if len(right.shape) == 1 else "matmul"
     made = call.emit(op.Einsum, equation, function, reads=(left, right))
     return made if bias is None else _added(call, made, bias)
 
@@ -172,11 +275,11 @@ def _einsum(call: Call, equation: str, *operands: Any) -> Result:
     reads = list(values_in(operands))
     if any(isinstance(operand, list) for operand in operands):
         call.graph.noticed.add("einsum of a list")
+    if len(reads) == 1:
+        return call.recorded(reads)  # summed, its axes in another order
     written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])
     if written is None:
         return [call.unknown(reads)]
-    if len(reads) == 1:
-        return call.recorded(reads)
     return _contracted(call, written, reads)
 
 
@@ -204,9 +307,12 @@ def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -
     for a, b in zip(*(spread(axes, 1) for axes in pairs), strict=True):
         second[b] = first[a]
     shared = set(first) & set(second)
+    if not shared:  # to torch a product of matrices over one element
+        return call.recorded((left, right), prod(call.shape))
     output = "".join(x for x in [*first, *second] if x not in shared)
     equation = f"{first},{''.join(second)}->{output}"
-    return call.emit(op.Einsum, equation, call.function, reads=(left, right))
+    function = call.function if output else "mv"
+    return call.emit(op.Einsum, equation, function, reads=(left, right))
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -262,16 +368,40 @@ def _attention(
 @handles("multi_head_attention_forward", counted=True)
 def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
     given = dict(zip(_MULTI_HEAD, args, strict=False)) | kwargs
-    query, heads = given["query"], given["num_heads"]
-    if given["bias_k"] is not None or given["add_zero_attn"] or len(query.shape) != 3:  # noqa: PLR2004
-        return [call.unknown(values_in(given))] * len(call.shapes)
-    parts = _projected(call, given)
+    alone = len(given["query"].shape) == 2  # noqa: PLR2004 - tokens and features, without a batch
+    if alone:
+        batched = {x: inserted(call, x, 1) for x in [given[name] for name in _MULTI_HEAD[:3]]}
+        given |= {name: batched[given[name]] for name in _MULTI_HEAD[:3]}
+    query, keys, values = _projected(call, given)
+    keys = _extended(call, keys, given["bias_k"], given["add_zero_attn"])
+    values = _extended(call, values, given["bias_v"], given["add_zero_attn"])
     attended = call.emit(
-        op.DotProductAttention, heads, reads=parts, shape=query.shape, suffix="attention"
+        op.DotProductAttention,
+        given["num_heads"],
+        reads=(query, keys, values),
+        shape=query.shape,
+        suffix="attention",
     )
     weight, bias = given["out_proj_weight"], given["out_proj_bias"]
     made = _part(call, "out_proj", query.shape, attended, weight, bias)
+    if alone:
+        made = call.emit(op.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(made,))
     return [made, *others(call, made)]
+
+
+def _extended(call: Call, tokens: Value, bias: Value | None, zero: bool) -> Value:  # noqa: FBT001
+    """Keys or values with a learned one behind them, and one of zeros."""
+    count, batch, features = tokens.shape
+    if bias is not None:
+        times, shape = (1, batch, 1), (1, batch, features)
+        row = call.emit(op.Repeat, times, reads=(bias,), shape=shape, suffix="repeat")
+        count += 1
+        shape = (count, batch, features)
+        tokens = call.emit(op.Join, 0, "cat", reads=(tokens, row), shape=shape, suffix="cat")
+    if zero:
+        amounts, shape = ((0, 1), (0, 0), (0, 0)), (count + 1, batch, features)
+        tokens = call.emit(op.Pad, amounts, reads=(tokens,), shape=shape, suffix="pad")
+    return tokens
 
 
 _MULTI_HEAD = (

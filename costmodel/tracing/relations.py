@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import lcm
 from typing import TYPE_CHECKING
 
@@ -176,7 +177,7 @@ def checked(network: ir.Network, graph: Graph) -> ir.Network:
                 pinned, fixed = source, (-1, -1, *graph.shapes[source.inputs[0]][2:])
             pin = op.FixedSize(f"{layer.name}.input", sizes=fixed)
             pins.setdefault(pinned.name, []).append(pin)
-    return ir.Network(network.name, tuple(_pinned(network, pins))) if pins else network
+    return replace(network, layers=tuple(_pinned(network, pins))) if pins else network
 
 
 def _remainders(graph: Graph) -> dict[str, op.FixedSize]:

@@ -168,10 +168,11 @@ def _unflatten(call: Call, x: Value, dim: int, sizes: Any) -> Result:
 
 @handles("unsqueeze")
 def _unsqueeze(call: Call, x: Value, dim: int) -> Result:
-    return _inserted(call, x, dim % (len(x.shape) + 1))
+    return inserted(call, x, dim % (len(x.shape) + 1))
 
 
-def _inserted(call: Call, x: Value, axis: int) -> Value:
+def inserted(call: Call, x: Value, axis: int) -> Value:
+    """The value with a new axis of one element."""
     kept = (1, (-1,))
     runs = (kept,) * axis + ((0, (1,)),) + (kept,) * (len(x.shape) - axis)
     shape = (*x.shape[:axis], 1, *x.shape[axis:])
@@ -200,7 +201,7 @@ def _transpose(call: Call, x: Value, dim0: int, dim1: int) -> Result:
     return _ordered(call, x, order)
 
 
-@handles("t", "T")
+@handles("t", "T", "H")
 def _reversed(call: Call, x: Value) -> Result:
     return _ordered(call, x, list(range(len(x.shape)))[::-1])
 
@@ -334,7 +335,7 @@ def _getitem(call: Call, x: Value, index: Any) -> Result:
         kept = tuple(size for axis, size in enumerate(call.shape) if axis not in new)
         x = _sliced(call, x, items, kept)
     for axis in new:
-        x = _inserted(call, x, axis)
+        x = inserted(call, x, axis)
     return x
 
 
@@ -361,7 +362,7 @@ def _cat(call: Call, tensors: Any, dim: int = 0, **named: Any) -> Result:
 @handles("stack")
 def _stack(call: Call, tensors: Any, dim: int = 0) -> Result:
     axis = dim % len(call.shape)
-    reads = [_inserted(call, x, axis) for x in values_in(tensors)]
+    reads = [inserted(call, x, axis) for x in values_in(tensors)]
     return call.emit(op.Join, axis, call.function, reads=reads)
 
 

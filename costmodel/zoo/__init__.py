@@ -25,10 +25,9 @@ __all__ = ["ZOO", "Architecture", "architecture", "conv_mobilenet", "mobilenet_v
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build a network, and the channel rounding its authors use."""
+    """How to build a network."""
 
     build: Callable[..., Network]
-    rounding: str = "floor"
 
     @property
     def classes(self) -> int | None:
@@ -43,7 +42,7 @@ ZOO = {
     "mobilenet_v1": Architecture(mobilenet_v1),
     "conv_mobilenet": Architecture(conv_mobilenet),
     "shallow_mobilenet": Architecture(shallow_mobilenet),
-    "mobilenet_v2": Architecture(mobilenet_v2, rounding="divisible(8)"),
+    "mobilenet_v2": Architecture(mobilenet_v2),
     "alexnet": Architecture(alexnet),
     "alexnet_one_tower": Architecture(alexnet_one_tower),
     "vgg_16": Architecture(vgg_16),

@@ -108,7 +108,7 @@ def shallow_mobilenet(
 def mobilenet_v2(
     *, classes: int = 1000, resolution: Dim = 224, in_channels: int = 3, batch: int = 1
 ) -> Network:
-    """MobileNetV2 (Sandler et al. 2018, Table 2); widen it with rounding="divisible(8)".
+    """MobileNetV2 (Sandler et al. 2018, Table 2), rounded by its authors' `divisible(8)`.
 
     Expansions are six times the block's rounded input; the last 1280 channels never shrink.
 
@@ -126,7 +126,8 @@ def mobilenet_v2(
             if repeat:
                 layers.append(Add(f"block{number}.add", inputs=(layers[-1].name, source)))
     layers += _conv("conv2", AtLeast(1280), function="relu6")
-    return Network("mobilenet_v2", (*layers, *_classifier(classes)))
+    layers += _classifier(classes)
+    return Network("mobilenet_v2", tuple(layers), rounding="divisible(8)")
 
 
 def _image(resolution: Dim, in_channels: int, batch: int) -> Layer:

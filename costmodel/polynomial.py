@@ -2,8 +2,10 @@
 
 Loading sympy takes longer than everything else `costmodel report` does, and a closed form needs
 only sums and products. Exponents may be negative, coefficients are rational. As an algebra it
-drops every rounding, so that a network widened by `ALPHA` and resized by `RHO` costs what
-`relax` makes of its exact expression (a test holds the two equal).
+has the paper's rule: a channel count is α times, and a map's size ρ times, what it is at
+α = ρ = 1 (Howard et al. 2017, §3.3, §3.4). So a network widened by `ALPHA` and resized by `RHO`
+costs there exactly what the network does, and everywhere what `relax` makes of its exact
+expression (tests hold both equal).
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, ClassVar
 
+from costmodel import arithmetic
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
@@ -40,14 +43,20 @@ class Polynomial:
         return frozenset(symbol for powers in self.terms for symbol, _ in powers)
 
     def __add__(self, other: Dim) -> Polynomial:
+        theirs = _terms(other)
+        if theirs is None:
+            return NotImplemented
         terms = dict(self.terms)
-        for powers, coefficient in _terms(other).items():
+        for powers, coefficient in theirs.items():
             terms[powers] = terms.get(powers, Fraction()) + coefficient
         return Polynomial(terms)
 
     def __mul__(self, other: Dim) -> Polynomial:
+        factors = _terms(other)
+        if factors is None:
+            return NotImplemented
         terms: dict[Powers, Fraction] = {}
-        for theirs, factor in _terms(other).items():
+        for theirs, factor in factors.items():
             for ours, coefficient in self.terms.items():
                 powers = _times(ours, theirs)
                 terms[powers] = terms.get(powers, Fraction()) + coefficient * factor
@@ -55,6 +64,8 @@ class Polynomial:
 
     def __truediv__(self, other: Dim) -> Polynomial:
         divisor = _terms(other)
+        if divisor is None:
+            return NotImplemented
         if divisor and self.terms == divisor:
             return Polynomial({(): Fraction(1)})
         if len(divisor) != 1:
@@ -66,22 +77,33 @@ class Polynomial:
         return self * Polynomial({inverse: 1 / coefficient})
 
     def __rtruediv__(self, other: Dim) -> Polynomial:
-        return Polynomial(_terms(other)) / self
+        return Polynomial({(): Fraction(other)}) / self
 
-    def __sub__(self, other: Dim) -> Polynomial:
-        return self + Polynomial(_terms(other)) * -1
+    def __floordiv__(self, other: int) -> Polynomial:
+        return self.scaled(self.at_one() // other)
 
-    def __rsub__(self, other: Dim) -> Polynomial:
-        return Polynomial(_terms(other)) + self * -1
+    def __sub__(self, other: Dim) -> Dim:
+        return self + -1 * other
+
+    def __rsub__(self, other: Dim) -> Dim:
+        return self * -1 + other
 
     __radd__ = __add__
     __rmul__ = __mul__
-    __floordiv__ = __truediv__
+
+    def at_one(self) -> Fraction:
+        """The value where every multiplier is 1."""
+        return sum(self.terms.values(), Fraction(0))
+
+    def scaled(self, whole: Dim) -> Polynomial:
+        """`whole` times the highest powers that occur: a size grows as what it is made of."""
+        highest = max(self.terms, key=lambda powers: sum(e for _, e in powers), default=())
+        return Polynomial({highest: Fraction(whole)})
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Polynomial, int, Fraction)):
             return NotImplemented
-        return self.terms == Polynomial(_terms(other)).terms
+        return self.terms == (self * 0 + other).terms
 
     def __hash__(self) -> int:
         return hash(
@@ -106,8 +128,15 @@ def _degree(term: tuple[Powers, Fraction]) -> tuple[int, Powers]:
     return -sum(exponent for _, exponent in term[0]), term[0]
 
 
-def _terms(value: Dim) -> dict[Powers, Fraction]:
-    return value.terms if isinstance(value, Polynomial) else {(): Fraction(value)}
+def _terms(value: Dim) -> dict[Powers, Fraction] | None:
+    """The terms of a polynomial or a number; None of what has an algebra of its own."""
+    if isinstance(value, Polynomial):
+        return value.terms
+    if isinstance(value, (int, Fraction)):
+        return {(): Fraction(value)}
+    if hasattr(value, "algebra"):
+        return None
+    raise CostModelError(f"no polynomial with {value} in it; build the network with numbers")
 
 
 def _times(left: Powers, right: Powers) -> Powers:
@@ -121,14 +150,32 @@ ALPHA = Polynomial({(("alpha", 1),): Fraction(1)})
 RHO = Polynomial({(("rho", 1),): Fraction(1)})
 
 
-def ceil_div(size: Dim, stride: int) -> Dim:
-    """size / stride."""
+#: What networks are scaled by: sizes in other symbols have no value at 1.
+_MULTIPLIERS = frozenset({"alpha", "rho"})
+
+
+def ceil_div(size: Polynomial, stride: int) -> Polynomial:
+    """ρ times the positions that there are at ρ = 1; size / stride in other symbols."""
+    if size.free_symbols <= _MULTIPLIERS:
+        return size.scaled(arithmetic.ceil_div(size.at_one(), _number(stride)))
     return size / stride
 
 
-def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:  # noqa: ARG001
-    """span / stride + 1."""
-    return span / stride + 1
+def ceil_mode_size(span: Polynomial, padded: Polynomial, stride: int) -> Polynomial:
+    """ρ times the positions that there are at ρ = 1."""
+    whole = arithmetic.ceil_mode_size(span.at_one(), padded.at_one(), _number(stride))
+    return span.scaled(whole)
+
+
+def _number(stride: Dim) -> int:
+    if isinstance(stride, int):
+        return stride
+    raise CostModelError(f"no polynomial of a map at stride {stride}; build it with numbers")
+
+
+def below(size: Dim, least: int) -> bool:  # noqa: ARG001
+    """Never: a formula says nothing about the sizes at which there is no network."""
+    return False
 
 
 def at_least_one(factor: Polynomial) -> Dim:
