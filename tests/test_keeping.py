@@ -61,14 +61,25 @@ FUNCTIONS: dict[str, Function] = {
     "a quotient": lambda x, y: x / y,
     "sums and numbers": lambda x, y: 1 - (x + 1) * 2 - (-y),
     "a maximum": torch.maximum,
+    "a minimum": torch.minimum,
+    "a difference": torch.sub,
     "powers": lambda x, y: (x.pow(2).mean(1, keepdim=True) + 1).rsqrt() * y,
     "exponentials": lambda x, y: x.exp() + y.softmax(1),
     "reductions": lambda x, y: x.std((2, 3), keepdim=True) + y.amax((2, 3), keepdim=True),
+    "other reductions": lambda x, y: (
+        x.logsumexp((2, 3), keepdim=True) + y.amin((2, 3), keepdim=True)
+    ),
+    "sums of squares": lambda x, y: x.sum((2, 3), keepdim=True) + y.var((2, 3), keepdim=True),
     "halves": lambda x, y: x.chunk(2, 1)[0] * y[:, :3],
     "joined": lambda x, y: torch.cat([x, y], 2),
     "padded": lambda x, y: f.pad(x, (1, 2)) + f.pad(y, (1, 2)),
     "upsampled": lambda x, y: f.interpolate(x, scale_factor=2) + y.repeat(1, 1, 2, 2),
     "expanded": lambda x, y: x[:, :1].expand(2, 6, 8, 8) * y,
+    "expanded to another": lambda x, y: x[:, :1].expand(y.shape) * y,
+    "expanded as another": lambda x, y: x[:, :1].expand_as(y) * y,
+    "broadcast to another": lambda x, y: torch.broadcast_to(x[:, :1], y.shape) * y,
+    "broadcast": lambda x, y: torch.broadcast_to(x[:, :1], (2, 6, 8, 8)) * y,
+    "tiled": lambda x, y: x.tile(1, 1, 2, 1) * y.repeat(1, 1, 2, 1),
     "shuffled": lambda x, y: (x + y).view(2, 2, 3, 8, 8).transpose(1, 2).contiguous().flatten(1, 2),
     "shuffled at once": lambda x, y: f.channel_shuffle(x + y, 2),
     "matmul": lambda x, y: x @ y.transpose(2, 3),
@@ -85,6 +96,40 @@ def test_functions(name: str) -> None:
     network = trace(module, example_inputs=(SIZE,))
     assert kept_bytes(network) == measured_bytes(network, module)
     assert on_meta(network, module) == flop_counter_flops(network)
+
+
+class Learned(nn.Module):
+    """A function of a convolution's map and a parameter, before another convolution."""
+
+    def __init__(self, function: Function) -> None:
+        """With a value for each channel."""
+        super().__init__()
+        self.a, self.last, self.function = nn.Conv2d(3, 6, 1), nn.Conv2d(6, 4, 1), function
+        self.scale = nn.Parameter(torch.rand(6, 1, 1) + 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The three, one after the other."""
+        return self.last(self.function(self.a(x), self.scale))
+
+
+LEARNED: dict[str, Function] = {
+    "sum": lambda x, s: x + s,
+    "difference": lambda x, s: x - s,
+    "product": lambda x, s: x * s,
+    "quotient": lambda x, s: x / s,
+    "batch norm without shift": lambda x, s: f.batch_norm(
+        x, None, None, s.flatten(), training=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_learned_values(name: str) -> None:
+    """What each function keeps of a map and a value for each channel, and what it costs."""
+    module = Learned(LEARNED[name])
+    network = trace(module, example_inputs=(SIZE,))
+    assert kept_bytes(network) == measured_bytes(network, module)
+    assert measured_flops(network, module) == flop_counter_flops(network)
 
 
 def test_half_the_bytes() -> None:
