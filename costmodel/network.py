@@ -134,6 +134,70 @@ Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(
 Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
 Owner = Annotated[str, Kind("the name of a layer", text)]
 Text = Annotated[str, Kind("a text", text)]
+Pooling = Annotated[str, Kind("'average' or 'max'", lambda x: valid(x, x in {"average", "max"}))]
+Flag = Annotated[bool, Kind(…)]`.
+    """
+
+    words: str
+    canonical: Callable[[Any], Any]
+
+
+def valid(value: Any, rule: object) -> Any:
+    """The value where the rule holds; else a ValueError, which a layer words."""
+    if not rule:
+        raise ValueError
+    return value
+
+
+def number(value: Any, least: int = 1) -> Dim:
+    """An integer of at least `least` as Python's own, or a symbol as it is."""
+    if getattr(value, "free_symbols", None):
+        return value
+    whole = operator.index(value)  # numpy's integers too, which would overflow in silence
+    return valid(whole, whole >= least and not isinstance(value, bool))
+
+
+def _axes(value: Any, least: int = 1) -> Any:
+    if not isinstance(value, (tuple, list)):
+        return number(value, least)
+    numbers = tuple(number(part, least) for part in valid(value, value))
+    return numbers[0] if numbers.count(numbers[0]) == len(numbers) else numbers
+
+
+def _width(value: Any) -> Any:
+    if isinstance(value, Times):
+        return Times(number(value.factor), text(value.of))
+    related = isinstance(value, (AtLeast, Fixed))
+    return type(value)(number(value.count)) if related else number(value)
+
+
+def _groups(value: Any) -> Any:
+    related = isinstance(value, (AtLeast, Fixed)) or getattr(value, "of", "") != ""
+    return _width(valid(value, not related))
+
+
+def each(check: Callable[[Any], Any], least: int = 0) -> Callable[[Any], tuple[Any, ...]]:
+    """A check of a tuple of at least `least`, by that of its elements."""
+    return lambda values: tuple(
+        map(check, valid(values, isinstance(values, (tuple, list)) and len(values) >= least))
+    )
+
+
+def text(value: Any) -> Any:
+    """A text."""
+    return valid(value, type(value) is str)
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return each(text)((value,) if isinstance(value, str) else value)
+
+
+#: A plain count scales with α.
+Width = Annotated[Dim | Times | AtLeast | Fixed, Kind("a positive count or a relation", _width)]
+Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(value), value))]
+Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
+Owner = Annotated[str, Kind("the name of a layer", text)]
+Text = Annotated[str, Kind("a text", text)]
 Pooling = Annotated[
     str, Kind("'average' or 'max'", lambda value: valid(value, value in {"average", "max"}))
 ]
