@@ -193,9 +193,7 @@ def rounding_divisor(rounding: str) -> int | None:
         return 1 if rounding == "floor" else None
     if found := re.fullmatch(r"divisible\(([1-9][0-9]{0,5})\)", str(rounding)):
         return int(found[1])
-    raise CostModelError(
-        f"rounding must be floor, exact or divisible(N), got {rounding!r}; N is below 10⁶"
-    )
+    raise CostModelError(f"rounding must be floor, exact or divisible(N<10⁶), got {rounding!r}")
 
 
 def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:

@@ -134,9 +134,7 @@ Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(
 Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
 Owner = Annotated[str, Kind("the name of a layer", text)]
 Text = Annotated[str, Kind("a text", text)]
-Pooling = Annotated[
-    str, Kind("'average' or 'max'", lambda value: valid(value, value in {"average", "max"}))
-]
+Pooling = Annotated[str, Kind("'average' or 'max'", lambda x: valid(x, x in {"average", "max"}))]
 Flag = Annotated[bool, Kind("true or false", lambda value: valid(value, type(value) is bool))]
 Positive = Annotated[int, Kind("a positive count", lambda value: operator.index(number(value)))]
 Sizes = Annotated[Shape, Kind("two or more positive integers", each(number, 2))]

@@ -252,7 +252,7 @@ def test_without_torch_the_report_still_works(
         (("--rho", "0.5", "--resolution", "112"), "give one"),
         *((("--resolution", d), "resolution must be") for d in (0, -3, "12.5", "axb", "x")),
         *((("--classes", c), "classes must be") for c in (0, -1, "1.5", "ten")),
-        (("--rounding", "up"), "rounding must be floor, exact or divisible(N), got 'up'"),
+        (("--rounding", "up"), "rounding must be floor, exact or divisible(N<10⁶), got 'up'"),
         (("--rounding", "exact", "--alpha", "0.35"), "conv1: exact rounding gives 56/5 channels"),
         (("--json", "--csv"), "choose one"),
         (("mobilenet_v9",), "did you mean mobilenet_v"),

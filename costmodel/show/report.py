@@ -21,6 +21,7 @@ from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
+from costmodel.symbolic import require_numbers
 from costmodel.training import TrainingCost, kept_bytes, training_cost
 from costmodel.zoo import architecture
 
@@ -319,13 +320,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
     else:
         resized = resize(base, rho=1 if rho is None else rho)
     made = widen(resized, width)
-    total = cost(made)
-    sides = [side for layer in made.inputs for side in layer.shape]
-    if any(map(is_symbolic, (*sides, total.macs, total.params))):
-        raise CostModelError(
-            f"{made.name} has symbols in its sizes or widths, and a report needs numbers; set "
-            "--resolution, or use cost() in the library"
-        )
+    require_numbers(made, "a report")
     if (rho, resolution) != (None, None) and not any(x.shape[2:] for x in made.inputs):
         raise CostModelError(f"{made.name} has no image whose resolution could be set")
     symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
