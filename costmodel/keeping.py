@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from costmodel import network as ir
 from costmodel import operators as op
 from costmodel.errors import CostModelError
+from costmodel.named import plain
 from costmodel.training import INPUTS, NOTHING, PRODUCT, VIEW, Keeps, kept_rule
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def _attention(layer: op.DotProductAttention, _inputs: Inputs, output: Shape) ->
 
 @kept_rule(op.Combine)
 def _combine(layer: op.Combine, _inputs: Inputs, _output: Shape) -> Keeps:
-    name = layer.function.strip("_")
+    name = plain(layer.function)
     return _COMBINED[name] if name in _COMBINED else _refuse(layer)
 
 

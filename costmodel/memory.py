@@ -19,6 +19,7 @@ from costmodel import network as ir
 from costmodel.arithmetic import ceil_div, ceil_mode_size, is_symbolic
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.named import is_elementwise
 from costmodel.nest import Parameter
 from costmodel.shapes import axes
 
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 _WIDTHS = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 4)}
 #: Activations that do nothing at inference: their output is their input, in the same memory.
 _VIEWS = frozenset({"dropout", "identity"})
-#: Those that read their neighbours, so that they cannot overwrite them.
-_NOT_ELEMENTWISE = frozenset(
-    {"local_response_norm", "softmax", "log_softmax", "normalize", "contiguous"}
-)
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,9 @@ class MemoryRules:
       (int32, as in Jacob et al. 2018, §2.4), and so a batch norm's values (float32).
     - `count_input`: the network's inputs are in the same memory, from before the first layer
       until their last reader. Otherwise they are the caller's.
-    - `in_place`: an Activation (but local response normalisation and softmax), a BatchNorm, an
-      Add and, of a traced model, a Combine and an Affine that is no norm overwrite their (first)
-      input of the output's size that nothing reads later. An Input is never overwritten.
+    - `in_place`: a BatchNorm, an Add, and an Activation and, of a traced model, a Combine and an
+      Affine whose function is elementwise (`costmodel.named`) overwrite their (first) input of
+      the output's size that nothing reads later. An Input is never overwritten.
     - `fold_batch_norm`: a BatchNorm that alone reads a convolution or a linear layer disappears
       into its weights and one bias per output channel; not where either shares parameters,
       and not behind a Linear whose last axis isn't the channels (axis 1).
@@ -172,9 +169,8 @@ def _is_view(layer: ir.Layer) -> bool:
 
 def _may_overwrite(layer: ir.Layer) -> bool:
     """Whether each element of the output needs only that element of the inputs."""
-    if isinstance(layer, ir.Activation):
-        return layer.function not in _NOT_ELEMENTWISE
-    return isinstance(layer, (ir.BatchNorm, ir.Add)) or getattr(layer, "may_overwrite", False)
+    merges = isinstance(layer, (ir.BatchNorm, ir.Add))
+    return merges or is_elementwise(getattr(layer, "function", ""))
 
 
 def _reordered(layers: tuple[Lowered, ...]) -> set[str]:

@@ -211,11 +211,6 @@ class Affine(Layer):
         _require(self, "axes", along=_all_integers(self.along, -9))
         _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
 
-    @property
-    def may_overwrite(self) -> bool:
-        """Whether an element needs no other: not in a norm or a shuffle."""
-        return self.function in {"add", "sub", "mul", "div", "truediv", "prelu", "batch_norm"}
-
 
 @shape_rule(Affine)
 def _affine_shape(layer: Affine, inputs: Inputs, _widths: Widths) -> Shape:
@@ -417,7 +412,6 @@ class Combine(Layer):
 
     function: str
     arity: ClassVar[int | None] = None
-    may_overwrite: ClassVar[bool] = True
 
     @property
     def is_view(self) -> bool:

@@ -17,6 +17,7 @@ from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.lower import Lowered, lower_rule
 from costmodel.memory import DEFAULT, MemoryRules, known_layers
+from costmodel.named import plain
 from costmodel.regions import CropAndResize
 
 if TYPE_CHECKING:
@@ -222,7 +223,7 @@ def _activation(layer: ir.Activation, _inputs: Inputs, output: Shape) -> Keeps:
         # Over 5 channels: the squares, padded by 2 on each side; the sum; and its power.
         padded = output[0] * (output[1] + 4) * prod(output[2:])
         return Keeps(inputs=True, own=((padded, 0), (size, 0), (size, 0)))
-    name = layer.function.strip("_")  # in place it keeps the same
+    name = plain(layer.function)  # in place it keeps the same
     if name not in _FUNCTIONS:
         raise CostModelError(
             f"{layer.name}: no rule for what {layer.function!r} keeps for the backward pass; "

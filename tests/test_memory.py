@@ -515,7 +515,7 @@ BROKEN = {
     "nothing is in place": ("elif rules.in_place and", "elif False and"),
     "an Add makes a tensor": ("(ir.BatchNorm, ir.Add))", "ir.BatchNorm)"),
     "a batch norm makes a tensor": ("(ir.BatchNorm, ir.Add))", "ir.Add)"),
-    "neighbours are overwritten": ('{"local_response_norm", ', "{"),
+    "neighbours are overwritten": ('is_elementwise(getattr(layer, "function", ""))', 'hasattr(layer, "function")'),
     "a dropout makes a tensor": ('frozenset({"dropout", "identity"})', "frozenset()"),
     "a flatten makes a tensor": (
         "return dropped or isinstance(layer, ir.Flatten)",
