@@ -1,8 +1,8 @@
-"""The functions of torch that are elementwise, by name: a table that allows, and not one that denies.
+"""The functions of torch that are elementwise, by name: a table of what is, not of what is not.
 
-Each element of such a function's output needs only the elements of its inputs in the same place, so
-that it may overwrite an input of its own size. What is not here (a roll, a sort, a softmax, a sum over
-neighbours, a function of a user's own) gets memory of its own.
+Each element of such a function's output needs only the elements of its inputs in the same place,
+so that it may overwrite an input of its own size. What is not here (a roll, a sort, a softmax, a
+sum over neighbours, a function of a user's own) gets memory of its own.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 from costmodel import network as ir
 from costmodel.arithmetic import Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
+from costmodel.layouts import GAP, Order, merged, order_rule, plain
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
@@ -21,6 +22,8 @@ from costmodel.network import Layer, Network, Shape, Times, Width
 from costmodel.shapes import axes, count, shape_rule
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from costmodel.lower import Rule
     from costmodel.shapes import Inputs, Widths
 
@@ -122,6 +125,7 @@ class TransposedConv(Layer):
     bias: bool = False
     shares: str = ""
     width: ClassVar[str] = "out_channels"
+    keeps_channels_last: ClassVar[bool] = True
 
 
 @shape_rule(TransposedConv)
@@ -175,6 +179,7 @@ class Filter(Layer):
     width: ClassVar[str] = "out_channels"
     bias: ClassVar[bool] = False
     shares: ClassVar[str] = ""
+    keeps_channels_last: ClassVar[bool] = True
 
 
 shape_rule(Filter)(shape_rule[ir.Conv])
@@ -413,11 +418,6 @@ class Combine(Layer):
     function: str
     arity: ClassVar[int | None] = None
 
-    @property
-    def is_view(self) -> bool:
-        """Whether it only repeats an input in the same memory."""
-        return self.function in {"expand", "expand_as", "broadcast_to"}
-
 
 @shape_rule(Combine)
 def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
@@ -431,6 +431,20 @@ def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
             _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
         output.append(size)
     return tuple(output)
+
+
+@order_rule(Combine)
+def _combine_order(layer: Combine, order: Order, inputs: Inputs, output: Shape) -> Order | None:
+    expands = layer.function in {"expand", "expand_as", "broadcast_to"}
+    return _expanded(order, inputs[0], output) if expands else None
+
+
+def _expanded(order: Order, shape: Shape, output: Shape) -> Order:
+    """Axes whose every position is the same element are next to nothing."""
+    new = len(output) - len(shape)
+    grown = (axis for axis in plain(output) if axis < new or shape[axis - new] == 1)
+    moved = (axis if axis == GAP else axis + new for axis in order)
+    return (*moved, *(place for axis in grown for place in (GAP, axis)))
 
 
 @lower_rule(Combine)
@@ -454,12 +468,6 @@ class Reshape(Layer):
     runs: tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...]
     function: str = "reshape"
     arity: ClassVar[int | None] = None
-    is_view: ClassVar[bool] = True
-
-    @property
-    def needs_order(self) -> bool:
-        """Whether it copies where the elements are in another order: not where torch says view."""
-        return self.function in {"reshape", "reshape_as", "flatten"}
 
     def __post_init__(self) -> None:
         """Check the runs too."""
@@ -499,6 +507,19 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
     return tuple(output)
 
 
+@order_rule(Reshape)
+def _reshape_order(layer: Reshape, order: Order, _inputs: Inputs, output: Shape) -> Order | None:
+    runs, read, made = [], 0, 0
+    for axes_read, sizes in layer.runs:
+        after = range(made, made + len(sizes))
+        kept = tuple(axis for axis in after if output[axis] != 1)
+        runs.append((tuple(range(read, read + axes_read)), kept))
+        read, made = read + axes_read, made + len(sizes)
+    copies = layer.function in {"reshape", "reshape_as", "flatten"}  # where torch cannot view
+    view = merged(order, runs)
+    return plain(output) if view is None and not copies else view
+
+
 @dataclass(frozen=True)
 class Permute(Layer):
     """Axes in another order.
@@ -511,8 +532,6 @@ class Permute(Layer):
 
     order: tuple[int, ...]
     function: str = "permute"
-    is_view: ClassVar[bool] = True
-    reorders: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the order too."""
@@ -529,6 +548,11 @@ def _permute_shape(layer: Permute, inputs: Inputs, _widths: Widths) -> Shape:
     return tuple(shape[axis] for axis in layer.order)
 
 
+@order_rule(Permute)
+def _permute_order(layer: Permute, order: Order, _inputs: Inputs, _output: Shape) -> Order:
+    return tuple(axis if axis == GAP else layer.order.index(axis) for axis in order)
+
+
 @dataclass(frozen=True)
 class Split(Layer):
     """One of the equal parts along an axis (`part`, from 0), as torch.chunk makes them.
@@ -542,7 +566,6 @@ class Split(Layer):
     along: int = 1
     function: str = "chunk"
     part: int = 0
-    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the parts too."""
@@ -564,6 +587,17 @@ def _split_shape(layer: Split, inputs: Inputs, _widths: Widths) -> Shape:
     return *shape[:axis], part, *shape[axis + 1 :]
 
 
+@order_rule(Split)
+def _split_order(layer: Split, order: Order, _inputs: Inputs, output: Shape) -> Order:
+    return _parts(order, {layer.along % len(output)} if layer.parts > 1 else (), output)
+
+
+def _parts(order: Order, cut: Collection[int], output: Shape) -> Order:
+    """Around a part of an axis something is left out, and where an axis has one element left."""
+    kept = (axis if axis == GAP or output[axis] != 1 else GAP for axis in order)
+    return tuple(x for axis in kept for x in ((GAP, axis, GAP) if axis in cut else (axis,)))
+
+
 @dataclass(frozen=True)
 class Slice(Layer):
     """A part of the leading axes: for each an index, which drops it, or (start, stop, step).
@@ -578,7 +612,6 @@ class Slice(Layer):
 
     items: tuple[int | tuple[int, int | None, int], ...]
     function: str = "getitem"
-    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the items too."""
@@ -615,6 +648,15 @@ def _sliced(layer: Slice, size: Dim, item: tuple[int, int | None, int]) -> Dim:
         _refuse(layer, f"takes {start}:{stop} of {size}")
     begin = start if start >= 0 else 0 if below(size, -start) else size + start
     return ceil_div(end - begin, step)
+
+
+@order_rule(Slice)
+def _slice_order(layer: Slice, order: Order, inputs: Inputs, output: Shape) -> Order:
+    items = (*layer.items, *((0, None, 1),) * (len(inputs[0]) - len(layer.items)))
+    left = [axis for axis, item in enumerate(items) if isinstance(item, tuple)]
+    new = tuple(left.index(axis) if axis in left else GAP for axis in order)
+    cut = {left.index(axis) for axis in left if items[axis] != (0, None, 1)}
+    return _parts(new, cut, output)
 
 
 @dataclass(frozen=True)
@@ -697,10 +739,11 @@ class Repeat(Layer):
         super().__post_init__()
         _require(self, "positive counts", times=_all_integers(self.times, 1))
 
-    @property
-    def is_view(self) -> bool:
-        """Whether it repeats its input in the same memory, as torch.expand does."""
-        return self.function not in {"repeat", "tile"}
+
+@order_rule(Repeat)
+def _repeat_order(layer: Repeat, order: Order, inputs: Inputs, output: Shape) -> Order | None:
+    copies = layer.function in {"repeat", "tile"}
+    return None if copies else _expanded(order, inputs[0], output)
 
 
 @shape_rule(Repeat)
@@ -725,6 +768,7 @@ class Resample(Layer):
     denominator: int | tuple[int, ...] = 1
     function: str = "interpolate"
     arity: ClassVar[int | None] = None
+    keeps_channels_last: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the scale too."""

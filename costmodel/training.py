@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
 from costmodel.errors import CostModelError
+from costmodel.layouts import views
 from costmodel.lower import Lowered, lower_rule
 from costmodel.memory import DEFAULT, MemoryRules, known_layers
 from costmodel.named import plain
@@ -166,22 +167,20 @@ class Keeps(NamedTuple):
     """What a layer keeps for its backward pass.
 
     Its inputs, its output, or tensors of its own, each as elements and their bytes (0 is the
-    dtype's width). A `product` keeps each factor that another's gradient needs. With `view` the
-    output is the input in the same memory.
+    dtype's width). A `product` keeps each factor that another's gradient needs. Of a view
+    (`costmodel.layouts.order_rule`) what is kept is its input.
     """
 
     inputs: bool = False
     product: bool = False
     output: bool = False
     own: tuple[tuple[Dim, int], ...] = ()
-    view: bool = False
 
 
 NOTHING = Keeps()
 INPUTS = Keeps(inputs=True)
 PRODUCT = Keeps(product=True)
 OUTPUT = Keeps(output=True)
-VIEW = Keeps(view=True)
 #: Bytes of the position of a maximum: torch's int64.
 _INDEX = 8
 
@@ -198,7 +197,7 @@ _FUNCTIONS = {
     **dict.fromkeys(("hardtanh", "clamp", "softplus", "celu", "pow", "square", "abs"), INPUTS),
     **dict.fromkeys(("log", "sin", "cos"), INPUTS),
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "truediv", "neg"), NOTHING),
-    **dict.fromkeys(("identity", "contiguous"), VIEW),
+    **dict.fromkeys(("identity", "contiguous"), NOTHING),
 }
 
 
@@ -249,20 +248,12 @@ def _max_or_average(kind: str, output: Shape) -> Keeps:
 
 
 @kept_rule(ir.Input)
+@kept_rule(ir.Add)
 @kept_rule(ir.Concat)
+@kept_rule(ir.Flatten)
 @kept_rule(CropAndResize)
 def _nothing(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
     return NOTHING
-
-
-@kept_rule(ir.Add)
-def _add(_layer: ir.Layer, inputs: Inputs, _output: Shape) -> Keeps:
-    return VIEW if len(inputs) == 1 else NOTHING
-
-
-@kept_rule(ir.Flatten)
-def _flatten(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
-    return VIEW
 
 
 class Kept(NamedTuple):
@@ -303,13 +294,14 @@ bytes=1605632))
             "leave dtype int8, in_place and fold_batch_norm to inference"
         )
     layers = known_layers(network)
-    trained = _trained(layers)
+    trained, viewed = _trained(layers), views(layers)
     sizes = {x.layer.name: prod(x.output) for x in layers}
     home: dict[str, str] = {}
     kept: dict[object, Kept] = {}
     for layer, inputs, output, _, _ in layers:
         keeps = _keeps(layer, inputs, output)
-        home[layer.name] = home[layer.inputs[0]] if keeps.view else layer.name
+        same = layer.name in viewed and not keeps.own  # a dropout is a view at inference alone
+        home[layer.name] = home[layer.inputs[0]] if same else layer.name
         if layer.name not in trained:
             continue
         read = layer.inputs if keeps.inputs else _factors(layer.inputs, trained, keeps)

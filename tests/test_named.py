@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "threshold": (0.5, 0.1),
     "to": (torch.float64,),
     "type": (torch.float64,),
-    "masked_fill": (torch.tensor(True), 2.0),
+    "masked_fill": (torch.ones(()).bool(), 2.0),
     "fill": (2.0,),
     "clamp": (-0.5, 0.5),
     "clip": (-0.5, 0.5),
@@ -141,6 +141,7 @@ class Shifted(nn.Module):
     """A map, moved by a function of torch's that is not elementwise."""
 
     def __init__(self, function: Callable[..., torch.Tensor]) -> None:
+        """Remember the function."""
         super().__init__()
         self.conv = nn.Conv2d(3, 8, 1)
         self.function = function
