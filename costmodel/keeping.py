@@ -1,8 +1,7 @@
 """What the layers of traced models keep for the backward pass, as torch does on a CPU.
 
-What a matrix product copies to bring it in order is taken for the tensor it copies: torch keeps one
-of the two. Attention is the fused kernel's, where (batch, heads, tokens,
-features) let torch use it; one that is written out keeps what its layers keep.
+Attention is the fused kernel's, where (batch, heads, tokens, features) let torch use it; one that
+is written out keeps what its layers keep.
 """
 
 from __future__ import annotations

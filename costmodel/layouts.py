@@ -7,7 +7,7 @@ a part is there, say. Axes that follow each other without a gap merge in the sam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
 from costmodel.named import is_elementwise
@@ -25,6 +25,9 @@ GAP = -1
 #: Rules (layer, its input's order, input shapes, output shape) → the order of a view; None where
 #: it has to be a copy. What is no view has none.
 order_rule = ir.Rules()
+#: Rules (layer, the shape of an input) → how many leading axes it merges before it reads them, a
+#: copy where they are not in one piece: those that a product of matrices has beside its own.
+merge_rule = ir.Rules()
 
 
 def plain(shape: Shape) -> Order:
@@ -69,14 +72,44 @@ def views(layers: Iterable[Lowered]) -> set[str]:
     >>> flat(kept, two, kept), flat(kept, kept, two)
     (True, False)
     """
-    orders: dict[str, Order] = {}
-    found: set[str] = set()
+    return {name for name, place in placed(layers).items() if place.is_view}
+
+
+class Place(NamedTuple):
+    """Where a layer's output is: in which order, and whether in its first input's memory."""
+
+    order: Order
+    is_view: bool
+
+
+def placed(layers: Iterable[Lowered]) -> dict[str, Place]:
+    """The place of every layer's output."""
+    places: dict[str, Place] = {}
     for layer, inputs, output, *_ in layers:
-        reads = [orders[name] for name in layer.inputs]
-        order = _viewed(layer, reads, inputs, output)
-        found |= {layer.name} if order is not None else set()
-        orders[layer.name] = _written(layer, reads, inputs, output) if order is None else order
-    return found
+        reads = [places[name].order for name in layer.inputs]
+        view = _viewed(layer, reads, inputs, output)
+        order = _written(layer, reads, inputs, output) if view is None else view
+        places[layer.name] = Place(order, view is not None)
+    return places
+
+
+def is_copied(layer: ir.Layer, order: Order, shape: Shape) -> bool:
+    """Whether the layer copies an input before it reads it.
+
+    >>> is_copied(ir.Linear("a", 8), (0, 2, 1), (2, 49, 8)), is_copied(
+    ...     ir.Linear("a", 8), (0, 1, 2), (2, 49, 8))
+    (True, False)
+    """
+    rule = merge_rule[type(layer)]
+    leading = rule(layer, shape) if rule else 0
+    rest = tuple(range(leading, len(shape)))
+    pieces = [(tuple(range(leading)), (0,)), *(((axis,), (axis,)) for axis in rest)]
+    return merged(order, pieces) is None
+
+
+@merge_rule(ir.Linear)
+def _linear(_layer: ir.Linear, shape: Shape) -> int:
+    return len(shape) - 1
 
 
 def is_view(x: Lowered) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 from costmodel import network as ir
 from costmodel.arithmetic import Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
-from costmodel.layouts import GAP, Order, merged, order_rule, plain
+from costmodel.layouts import GAP, Order, merge_rule, merged, order_rule, plain
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
@@ -329,6 +329,11 @@ def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
     contracted = size((left & right) - kept)
     nest = LoopNest(size(left & right & kept), 1, columns, contracted, (rows,), (), weighted=False)
     return (nest,) if (left & right) - kept else (Elementwise("mul", output),), ()
+
+
+@merge_rule(Einsum)
+def _einsum_merges(_layer: Einsum, shape: Shape) -> int:
+    return max(0, len(shape) - 2)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
 from costmodel.errors import CostModelError
-from costmodel.layouts import views
+from costmodel.layouts import is_copied, placed
 from costmodel.lower import Lowered, lower_rule
 from costmodel.memory import DEFAULT, MemoryRules, known_layers
 from costmodel.named import plain
@@ -259,7 +259,8 @@ def _nothing(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
 class Kept(NamedTuple):
     """A tensor kept for the backward pass: the layer that made it, and its bytes.
 
-    `role` is "output", or "own" where it is no output: indices, a mask, statistics.
+    `role` is "output", or "own" where it is no output: indices, a mask, statistics, or a copy that
+    a product of matrices makes of what is not in one piece.
     """
 
     layer: str
@@ -294,20 +295,25 @@ bytes=1605632))
             "leave dtype int8, in_place and fold_batch_norm to inference"
         )
     layers = known_layers(network)
-    trained, viewed = _trained(layers), views(layers)
-    sizes = {x.layer.name: prod(x.output) for x in layers}
+    trained, places = _trained(layers), placed(layers)
+    shapes = {x.layer.name: x.output for x in layers}
     home: dict[str, str] = {}
     kept: dict[object, Kept] = {}
     for layer, inputs, output, _, _ in layers:
         keeps = _keeps(layer, inputs, output)
-        same = layer.name in viewed and not keeps.own  # a dropout is a view at inference alone
+        same = (
+            places[layer.name].is_view and not keeps.own
+        )  # a dropout is a view at inference alone
         home[layer.name] = home[layer.inputs[0]] if same else layer.name
         if layer.name not in trained:
             continue
         read = layer.inputs if keeps.inputs else _factors(layer.inputs, trained, keeps)
         for name in (*read, *([layer.name] if keeps.output else ())):
-            made = home[name]
-            kept.setdefault(made, Kept(made, "output", rules.width * sizes[made]))
+            made, shape = home[name], shapes[name]
+            if name != layer.name and is_copied(layer, places[name].order, shape):
+                kept[layer.name, name] = Kept(layer.name, "own", rules.width * prod(shape))
+            else:
+                kept.setdefault(made, Kept(made, "output", rules.width * prod(shapes[made])))
         for i, (elements, width) in enumerate(keeps.own):
             kept[layer.name, i] = Kept(layer.name, "own", (width or rules.width) * elements)
     given = {x.layer.name for x in layers if x.layer.arity == 0}  # and the module's own tensors
