@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
+import warnings
 from collections import OrderedDict
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, fields, is_dataclass
@@ -454,6 +456,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         ):
             stack.callback(register(hook).remove)
         stack.enter_context(torch.no_grad())
+        stack.enter_context(_not_compiled())
         try:
             with watch:
                 returned = module(*args, **kwargs)
@@ -466,6 +469,17 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         got = type(returned).__name__
         raise CostModelError(f"{type(module).__name__} returned no tensor, got {got}")
     return [watch.graph.read(watch.look(tensor).value) for tensor in tensors]
+
+
+@contextmanager
+def _not_compiled() -> Iterator[None]:
+    """What torch.compile compiled runs as it was written, so that its calls are seen."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled; to import it takes a second
+        yield
+        return
+    with warnings.catch_warnings(), torch.compiler.set_stance("force_eager"):
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # with hooks on all modules
+        yield
 
 
 def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
