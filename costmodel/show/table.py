@@ -406,7 +406,8 @@ def to_markdown(report: Report) -> str:
         texts = line if i == 1 else (escape(str(cell)) for cell in line)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
-    rest = (*_closed_form(report), *_before(report), *_standard(report), Text(), _verdict(report))
+    verdict = str(_verdict(report)).split("\n")
+    rest = (*_closed_form(report), *_before(report), *_standard(report), "", *verdict)
     return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
 
 
