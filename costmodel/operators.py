@@ -880,6 +880,8 @@ def _constant(layer: Constant, _inputs: Inputs, _output: Shape) -> Rule:
 class Recorded(Layer):
     """An operator whose sizes are only known as they were traced; it refuses any others.
 
+    What its products write are its `activations`: its own output, unless it says how many.
+
     >>> from costmodel import Input, infer
     >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
     >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
@@ -893,6 +895,7 @@ trace again at that size
     reads: tuple[tuple[int, ...], ...]
     sizes: tuple[int, ...]
     macs: int = 0
+    activations: int = 0
     arity: ClassVar[int | None] = None
 
     def __post_init__(self) -> None:
@@ -901,7 +904,9 @@ trace again at that size
         reads = self.reads if isinstance(self.reads, tuple) else (None,)
         _require(self, "shapes", reads=all(_all_integers(shape, 0) for shape in reads))
         _require(self, "counts", sizes=_all_integers(self.sizes, 0))
-        _require(self, "a count", macs=type(self.macs) is int and self.macs >= 0)
+        for name in ("macs", "activations"):
+            count_ = getattr(self, name)
+            _require(self, "a count", **{name: type(count_) is int and count_ >= 0})
 
 
 @shape_rule(Recorded)
@@ -916,7 +921,8 @@ def _recorded_shape(layer: Recorded, inputs: Inputs, _widths: Widths) -> Shape:
 @lower_rule(Recorded)
 def _recorded(layer: Recorded, _inputs: Inputs, output: Shape) -> Rule:
     if layer.macs:
-        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=output),), ()
+        written = (layer.activations,) if layer.activations else output
+        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=written),), ()
     return _free(layer.function, output)
 
 

@@ -323,11 +323,19 @@ _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 @handles(*_RECURRENT, *(f"{name}_cell" for name in _RECURRENT), counted=True)
 def _recurrent(call: Call, x: Value, *others_: Any, **named: Any) -> Result:
-    """Every step multiplies by each matrix once."""
-    weights = [value for value in values_in((others_, named)) if value.parameters]
-    steps = x.shape[:-1]  # of a packed sequence the first axis is all of its steps
-    macs = prod(steps) * sum(prod(value.shape) for value in weights if len(value.shape) > 1)
-    made = call.recorded([x, *values_in((others_, named))], macs)
+    """Every step multiplies by each matrix once: of every layer, in every direction.
+
+    Each product is a linear layer's, so its outputs are activations, as those of `linear` are.
+    """
+    lists = [given for given in others_ if isinstance(given, (tuple, list))]
+    weights = others_[1:3] if call.function.endswith("_cell") else lists[-1]
+    matrices = [value.shape for value in weights if len(value.shape) > 1]
+    steps = prod(x.shape[:-1])  # of a packed sequence the first axis is all of its steps
+    made = call.recorded(
+        [x, *values_in((others_, named))],
+        steps * sum(map(prod, matrices)),
+        activations=steps * sum(rows for rows, _ in matrices),
+    )
     return [made, *others(call, made)]
 
 
