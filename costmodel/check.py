@@ -18,7 +18,7 @@ from costmodel.building import INSTALL, build
 from costmodel.conventions import FVCORE, operations
 from costmodel.cost import cost
 from costmodel.deviations import VECTORS
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, said
 from costmodel.lower import lower
 from costmodel.nest import LoopNest
 from costmodel.rewrite import join, separable_pairs
@@ -222,8 +222,7 @@ def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> di
         with FlopCounterMode(display=False) as counter:
             torch.func.functional_call(module, state, images)
     except Exception as error:  # noqa: BLE001 - whatever the model raises
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise CostModelError(f"FlopCounterMode cannot run it without data: {lines[0]}") from None
+        raise CostModelError(f"FlopCounterMode cannot run it without data: {said(error)}") from None
     root = f"{type(module).__name__}."
     counts = counter.get_flop_counts()
     found = {path.removeprefix(root): sum(by.values()) for path, by in counts.items()}
@@ -316,8 +315,8 @@ def forward_pass(
         images = tuple(torch.zeros(shape, dtype=kind) for shape in shapes)
         module(*images)
     except Exception as error:  # noqa: BLE001 - whatever the module raises is its own failure
-        text = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CostModelError(f"the torch model's forward pass on {shapes} failed: {text}") from None
+        what = f"the torch model's forward pass on {shapes} failed: {said(error)}"
+        raise CostModelError(what) from None
     return images
 
 

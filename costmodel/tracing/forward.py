@@ -11,7 +11,9 @@ import random
 import sys
 import warnings
 from collections import OrderedDict
+from collections.abc import Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,7 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, said
 from costmodel.lower import lower
 from costmodel.network import Network
 from costmodel.origins import Origin, Traced
@@ -31,7 +33,7 @@ from costmodel.tracing.names import told
 from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     Sizes = tuple[int, ...]
 
@@ -60,7 +62,8 @@ def trace(
     """The network that a torch module computes on one input of `input_size` (batch apart).
 
     `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
-    or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
+    or a dict, by name, of tensors or of sizes with the batch, or of lists, tuples and dicts of
+    them, however deep, where the model takes such. The module's mode (train or eval)
     is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
     that run them; functions are numbered within theirs. A parameter that no layer holds (a table
     of positions, or one that nothing uses) is a `Constant`.
@@ -416,12 +419,20 @@ def _examples(
 
     def made(name: str, example: Any) -> Any:
         if isinstance(example, torch.Tensor):
-            tensor = torch.empty_like(example, device="meta")
-        elif isinstance(example, (tuple, list)):
+            return known(name, torch.empty_like(example, device="meta"))
+        if isinstance(example, (tuple, list)) and _are_numbers(example):
             sizes = _sizes(example, f"example_inputs of {name}")
-            tensor = torch.empty(sizes, dtype=dtype, device="meta")
-        else:
-            return example
+            return known(name, torch.empty(sizes, dtype=dtype, device="meta"))
+        if isinstance(example, Mapping):
+            parts = copy(example)
+            parts.update({key: made(f"{name}.{key}", each) for key, each in example.items()})
+            return parts
+        if isinstance(example, (tuple, list)):
+            each = [made(name, part) for part in example]
+            return type(example)(*each) if hasattr(example, "_fields") else type(example)(each)
+        return example
+
+    def known(name: str, tensor: torch.Tensor) -> torch.Tensor:
         sizes = tuple(tensor.shape)
         value = Value(sizes)
         if len(sizes) > 1:
@@ -430,19 +441,36 @@ def _examples(
         watch.know(tensor, value)
         return tensor
 
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     if isinstance(example_inputs, dict):
-        return [], {name: made(name, each) for name, each in example_inputs.items()}
-    if not isinstance(example_inputs, (tuple, list)):
+        kwargs = {name: made(name, each) for name, each in example_inputs.items()}
+    elif isinstance(example_inputs, (tuple, list)):
+        padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
+        args = [made(*pair) for pair in zip(padded, example_inputs, strict=False)]
+    else:
         got = type(example_inputs).__name__
         raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
-    padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
-    return [made(*pair) for pair in zip(padded, example_inputs, strict=False)], {}
+    if not watch.inputs:
+        got = ", ".join("×".join(map(str, x.shape)) for x in _tensors((args, kwargs))) or "none"
+        raise CostModelError(
+            f"example_inputs must have a tensor of two axes or more, its batch first, got {got}; "
+            "add an axis"
+        )
+    return args, kwargs
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether a tuple or list is a size, right or wrong, and no container of inputs."""
+    return bool(values) and all(isinstance(value, (int, float)) for value in values)
 
 
 def _sizes(value: Any, name: str) -> Sizes:
     sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not sizes or any(type(size) is not int or size < 1 for size in sizes):
-        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {value}")
+        shown = not sizes or _are_numbers(sizes) or isinstance(value, str)
+        got = value if shown else f"{type(value).__name__} of {type(sizes[0]).__name__}"
+        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {got}")
     return sizes
 
 
@@ -485,9 +513,7 @@ def _not_compiled() -> Iterator[None]:
 def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
     where = watch.running[-1][0] if watch.running else ""
     shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in _tensors(given))
-    lines = str(error).strip().splitlines() or [""]
-    said = f"{type(error).__name__}: {lines[0]}".rstrip(": ")
-    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said})"
+    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said(error)})"
     return f"{what}; check input_size and example_inputs"
 
 
