@@ -6,16 +6,20 @@ Importing a module runs its code; nothing is unpickled, downloaded or written he
 from __future__ import annotations
 
 import ast
+import socket
 import sys
 import warnings
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.building import torch_or_error
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, said
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
 
@@ -23,7 +27,8 @@ def load_model(spec: str) -> nn.Module:
     """The torch module that `package.module:name` or `package.module:name(arguments)` makes.
 
     A class or a function is called, with literals alone as arguments, on the meta device: no
-    weights are allocated. One that needs real tensors while it is made is made on the CPU.
+    weights are allocated. One that needs real tensors while it is made is made on the CPU, but
+    not where it has asked the network for something, which it would fetch again.
     Modules in the current directory are found.
 
     >>> sum(p.numel() for p in load_model("torch.nn:Linear(10, 2)").parameters())
@@ -65,7 +70,7 @@ def _imported(name: str) -> Any:
         return import_module(name)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the user's module raises
         remedy = "install it, or go to the directory it is in"
-        raise CostModelError(f"cannot import {name}: {_said(error)}; {remedy}") from None
+        raise CostModelError(f"cannot import {name}: {said(error)}; {remedy}") from None
 
 
 def _found(module: Any, name: str, spec: str) -> Any:
@@ -82,27 +87,59 @@ def _made(made: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> 
     import torch
     from torch import nn
 
+    result = made
     if callable(made) and not isinstance(made, nn.Module):
-        try:
-            with torch.device("meta"):
-                result = made(*arguments, **named)
-        except (Exception, SystemExit):  # noqa: BLE001 - some need values while they are made
-            result = _made_on_cpu(made, arguments, named, spec)
-    else:
-        result = made
+        with _lookups() as hosts:
+            try:
+                with torch.device("meta"):
+                    result = made(*arguments, **named)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - some need values while made
+                if hosts:
+                    raise _failure(spec, error, hosts) from None
+                result = _made_on_cpu(made, arguments, named, spec, hosts)
     if not isinstance(result, nn.Module):
         raise CostModelError(f"{spec} must make a torch.nn.Module, got {type(result).__name__}")
     return result
 
 
-def _made_on_cpu(made: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> Any:
+def _made_on_cpu(
+    made: Any, arguments: list[Any], named: dict[str, Any], spec: str, hosts: list[str]
+) -> Any:
     try:
         return made(*arguments, **named)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the factory raises
-        raise CostModelError(f"{spec} failed: {_said(error)}; check its arguments") from None
+        raise _failure(spec, error, hosts) from None
 
 
-def _said(error: BaseException) -> str:
-    """The first line of an error, with its type."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+def _failure(spec: str, error: BaseException, hosts: list[str]) -> CostModelError:
+    if not hosts:
+        return CostModelError(f"{spec} failed: {said(error)}; check its arguments")
+    why = "for lack of a network" if _is_of_the_network(error) else "after it asked the network"
+    return CostModelError(
+        f"{spec} failed {why} ({hosts[0]}: {said(error)}); no weights are needed: make it without, "
+        "as by weights=None or pretrained=False"
+    )
+
+
+def _is_of_the_network(error: BaseException | None) -> bool:
+    """Whether an error comes of one of the system's, as one of a connection does."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+@contextmanager
+def _lookups() -> Iterator[list[str]]:
+    """The hosts whose addresses are looked up, which every download begins with."""
+    hosts: list[str] = []
+    lookup = socket.getaddrinfo
+
+    def tell(host: Any, *args: Any, **named: Any) -> Any:
+        hosts.append(str(host))
+        return lookup(host, *args, **named)
+
+    socket.getaddrinfo = tell
+    try:
+        yield hosts
+    finally:
+        socket.getaddrinfo = lookup

@@ -92,8 +92,8 @@ class Reconciliation:
 
     @property
     def failed(self) -> bool:
-        """Whether a tool that was run printed a figure that nothing explains, or none."""
-        return any(made.status in {"different", "failed"} for made in self.reckonings)
+        """Whether a tool that was run printed a figure that nothing explains."""
+        return any(made.status == "different" for made in self.reckonings)
 
 
 def reconcile(

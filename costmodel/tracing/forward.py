@@ -11,7 +11,7 @@ import random
 import sys
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
@@ -33,7 +33,7 @@ from costmodel.tracing.names import told
 from costmodel.tracing.relations import checked, relate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     Sizes = tuple[int, ...]
 
@@ -264,6 +264,16 @@ class _Watch(TorchFunctionMode):
             self.seen[id(seen.late)] = _Seen(seen.late, seen.late, seen.value)
         return seen.late
 
+    def take(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """An input of the model; a vector has no batch and is a constant."""
+        sizes = tuple(tensor.shape)
+        value = Value(sizes)
+        if len(sizes) > 1:
+            value = self.graph.add(ir.Input(self.graph.unique(name), sizes), sizes)
+            self.inputs.append(value)
+        self.know(tensor, value)
+        return tensor
+
     def know(self, tensor: torch.Tensor, value: Value) -> None:
         """Remember what a tensor is."""
         self.seen[id(tensor)] = _Seen(tensor, tensor if tensor.is_meta else None, value)
@@ -418,28 +428,7 @@ def _examples(
         example_inputs = (example_inputs,)
 
     def made(name: str, example: Any) -> Any:
-        if isinstance(example, torch.Tensor):
-            return known(name, torch.empty_like(example, device="meta"))
-        if isinstance(example, (tuple, list)) and _are_numbers(example):
-            sizes = _sizes(example, f"example_inputs of {name}")
-            return known(name, torch.empty(sizes, dtype=dtype, device="meta"))
-        if isinstance(example, Mapping):
-            parts = copy(example)
-            parts.update({key: made(f"{name}.{key}", each) for key, each in example.items()})
-            return parts
-        if isinstance(example, (tuple, list)):
-            each = [made(name, part) for part in example]
-            return type(example)(*each) if hasattr(example, "_fields") else type(example)(each)
-        return example
-
-    def known(name: str, tensor: torch.Tensor) -> torch.Tensor:
-        sizes = tuple(tensor.shape)
-        value = Value(sizes)
-        if len(sizes) > 1:
-            value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
-            watch.inputs.append(value)
-        watch.know(tensor, value)
-        return tensor
+        return _without_data(name, example, dtype, watch)
 
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
@@ -460,6 +449,24 @@ def _examples(
     return args, kwargs
 
 
+def _without_data(name: str, example: Any, dtype: torch.dtype | None, watch: _Watch) -> Any:
+    """An input on the meta device: a tensor, or a container of some; other values are as given."""
+    if isinstance(example, torch.Tensor):
+        return watch.take(name, torch.empty_like(example, device="meta"))
+    if isinstance(example, (tuple, list)) and _are_numbers(example):
+        sizes = _sizes(example, f"example_inputs of {name}")
+        return watch.take(name, torch.empty(sizes, dtype=dtype, device="meta"))
+    if isinstance(example, MutableMapping):
+        parts = copy(example)
+        for key, part in example.items():
+            parts[key] = _without_data(f"{name}.{key}", part, dtype, watch)
+        return parts
+    if isinstance(example, (tuple, list)):
+        each = [_without_data(name, part, dtype, watch) for part in example]
+        return type(example)(*each) if hasattr(example, "_fields") else type(example)(each)
+    return example
+
+
 def _are_numbers(values: Any) -> bool:
     """Whether a tuple or list is a size, right or wrong, and no container of inputs."""
     return bool(values) and all(isinstance(value, (int, float)) for value in values)
@@ -469,7 +476,7 @@ def _sizes(value: Any, name: str) -> Sizes:
     sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not sizes or any(type(size) is not int or size < 1 for size in sizes):
         shown = not sizes or _are_numbers(sizes) or isinstance(value, str)
-        got = value if shown else f"{type(value).__name__} of {type(sizes[0]).__name__}"
+        got = value if shown else type(value).__name__
         raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {got}")
     return sizes
 

@@ -127,7 +127,7 @@ def _convolution(  # noqa: PLR0913, PLR0917 - as torch has it
     transposed: bool,  # noqa: FBT001
     output_padding: Any,
     groups: int,
-) -> Result:
+) -> Any:
     if transposed:
         window = (stride, padding, output_padding, groups, dilation)
         return _transposed(call, x, weight, bias, *window)
@@ -160,7 +160,7 @@ def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any
 
 
 @handles("inner", counted=True)
-def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Result:
+def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Any:
     (right_,) = _operands(right, named)
     ranks = len(left.shape), len(right_.shape)
     if 0 in ranks:
@@ -224,15 +224,16 @@ def _matrix_power(call: Call, x: Value, n: int) -> Result:
     if n < 0:
         return call.unknown([x])  # of an inverse
     equation = _matmul_equation(len(x.shape), len(x.shape), transposed=False)
-    square: Value | None = None
-    power: Value | None = None
-    while n:
-        square = x if square is None else call.emit(op.Einsum, equation, reads=(square, square))
+    if n < 2:  # noqa: PLR2004
+        return None  # ones on a diagonal, or a copy
+    square, power = x, x if n % 2 else None
+    while n := n // 2:
+        square = call.emit(op.Einsum, equation, reads=(square, square))
         if n % 2:
-            reads = (power, square)
-            power = square if power is None else call.emit(op.Einsum, equation, reads=reads)
-        n //= 2
-    return power if power is not x else None  # a copy, or ones on a diagonal
+            power = (
+                square if power is None else call.emit(op.Einsum, equation, reads=(power, square))
+            )
+    return power
 
 
 def _product(
