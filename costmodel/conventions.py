@@ -271,9 +271,7 @@ def _elementwise(
 ) -> Iterator[tuple[str, Body]]:
     """What is done to each element, where torch's function says more than the layer."""
     function = body.operation.strip("_")
-    if isinstance(layer.layer, op.Einsum):
-        yield "einsum_of_no_sum", body
-    elif isinstance(layer.layer, op.Resample) and origin is None and function == "interpolate":
+    if isinstance(layer.layer, op.Resample) and origin is None and function == "interpolate":
         yield f"upsample_nearest{len(layer.output) - 2}d", body  # as `build` makes it
     elif origin is None:
         yield body.operation, body

@@ -13,9 +13,9 @@ def printable(text: str) -> str:
 
 
 def said(error: BaseException) -> str:
-    """The first line of an error, with its type: no values of a tensor, and not all of it.
+    r"""The first line of an error, with its type: no values of a tensor, and not all of it.
 
-    >>> said(TypeError("got tensor([0.5, 0.25]) of\\n two")), said(KeyError())
+    >>> said(TypeError("got tensor([0.5, 0.25]) of\n two")), said(KeyError())
     ('TypeError: got tensor(…', 'KeyError')
     """
     line = next(iter(str(error).strip().splitlines()), "")

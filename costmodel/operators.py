@@ -303,7 +303,8 @@ def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
     rows, columns = size((left - right) & kept), size((right - left) & kept)
     contracted = size((left & right) - kept)
     nest = LoopNest(size(left & right & kept), 1, columns, contracted, (rows,), (), weighted=False)
-    return (nest,) if (left & right) - kept else (Elementwise("mul", output),), ()
+    product = nest if (left & right) - kept else Elementwise("einsum_of_no_sum", output)
+    return (product,), ()
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 _NAMES = """
 _weight_norm abs absolute acos add add_ addcdiv addcmul addr affine_grid alias allclose
-alpha_dropout aminmax argsort as_strided asin atan atan2 atleast_1d atleast_2d atleast_3d batch_norm_ bernoulli
+alpha_dropout aminmax
+argsort as_strided asin atan atan2 atleast_1d atleast_2d atleast_3d batch_norm_ bernoulli
 bernoulli_ bfloat16 bincount bitwise_and bitwise_not bitwise_or bitwise_xor block_diag bool
 broadcast_tensors bucketize cartesian_prod cdist_ ceil celu clamp clamp_ clamp_max clamp_min clip
 clone col2im complex constant_pad_nd contiguous copy_ cos cosh cosine_similarity count_nonzero cpu
