@@ -374,10 +374,26 @@ def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any
     return "" if all(alike) else "unfused"
 
 
+def _kernel(input: torch.Tensor, other: torch.Tensor, **_: Any) -> str:  # noqa: A002 - torch's name
+    """Which of its operators torch multiplies matrices and a vector by: mv where they are in order.
+
+    See should_fold in ATen/native/LinearAlgebra.cpp.
+    """
+    if 1 not in {input.dim(), other.dim()}:
+        return ""
+    matrices = input if other.dim() == 1 else other.mT
+    if matrices.dim() <= 2:  # noqa: PLR2004
+        return "mv" if other.dim() == 1 else "mm"
+    sizes, strides = matrices.shape, matrices.stride()
+    in_order = all(strides[i] == strides[i + 1] * sizes[i + 1] for i in range(len(sizes) - 2))
+    return "mv" if in_order else "bmm"
+
+
 #: What else some tool looks at in a call, by function.
 _DETAILS: dict[str, Callable[..., int | str]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
     "linear": _contiguity,
+    **dict.fromkeys(("matmul", "linalg_matmul", "__matmul__"), _kernel),
     "softmax": _axis,
     "leaky_relu": _place,
     "scaled_dot_product_attention": _fusion,

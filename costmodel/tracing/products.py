@@ -141,7 +141,8 @@ def _matmul(call: Call, left: Value, *right: Value, **named: Value) -> Result:
 
 def _operands(given: tuple[Value, ...], named: dict[str, Any]) -> list[Value]:
     """Factors in their order, which is that of the names torch gives them: mat1 and mat2."""
-    return [*given, *values_in([named[name] for name in sorted(named)])]
+    names = sorted(named.keys() - {"out", "alpha"})
+    return [*given, *(named[name] for name in names)]
 
 
 @handles("__rmatmul__", counted=True)
@@ -151,7 +152,7 @@ def _rmatmul(call: Call, right: Value, left: Value) -> Result:
 
 @handles("addmm", "baddbmm", "addmv", "addbmm", counted=True)
 def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any) -> Result:
-    left, right = _operands(factors, {k: v for k, v in named.items() if k != "alpha"})
+    left, right = _operands(factors, named)
     added = None if beta == 0 else bias
     if call.function != "addbmm":
         return _product(call, left, right, added)
@@ -251,7 +252,9 @@ def _product(
             made = call.finish(made, weights, -1)
             return _added(call, made, bias) if alone and bias is not None else made
     equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
-    function = "mv" if len(right.shape) == 1 else "matmul"
+    kernel = call.origin.detail if not transposed else ""
+    is_vector = kernel == "mv" if kernel else len(right.shape) == 1
+    function = "mv" if is_vector else "matmul"
     made = call.emit(op.Einsum, equation, function, reads=(left, right))
     return made if bias is None else _added(call, made, bias)
 
