@@ -250,11 +250,12 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
     function = "linear" if nest.weighted and not origin else named.strip("_")
     if function.startswith("conv"):
         return "conv_mode" if origin and origin.detail == "mode" else "conv"
+    function = "matmul" if function in {"rmatmul", "linalg_matmul"} else function
     if getattr(kind, "function", "") == "mv":
-        return "mv"
+        return {"matmul": "matmul_vector", "addmv": "addmv"}.get(function, "mv")
     if origin and origin.detail == "unfused":
         return f"{function}_unfused"
-    return function.removeprefix("r") if function == "rmatmul" else function
+    return function
 
 
 #: The functions of torch that add a bias, and their operations here.
@@ -326,7 +327,8 @@ _MACS = (*_CONVS, *_LINEAR)
 _MATMUL = _rules("matmul", 1, "MAC", "matmul")
 #: What tools that see matrix products below torch's own functions see.
 _PRODUCTS = (*_MATMUL, *_rules("bmm mm addmm", 1, "MAC", "matmul"))
-_BELOW = (*_PRODUCTS, *_rules("baddbmm einsum tensordot", 1, "MAC", "matmul"))
+_POWERS = "inner chain_matmul linalg_multi_dot matrix_power linalg_matrix_power"
+_BELOW = (*_PRODUCTS, *_rules(f"baddbmm einsum tensordot {_POWERS}", 1, "MAC", "matmul"))
 #: Elementwise functions with learned values that torch has modules for.
 _AFFINE = "layer_norm group_norm instance_norm rms_norm prelu"
 _FUSED = "scaled_dot_product_attention"
@@ -365,7 +367,7 @@ PAPER = Convention(
         *_MACS,
         *_BELOW,
         *_TRANSPOSED,
-        *_rules("mv dot vdot addbmm", 1, "MAC", "matmul"),
+        *_rules("mv matmul_vector addmv addbmm", 1, "MAC", "matmul"),
         *_rules(f"{_FUSED} {_UNFUSED} {_NATIVE}", 1, "MAC", "attention"),
         *_rules(_RECURRENT, 1, "MAC", "recurrent"),
     ),
@@ -494,7 +496,7 @@ PTFLOPS_ATEN = Convention(
     (
         *_MACS,
         *_PRODUCTS,
-        *_rules("einsum tensordot", 1, "MAC", "matmul"),
+        *_rules(f"einsum tensordot {_POWERS}", 1, "MAC", "matmul"),
         *_rules(_UNFUSED, 1, "MAC", "attention"),
         *_TRANSPOSED,
         *_rules("conv_bias conv_mode_bias linear_bias addmm_bias", 1, "element", "bias"),
@@ -541,7 +543,8 @@ TORCHPROFILE = Convention(
         *_rules("conv", 1, "MAC", "conv"),
         *_LINEAR,
         *_MATMUL,
-        *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
+        *_rules("bmm addmm baddbmm einsum matmul_vector addmv", 1, "MAC", "matmul"),
+        *_rules("einsum_of_no_sum", 1, "element", "matmul"),
         *_rules(f"{_FUSED} {_UNFUSED}", 1, "MAC", "attention"),
         *_rules("lstm", 1, "MAC", "recurrent"),
         *_rules(

@@ -390,7 +390,8 @@ def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
     rows, columns = size((left - right) & kept), size((right - left) & kept)
     contracted = size((left & right) - kept)
     nest = LoopNest(size(left & right & kept), 1, columns, contracted, (rows,), (), weighted=False)
-    return (nest,) if (left & right) - kept else (Elementwise("mul", output),), ()
+    product = nest if (left & right) - kept else Elementwise("einsum_of_no_sum", output)
+    return (product,), ()
 
 
 @merge_rule(Einsum)
@@ -938,6 +939,8 @@ def _constant(layer: Constant, _inputs: Inputs, _output: Shape) -> Rule:
 class Recorded(Layer):
     """An operator whose sizes are only known as they were traced; it refuses any others.
 
+    What its products write are its `activations`: its own output, unless it says how many.
+
     >>> from costmodel import Input, infer
     >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
     >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
@@ -951,6 +954,7 @@ trace again at that size
     reads: Shapes
     sizes: Counts
     macs: Count = 0
+    activations: Count = 0
     arity: ClassVar[int | None] = None
     may_be_empty: ClassVar[bool] = True
 
@@ -967,7 +971,8 @@ def _recorded_shape(layer: Recorded, inputs: Inputs, _widths: Widths) -> Shape:
 @lower_rule(Recorded)
 def _recorded(layer: Recorded, _inputs: Inputs, output: Shape) -> Rule:
     if layer.macs:
-        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=output),), ()
+        written = (layer.activations,) if layer.activations else output
+        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=written),), ()
     return _free(layer.function, output)
 
 

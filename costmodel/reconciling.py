@@ -30,7 +30,7 @@ from costmodel.conventions import (
     TORCHPROFILE,
 )
 from costmodel.deviations import DEVIATIONS, Deviation, noticed
-from costmodel.errors import CostModelError, printable
+from costmodel.errors import CostModelError, printable, said
 from costmodel.memory import known_layers
 from costmodel.origins import Traced
 
@@ -92,8 +92,8 @@ class Reconciliation:
 
     @property
     def failed(self) -> bool:
-        """Whether a tool that was run printed a figure that nothing explains, or none."""
-        return any(made.status in {"different", "failed"} for made in self.reckonings)
+        """Whether a tool that was run printed a figure that nothing explains."""
+        return any(made.status == "different" for made in self.reckonings)
 
 
 def reconcile(
@@ -258,10 +258,9 @@ def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
     try:
         return deepcopy(module, tensors)
     except (RuntimeError, TypeError) as error:
-        text = str(error).partition("\n")[0]
         raise CostModelError(
-            f"the tools need copies of the torch model, which cannot be copied: {text}; give one "
-            "that copy.deepcopy takes"
+            "the tools need copies of the torch model, which cannot be copied: "
+            f"{said(error)}; give one that copy.deepcopy takes"
         ) from None
 
 
@@ -275,8 +274,7 @@ def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
     try:
         return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
-        text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
-        problem = printable(f"failed: {text}")
+        problem = printable(f"failed: {said(error)}")
         return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 

@@ -184,6 +184,20 @@ CASES = {
         unseen("thop", "ptflops", torchinfo=6 * 4 * 9),
     ),
     "operator @": Case(Calls(lambda x, _: x @ x, 1), (2, 5, 5), MATRIX, unseen(*HOOKS, *PATCHES)),
+    "@ or matmul of a vector": Case(
+        Calls(lambda x, kernel: torch.matmul(x, kernel), 4),  # noqa: PLW0108
+        (2, 3, 4),
+        2 * 3 * 4,
+        unseen("FlopCounterMode", "thop", "torchinfo", "ptflops aten")
+        | {"fvcore": None, "ptflops": 2 * 3 * 4 * 4}
+        | {"calflops": 2 * 3 * 4 * 4, "calflops FLOPs": 2 * 2 * 3 * 4 * 4},
+    ),
+    "mv, dot and addbmm": Case(
+        Calls(lambda x, kernel: torch.mv(x[0], kernel) + torch.addbmm(kernel[0], x, x.mT)[0], 4),
+        (2, 3, 4),
+        3 * 4 + 2 * 3 * 4 * 3,
+        unseen("fvcore", "FlopCounterMode", *HOOKS, "ptflops aten", "torchprofile", *PATCHES),
+    ),
     "einsum": Case(
         Calls(lambda x, _: torch.einsum("bij,bjk->bik", x, x), 1),
         (2, 5, 5),

@@ -11,8 +11,8 @@ import pytest
 torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 
 import torch.nn.functional as F  # noqa: E402, N812
+from applied import Apply, counted  # noqa: E402
 from torch import nn  # noqa: E402
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costmodel import (  # noqa: E402
     SAME,
@@ -38,30 +38,6 @@ from costmodel.tracing.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Apply(nn.Module):
-    """A module of one function of itself and its inputs, with parameters and parts by name."""
-
-    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
-        """Make a parameter of every shape."""
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            value = part if isinstance(part, nn.Module) else nn.Parameter(torch.zeros(part))
-            setattr(self, name, value)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Apply it."""
-        return self.function(self, *args, **kwargs)
-
-
-def counted(module: nn.Module, *sizes: tuple[int, ...]) -> tuple[int, int]:
-    """MACs by FlopCounterMode and parameters by torch, on the meta device."""
-    module = module.to("meta")
-    with FlopCounterMode(display=False) as counter:
-        module(*(torch.empty(size, device="meta") for size in sizes))
-    return counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters())
 
 
 def attention(**settings: Any) -> nn.Module:
@@ -555,10 +531,13 @@ def test_strict_refuses_an_unknown_function() -> None:
 
 def test_arguments_that_no_handler_knows_are_unknown() -> None:
     """An odd call is listed as unknown, never guessed."""
-    module = Apply(lambda m, x: m.a(x, x, x), a=attention(add_bias_kv=True))
-    network = trace(module, (5, 8))
-    assert cost(network).unknown == ("a.multi_head_attention_forward",)
-    assert cost(network).params == sum(p.numel() for p in module.parameters())
+    module = Apply(
+        lambda m, x: torch.ops.aten.upsample_bilinear2d.vec(x * m.w, None, False, [2.0, 2.0]),  # noqa: FBT003
+        w=(8,),
+    )
+    network = trace(module, (3, 8, 8))
+    assert cost(network).unknown == ("upsample_bilinear2d",)
+    assert cost(network).params == 8
 
 
 def test_what_nobody_saw_is_unknown() -> None:

@@ -110,7 +110,7 @@ def _column(made: Reckoning, batch: int) -> str:
     return "=" + "\n".join(lines)[1:] if lines else "= 0"
 
 
-_SIGNS = {"equal": " ✓", "different": " ✗", "failed": " ✗", "deviation": " ≠", "predicted": ""}
+_SIGNS = {"equal": " ✓", "different": " ✗", "failed": "", "deviation": " ≠", "predicted": ""}
 
 
 def _printed(made: Reckoning) -> str:

@@ -271,6 +271,7 @@ def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
         "model": check.model,
         "comparisons": len(check.comparisons),
         "tools": dict(check.tools),
+        "deviations": list(check.explanations),
         "mismatches": [
             {
                 "layer": c.layer,

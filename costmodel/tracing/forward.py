@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
+import warnings
 from collections import OrderedDict
+from collections.abc import MutableMapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +23,7 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, said
 from costmodel.lower import lower
 from costmodel.network import Network
 from costmodel.origins import Origin, Traced
@@ -58,7 +62,8 @@ def trace(
     """The network that a torch module computes on one input of `input_size` (batch apart).
 
     `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
-    or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
+    or a dict, by name, of tensors or of sizes with the batch, or of lists, tuples and dicts of
+    them, however deep, where the model takes such. The module's mode (train or eval)
     is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
     that run them; functions are numbered within theirs. A parameter that no layer holds (a table
     of positions, or one that nothing uses) is a `Constant`.
@@ -259,6 +264,16 @@ class _Watch(TorchFunctionMode):
             self.seen[id(seen.late)] = _Seen(seen.late, seen.late, seen.value)
         return seen.late
 
+    def take(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """An input of the model; a vector has no batch and is a constant."""
+        sizes = tuple(tensor.shape)
+        value = Value(sizes)
+        if len(sizes) > 1:
+            value = self.graph.add(ir.Input(self.graph.unique(name), sizes), sizes)
+            self.inputs.append(value)
+        self.know(tensor, value)
+        return tensor
+
     def know(self, tensor: torch.Tensor, value: Value) -> None:
         """Remember what a tensor is."""
         self.seen[id(tensor)] = _Seen(tensor, tensor if tensor.is_meta else None, value)
@@ -359,10 +374,26 @@ def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any
     return "" if all(alike) else "unfused"
 
 
+def _kernel(input: torch.Tensor, other: torch.Tensor, **_: Any) -> str:  # noqa: A002 - torch's name
+    """Which of its operators torch multiplies matrices and a vector by: mv where they are in order.
+
+    See should_fold in ATen/native/LinearAlgebra.cpp.
+    """
+    if 1 not in {input.dim(), other.dim()}:
+        return ""
+    matrices = input if other.dim() == 1 else other.mT
+    if matrices.dim() <= 2:  # noqa: PLR2004
+        return "mv" if other.dim() == 1 else "mm"
+    sizes, strides = matrices.shape, matrices.stride()
+    in_order = all(strides[i] == strides[i + 1] * sizes[i + 1] for i in range(len(sizes) - 2))
+    return "mv" if in_order else "bmm"
+
+
 #: What else some tool looks at in a call, by function.
 _DETAILS: dict[str, Callable[..., int | str]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
     "linear": _contiguity,
+    **dict.fromkeys(("matmul", "linalg_matmul", "__matmul__"), _kernel),
     "softmax": _axis,
     "leaky_relu": _place,
     "scaled_dot_product_attention": _fusion,
@@ -413,34 +444,56 @@ def _examples(
         example_inputs = (example_inputs,)
 
     def made(name: str, example: Any) -> Any:
-        if isinstance(example, torch.Tensor):
-            tensor = torch.empty_like(example, device="meta")
-        elif isinstance(example, (tuple, list)):
-            sizes = _sizes(example, f"example_inputs of {name}")
-            tensor = torch.empty(sizes, dtype=dtype, device="meta")
-        else:
-            return example
-        sizes = tuple(tensor.shape)
-        value = Value(sizes)
-        if len(sizes) > 1:
-            value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
-            watch.inputs.append(value)
-        watch.know(tensor, value)
-        return tensor
+        return _without_data(name, example, dtype, watch)
 
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     if isinstance(example_inputs, dict):
-        return [], {name: made(name, each) for name, each in example_inputs.items()}
-    if not isinstance(example_inputs, (tuple, list)):
+        kwargs = {name: made(name, each) for name, each in example_inputs.items()}
+    elif isinstance(example_inputs, (tuple, list)):
+        padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
+        args = [made(*pair) for pair in zip(padded, example_inputs, strict=False)]
+    else:
         got = type(example_inputs).__name__
         raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
-    padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
-    return [made(*pair) for pair in zip(padded, example_inputs, strict=False)], {}
+    if not watch.inputs:
+        got = ", ".join("×".join(map(str, x.shape)) for x in _tensors((args, kwargs))) or "none"
+        raise CostModelError(
+            f"example_inputs must have a tensor of two axes or more, its batch first, got {got}; "
+            "add an axis"
+        )
+    return args, kwargs
+
+
+def _without_data(name: str, example: Any, dtype: torch.dtype | None, watch: _Watch) -> Any:
+    """An input on the meta device: a tensor, or a container of some; other values are as given."""
+    if isinstance(example, torch.Tensor):
+        return watch.take(name, torch.empty_like(example, device="meta"))
+    if isinstance(example, (tuple, list)) and _are_numbers(example):
+        sizes = _sizes(example, f"example_inputs of {name}")
+        return watch.take(name, torch.empty(sizes, dtype=dtype, device="meta"))
+    if isinstance(example, MutableMapping):
+        parts = copy(example)
+        for key, part in example.items():
+            parts[key] = _without_data(f"{name}.{key}", part, dtype, watch)
+        return parts
+    if isinstance(example, (tuple, list)):
+        each = [_without_data(name, part, dtype, watch) for part in example]
+        return type(example)(*each) if hasattr(example, "_fields") else type(example)(each)
+    return example
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether a tuple or list is a size, right or wrong, and no container of inputs."""
+    return bool(values) and all(isinstance(value, (int, float)) for value in values)
 
 
 def _sizes(value: Any, name: str) -> Sizes:
     sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not sizes or any(type(size) is not int or size < 1 for size in sizes):
-        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {value}")
+        shown = not sizes or _are_numbers(sizes) or isinstance(value, str)
+        got = value if shown else type(value).__name__
+        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {got}")
     return sizes
 
 
@@ -454,6 +507,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         ):
             stack.callback(register(hook).remove)
         stack.enter_context(torch.no_grad())
+        stack.enter_context(_not_compiled())
         try:
             with watch:
                 returned = module(*args, **kwargs)
@@ -468,12 +522,21 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
     return [watch.graph.read(watch.look(tensor).value) for tensor in tensors]
 
 
+@contextmanager
+def _not_compiled() -> Iterator[None]:
+    """What torch.compile compiled runs as it was written, so that its calls are seen."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled; to import it takes a second
+        yield
+        return
+    with warnings.catch_warnings(), torch.compiler.set_stance("force_eager"):
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # with hooks on all modules
+        yield
+
+
 def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
     where = watch.running[-1][0] if watch.running else ""
     shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in _tensors(given))
-    lines = str(error).strip().splitlines() or [""]
-    said = f"{type(error).__name__}: {lines[0]}".rstrip(": ")
-    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said})"
+    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said(error)})"
     return f"{what}; check input_size and example_inputs"
 
 
