@@ -249,6 +249,8 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "attention": lambda x, _: f.scaled_dot_product_attention(x, x, x.sin()),
     "a mask": lambda x, _: f.scaled_dot_product_attention(x, x, x, x),
+    "a choice": lambda x, s: torch.where(x > x.mean(1, keepdim=True), x, s),
+    "a row and columns": lambda x, _: x.select(2, 1)[..., None] * x.narrow(3, 1, 2),
     "joined": lambda x, _: torch.stack([x, x + 1], 2).flatten(1, 2).unsqueeze(1),
     "expanded": lambda x, _: x[:, :1].expand(1, 6, 6, 6),
     "reductions": lambda x, _: x.var((2, 3)) + x.std((2, 3)) + x.logsumexp((2, 3)) + x.amin((2, 3)),
