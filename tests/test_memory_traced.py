@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as f
 from torch_models.live import samples
 
-from costmodel import Conv, Input, Network, cost
+from costmodel import Conv, Input, Layer, Network, cost
 from costmodel import operators as op
 from costmodel.memory import MemoryRules, live_bytes, peak_activations, traffic, weight_bytes
 from costmodel.tracing.forward import trace
@@ -104,6 +104,24 @@ def test_what_is_overwritten() -> None:
     table = op.Constant("table", (1, 4, 8, 8), 256)
     learned = Network("n", (image, table, op.Combine("twice", "add", inputs=("table", "table"))))
     assert dict(live_bytes(learned, rules))["twice"] == 4 * 4 * 64
+
+
+@pytest.mark.parametrize(
+    ("layer", "elements"),
+    [
+        *((op.Affine("x", function), 0) for function in ("add", "sub", "mul", "div", "prelu")),
+        (op.Affine("x", "batch_norm"), 0),
+        (op.Affine("x", "layer_norm", (-1,)), 4 * 8),
+        (op.Affine("x", "channel_shuffle", (), 0, 2), 4 * 8),
+        *((op.Repeat("x", (1, 1, 3, 1), function), 0) for function in ("expand", "broadcast_to")),
+        *((op.Repeat("x", (1, 1, 3, 1), function), 4 * 24) for function in ("repeat", "tile")),
+    ],
+)
+def test_what_makes_no_tensor_in_place(layer: Layer, elements: int) -> None:
+    """What needs one element at a time may overwrite it; what is expanded is a view of it."""
+    network = Network("n", (Input("image", (1, 3, 1, 8)), Conv("conv", 4, 1), layer))
+    live = dict(live_bytes(network, MemoryRules(in_place=True, count_input=False)))
+    assert live["x"] == 4 * (4 * 8 + elements)
 
 
 @pytest.mark.parametrize(

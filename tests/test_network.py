@@ -306,6 +306,13 @@ def test_bad_layers_are_named(layer: Any, parts: tuple[str, ...]) -> None:
     assert all(part in message for part in parts), message
 
 
+def test_a_width_of_what_has_none_is_named() -> None:
+    """Two times as many as a pooling layer sets is no count."""
+    layers = Input("i", (1, 3, 8, 8)), Pool("pool", "max", 2, 2), Conv("c", Times(2, of="pool"), 1)
+    with pytest.raises(CostModelError, match=r"^c: takes its width from 'pool', which sets none$"):
+        Network("n", layers)
+
+
 def test_cycles_and_disorder_are_named() -> None:
     """A layer that reads a later one is a cycle or out of order, and the error says which."""
     one, two = conv(name="one", inputs=["two"]), conv(name="two", inputs=["one"])

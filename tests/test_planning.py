@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import combinations
@@ -13,8 +14,10 @@ import pytest
 
 from costmodel import (
     ZOO,
+    Conv,
     CostModelError,
     Input,
+    Layer,
     Network,
     Pool,
     cost,
@@ -217,6 +220,18 @@ def test_a_network_without_widths_or_macs() -> None:
     )
     made = plan(network, max_peak_memory="1MiB")
     assert (made.choice.alpha, made.choice.macs) == (1, 0)
+
+
+def test_an_unknown_layer_has_no_plan() -> None:
+    """What no rule counts may cost anything: no network is said to fit."""
+
+    @dataclass(frozen=True)
+    class Mystery(Layer):
+        """Nobody registered a rule for this."""
+
+    network = Network("odd", (Input("in", (1, 3, 64, 64)), Conv("conv", 8, 3), Mystery("mystery")))
+    with pytest.raises(CostModelError, match=r"^no rule for mystery: no plan without their cost$"):
+        plan(network, max_macs="1G", resolutions=[64])
 
 
 def test_published_accuracies_decide() -> None:

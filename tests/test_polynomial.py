@@ -203,6 +203,11 @@ def test_division_undoes_multiplication(p: Polynomial, c: Fraction, monomial: An
     assert 1 / (m * ALPHA) * m * ALPHA == 1
 
 
+def test_a_number_less_a_polynomial() -> None:
+    """3 − (2α − ρ) is 3 − 2α + ρ."""
+    assert in_sympy(3 - (2 * ALPHA - RHO)) == 3 - 2 * alpha + rho
+
+
 def test_other_divisions_are_refused() -> None:
     """What would be no polynomial is an error with a way out."""
     with pytest.raises(CostModelError, match="use sympy"):

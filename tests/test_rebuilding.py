@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import subprocess
 import sys
 from collections.abc import Callable
@@ -249,6 +250,20 @@ FUNCTIONS: dict[str, Function] = {
     ),
     "attention": lambda x, _: f.scaled_dot_product_attention(x, x, x.sin()),
     "a mask": lambda x, _: f.scaled_dot_product_attention(x, x, x, x),
+    "a choice": lambda x, s: torch.where(x > x.mean(1, keepdim=True), x, s),
+    "a row and columns": lambda x, _: x.select(2, 1)[..., None] * x.narrow(3, 1, 2),
+    "remainders": lambda x, _: x // x.mean(1, keepdim=True) + x % x.mean(1, keepdim=True),
+    "both": lambda x, _: ((x > x.mean(1, keepdim=True)) & (x < x.mean(2, keepdim=True))) * x,
+    "either": lambda x, _: ((x > x.mean(1, keepdim=True)) | (x < x.mean(2, keepdim=True))) * x,
+    "one of two": lambda x, _: ((x > x.mean(1, keepdim=True)) ^ (x < x.mean(2, keepdim=True))) * x,
+    "largest and smallest": lambda x, _: x * x.max() + x.max(1)[0] + x.min(2, keepdim=True)[0],
+    "a sum without gaps": lambda x, _: x.nansum((1,), keepdim=True) * x,
+    "more axes": lambda x, _: x.expand(2, 1, 6, 6, 6) * x.repeat(2, 1, 1, 1, 1),
+    "products of matrices": lambda x, _: (
+        (x[0] @ x.transpose(2, 3)) * torch.einsum("bchw,bckw->bchk", x, x)
+    ),
+    "written over": lambda x, _: operator.itruediv(operator.isub(x.clone(), 0.5), 3),
+    "over the last axis": lambda x, _: f.softmax(x, -1) * f.log_softmax(x, 1),
     "joined": lambda x, _: torch.stack([x, x + 1], 2).flatten(1, 2).unsqueeze(1),
     "expanded": lambda x, _: x[:, :1].expand(1, 6, 6, 6),
     "reductions": lambda x, _: x.var((2, 3)) + x.std((2, 3)) + x.logsumexp((2, 3)) + x.amin((2, 3)),

@@ -499,6 +499,15 @@ def test_dropping_the_owner_of_a_weight() -> None:
         assert cost(drop(shared, "b")).params == 3 * 8 + 2 * (9 * 8 * 8)
 
 
+def test_dropping_what_sets_a_width() -> None:
+    """A layer whose width is another's keeps that one from being dropped, by name."""
+    network = Network(
+        "n", (Input("image", (1, 3, 8, 8)), Conv("a", 4, 1), Conv("b", Times(2, of="a"), 1))
+    )
+    with pytest.raises(CostModelError, match=r"^b: its width is a's, so it needs a"):
+        drop(network, "a")
+
+
 def test_readers_of_the_dropped_read_what_it_read() -> None:
     """Every reference to a dropped layer becomes one to its source."""
     chain = net(Conv("a", 4, 1), BatchNorm("b"), Activation("c"), Add("d", inputs=("a", "c")))

@@ -302,7 +302,9 @@ def swap(pairs: dict[CodeType, CodeType]) -> None:
 def session(arguments: list[str], plugin: object) -> int:
     """Pytest's quick tests with a plugin, in this process."""
     phases = (Phase.explicit, Phase.generate)
-    settings.register_profile("trial", database=None, derandomize=True, phases=phases)
+    settings.register_profile(
+        "trial", database=None, deadline=None, derandomize=True, phases=phases
+    )
     settings.load_profile("trial")
     return int(pytest.main([*OPTIONS, *arguments], plugins=[plugin]))
 
