@@ -464,7 +464,7 @@ class Sequencer(nn.Module):
 
 
 def test_activations_of_a_sequencer() -> None:
-    """All that its products write: 4·2 of each step's input and state, by four; then 8, 24 and 8."""
+    """All that its products write: 4·2 of each input and state in four LSTMs; then 8, 24, 8."""
     module = Sequencer()
     activations = written(module, (1, 6, 5, 8))
     assert activations == 6 * 5 * (4 * 2 * (4 * 2) + 8 + 24 + 8)

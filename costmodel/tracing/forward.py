@@ -507,7 +507,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         ):
             stack.callback(register(hook).remove)
         stack.enter_context(torch.no_grad())
-        stack.enter_context(_not_compiled())
+        stack.enter_context(as_written())
         try:
             with watch:
                 returned = module(*args, **kwargs)
@@ -523,7 +523,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
 
 
 @contextmanager
-def _not_compiled() -> Iterator[None]:
+def as_written() -> Iterator[None]:
     """What torch.compile compiled runs as it was written, so that its calls are seen."""
     if "torch._dynamo" not in sys.modules:  # nothing is compiled; to import it takes a second
         yield
