@@ -18,7 +18,8 @@ from costmodel.building import INSTALL, build
 from costmodel.conventions import FVCORE, operations
 from costmodel.cost import cost
 from costmodel.deviations import VECTORS
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError
+from costmodel.failures import said
 from costmodel.lower import lower
 from costmodel.nest import LoopNest
 from costmodel.rewrite import join, separable_pairs

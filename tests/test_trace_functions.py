@@ -488,7 +488,7 @@ VMAPPED: dict[str, Case] = {
         4 * 5 * 5,
     ),
     "a convolution": (
-        Apply(lambda m, x: torch.vmap(lambda a: m.c(a))(x[None]), c=nn.Conv2d(3, 4, 3)),
+        Apply(lambda m, x: torch.vmap(m.c)(x[None]), c=nn.Conv2d(3, 4, 3)),
         (3, 8, 8),
         27 * 4 * 36,
     ),

@@ -23,7 +23,8 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError
+from costmodel.failures import said
 from costmodel.lower import lower
 from costmodel.network import Network
 from costmodel.origins import Origin, Traced
