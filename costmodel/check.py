@@ -18,7 +18,8 @@ from costmodel.building import INSTALL, build
 from costmodel.conventions import FVCORE, operations
 from costmodel.cost import cost
 from costmodel.deviations import VECTORS
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError
+from costmodel.failures import said
 from costmodel.lower import lower
 from costmodel.nest import LoopNest
 from costmodel.rewrite import join, separable_pairs
@@ -214,12 +215,14 @@ def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> di
     import torch
     from torch.utils.flop_counter import FlopCounterMode
 
+    from costmodel.tracing.forward import as_written
+
     tensors = (*module.named_parameters(), *module.named_buffers())
     state = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
     images = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
     try:
-        with FlopCounterMode(display=False) as counter:
+        with as_written(), FlopCounterMode(display=False) as counter:
             torch.func.functional_call(module, state, images)
     except Exception as error:  # noqa: BLE001 - whatever the model raises
         raise CostModelError(f"FlopCounterMode cannot run it without data: {said(error)}") from None

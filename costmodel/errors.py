@@ -1,7 +1,5 @@
 """The one error a user of this library meets."""
 
-import re
-
 
 def printable(text: str) -> str:
     r"""Text on one line, its control characters visible and inert.
@@ -10,22 +8,6 @@ def printable(text: str) -> str:
     'a\\x1b[31m\\n'
     """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
-
-
-def said(error: BaseException) -> str:
-    r"""The first line of an error, with its type: no values of a tensor, and not all of it.
-
-    >>> said(TypeError("got tensor([0.5, 0.25]) of\n two")), said(KeyError())
-    ('TypeError: got tensor(…', 'KeyError')
-    """
-    line = next(iter(str(error).strip().splitlines()), "")
-    line = re.sub(r"\b(tensor|array)\(.*", r"\1(…", line)
-    line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
-    return f"{type(error).__name__}: {line}".removesuffix(": ")
-
-
-#: Characters of another's message that one of ours repeats.
-_LONGEST = 300
 
 
 class CostModelError(ValueError):

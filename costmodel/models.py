@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costmodel.building import torch_or_error
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError
+from costmodel.failures import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

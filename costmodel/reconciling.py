@@ -30,7 +30,8 @@ from costmodel.conventions import (
     TORCHPROFILE,
 )
 from costmodel.deviations import DEVIATIONS, Deviation, noticed
-from costmodel.errors import CostModelError, printable, said
+from costmodel.errors import CostModelError, printable
+from costmodel.failures import said
 from costmodel.memory import known_layers
 from costmodel.origins import Traced
 

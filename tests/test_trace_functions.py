@@ -464,8 +464,89 @@ class Sequencer(nn.Module):
 
 
 def test_activations_of_a_sequencer() -> None:
-    """All that its products write: 4·2 of each step's input and state, by four; then 8, 24 and 8."""
+    """All that its products write: 4·2 of each input and state in four LSTMs; then 8, 24, 8."""
     module = Sequencer()
     activations = written(module, (1, 6, 5, 8))
     assert activations == 6 * 5 * (4 * 2 * (4 * 2) + 8 + 24 + 8)
     assert cost(trace(module, (6, 5, 8))).activations == activations
+
+
+#: Calls under vmap: MACs are those of one call by the number of calls.
+VMAPPED: dict[str, Case] = {
+    "a product": (
+        Apply(lambda m, x: torch.vmap(lambda a: (a @ m.w).relu() + 1)(x), w=(5, 6)),
+        (4, 5),
+        4 * 5 * 6,
+    ),
+    "a module": (
+        Apply(
+            lambda m, x: torch.vmap(lambda a: m.n(m.l(a) + a))(x),
+            n=nn.LayerNorm(5),
+            l=nn.Linear(5, 5),
+        ),
+        (4, 5),
+        4 * 5 * 5,
+    ),
+    "a convolution": (
+        Apply(lambda m, x: torch.vmap(m.c)(x[None]), c=nn.Conv2d(3, 4, 3)),
+        (3, 8, 8),
+        27 * 4 * 36,
+    ),
+    "other axes": (
+        Apply(
+            lambda m, x: torch.vmap(lambda a: F.linear(a, m.w), in_dims=2, out_dims=1)(x), w=(6, 5)
+        ),
+        (4, 3, 5),
+        4 * 3 * 5 * 6,
+    ),
+    "vmap in vmap": (
+        Apply(lambda m, x: torch.vmap(torch.vmap(lambda a: m.w @ a))(x), w=(6, 5)),
+        (4, 5, 3),
+        4 * 6 * 5 * 3,
+    ),
+    "in chunks": (
+        Apply(lambda m, x: torch.vmap(lambda a: F.linear(a, m.w), chunk_size=3)(x[0]), w=(6, 5)),
+        (4, 3, 5),
+        4 * 3 * 5 * 6,
+    ),
+    "an ensemble": (
+        Apply(
+            lambda m, x: torch.vmap(lambda w, b, a: F.linear(a, w, b), (0, 0, None))(m.w, m.b, x),
+            w=(7, 6, 5),
+            b=(7, 6),
+        ),
+        (4, 5),
+        7 * 4 * 5 * 6,
+    ),
+    "with what is outside": (
+        Apply(lambda _, x: torch.vmap(lambda a: (a @ x[0].mT).softmax(-1) @ x[0])(x)),
+        (4, 5),
+        2 * 4 * 4 * 5,
+    ),
+    "with sizes, and more behind": (
+        Apply(
+            lambda m, x: m.l(torch.vmap(lambda a: a.view(a.shape[0] * a.shape[1]).relu())(x)),
+            l=nn.Linear(20, 3),
+        ),
+        (4, 5),
+        20 * 3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VMAPPED)
+def test_calls_under_vmap(name: str) -> None:
+    """MACs are the hand-written product and FlopCounterMode's, activations what torch writes."""
+    module, size, macs = VMAPPED[name]
+    activations = written(module, (1, *size))
+    network = trace(module, size)
+    total = cost(network)
+    assert (total.macs, total.params) == counted(module, (1, *size))
+    assert (total.macs, total.activations, total.unknown) == (macs, activations, ())
+    assert crosscheck_traced(network, module).status == "passed"
+
+
+def test_what_is_unknown_is_so_under_vmap() -> None:
+    """An inverse of each sample is no less unknown than one of all."""
+    network = trace(Apply(lambda _, x: torch.vmap(lambda a: torch.linalg.inv(a) + a)(x)), (4, 4))
+    assert cost(network).unknown == ("linalg_inv",)

@@ -23,10 +23,12 @@ from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError
+from costmodel.failures import said
 from costmodel.lower import lower
 from costmodel.network import Network
 from costmodel.origins import Origin, Traced
+from costmodel.tracing.batched import Each, interpret_each, is_batched, whole
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
 from costmodel.tracing.names import told
@@ -246,14 +248,33 @@ class _Watch(TorchFunctionMode):
         """
         seen = self.seen.get(id(tensor))
         if seen is None or seen.tensor is not tensor:
+            if is_batched(tensor):
+                return self._look_each(tensor)
             twin = torch.empty_like(tensor, device="meta", requires_grad=False)
             name = self.parameters.get(id(tensor))
             value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
             if tensor.is_meta and id(tensor) not in self.owned:
-                value = self._call("untraced", [value.shape], alone=False).unknown(self.inputs)
+                value = self._unseen(tensor)
             seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
             self.seen[id(twin)] = _Seen(twin, twin, value)
         return seen
+
+    def _unseen(self, tensor: torch.Tensor) -> Value:
+        """What no seen call made: a view of what is known, as vmap returns, or unknown."""
+        base = None if tensor._base is None else self.seen.get(id(tensor._base))  # noqa: SLF001
+        known = base is not None and base.tensor is tensor._base  # noqa: SLF001
+        call = self._call("view" if known else "untraced", [tuple(tensor.shape)], alone=False)
+        return call.recorded([base.value]) if base and known else call.unknown(self.inputs)
+
+    def _look_each(self, tensor: torch.Tensor) -> _Seen:
+        """What one call under vmap sees of a tensor."""
+        seen = self.look(whole(tensor)).value
+        value = Each(tuple(tensor.shape), "", seen.parameters, whole=seen)
+        value.layer = "" if seen.is_constant else self.graph.read(seen)
+        twin = tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
+        for each in (tensor, twin):
+            self.seen[id(each)] = _Seen(each, twin, value)
+        return self.seen[id(tensor)]
 
     def _twin(self, seen: _Seen) -> torch.Tensor:
         """Of a tensor made during the pass too, in case it meets one without data."""
@@ -281,7 +302,8 @@ class _Watch(TorchFunctionMode):
     def _size(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         size = func(*args, **kwargs)
         value = self.look(args[0]).value
-        if value.is_constant:
+        if value.is_constant or isinstance(value, Each):
+            self.graph.lost_size |= isinstance(value, Each)
             return size
         if isinstance(size, int):
             axis = args[1] if len(args) > 1 else kwargs["dim"]
@@ -304,12 +326,16 @@ class _Watch(TorchFunctionMode):
         tensors: list[torch.Tensor],
         how: tuple[bool, int | str],
     ) -> None:
-        call = self._call(name, [tuple(t.shape) for t in tensors], how=how)
+        wholes = [whole(tensor) for tensor in tensors]
+        call = self._call(name, [tuple(tensor.shape) for tensor in wholes], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        values = interpret(call, args, kwargs)
-        for tensor, value in zip(tensors, values, strict=False):
+        if any(map(is_batched, tensors)):
+            values = interpret_each(call, args, kwargs, tensors)
+        else:
+            values = interpret(call, args, kwargs)
+        for tensor, value in zip(wholes, values, strict=False):
             self.know(tensor, value)
         if len(self.graph.layers) > before and self.running:
             self.running[-1][1] = False
@@ -507,7 +533,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         ):
             stack.callback(register(hook).remove)
         stack.enter_context(torch.no_grad())
-        stack.enter_context(_not_compiled())
+        stack.enter_context(as_written())
         try:
             with watch:
                 returned = module(*args, **kwargs)
@@ -523,7 +549,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
 
 
 @contextmanager
-def _not_compiled() -> Iterator[None]:
+def as_written() -> Iterator[None]:
     """What torch.compile compiled runs as it was written, so that its calls are seen."""
     if "torch._dynamo" not in sys.modules:  # nothing is compiled; to import it takes a second
         yield
