@@ -52,10 +52,13 @@ def load_model(spec: str) -> nn.Module:
 
 
 @contextmanager
-def prints_on_stderr() -> Iterator[None]:
-    """What a model's code prints goes to standard error: the output, perhaps JSON, is ours.
+def running(spec: str) -> Iterator[None]:
+    """While a user's model runs: what it prints and what it raises are kept apart from ours.
 
-    So does what goes past Python, from C code and subprocesses, to the file descriptor.
+    Its prints go to standard error, also those of C code and subprocesses, which go past Python
+    to the file descriptor.
+
+    Raises CostModelError for whatever it raises, an exit too.
     """
     sys.stdout.flush()
     kept = _duplicate(1)
@@ -63,7 +66,7 @@ def prints_on_stderr() -> Iterator[None]:
         if kept is not None and (stderr := _duplicate(2)) is not None:
             os.dup2(stderr, 1)
             os.close(stderr)
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _failures(f"{spec} failed", "mend the model"):
             yield
     finally:
         if kept is not None:
@@ -139,10 +142,14 @@ def _made(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) 
             kind = type(module).__name__
             raise CostModelError(f"{spec} must make a torch.nn.Module, got {kind}")
     with _failures(f"{spec} is no module that can be run", "call super().__init__() in it first"):
-        return module.eval()
+        module.eval()
+    return module
 
 
 def _said(error: BaseException) -> str:
     """The first line of an error, with its type."""
-    lines = str(error).strip().splitlines() or [""]
+    try:
+        lines = str(error).strip().splitlines() or [""]
+    except Exception:  # noqa: BLE001 - its own text fails too
+        lines = [""]
     return f"{type(error).__name__}: {lines[0]}".rstrip(": ")

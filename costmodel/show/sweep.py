@@ -101,9 +101,9 @@ class View:
         """The best within limits, a front, a histogram, or else every configuration."""
         if limits:
             grid, data = _best(self.swept, limits, progress)
-        elif front:
+        elif front is not None:
             grid, data = _front(self.swept, front, progress)
-        elif histogram:
+        elif histogram is not None:
             grid, data = _histogram(self.swept, histogram, progress)
         else:
             grid, data = _whole(self.swept, progress)
