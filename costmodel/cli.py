@@ -55,11 +55,8 @@ def main() -> None:
     _prepare_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
-    except CostModelError as error:
-        code = _complain(str(error))
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        code = _answer()
+    except (BrokenPipeError, SystemExit):  # the reader has seen enough; typer exits by itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:  # a disk that is full, say
@@ -69,21 +66,29 @@ def main() -> None:
         code = 130
     except _TerminatedError:
         code = 128 + signal.SIGTERM
-    except (MemoryError, OverflowError, RecursionError, ValueError) as error:
-        if isinstance(error, ValueError) and "integer string conversion" not in str(error):
-            raise  # but for 4,300 digits a wrong value is a CostModelError
-        code = _complain(
-            f"too large to compute: {str(error) or 'not enough memory'}; give a smaller network "
-            "or grid"
-        )
-    except Exception as error:
-        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
-        if format_message is None:
-            raise
-        code = _complain(f"{format_message()} See --help.")
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _answer() -> int | None:
+    """The exit code of the command, its mistakes worded."""
+    try:
+        code: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except CostModelError as error:
+        return _complain(str(error))
+    except (MemoryError, OverflowError, RecursionError) as error:
+        why = str(error) or "there is not enough memory"
+        return _complain(f"too large to compute: {why}; give a smaller network or grid")
+    except Exception as error:
+        if "integer string conversion" in str(error):
+            return _complain("a count has more than 4,300 digits; give a smaller network")
+        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        return _complain(f"{format_message()} See --help.")
+    return code
 
 
 class _TerminatedError(BaseException):
