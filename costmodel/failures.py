@@ -12,7 +12,10 @@ def said(error: BaseException) -> str:
     >>> said(TypeError("got tensor([0.5, 0.25]) of\n two")), said(KeyError())
     ('TypeError: got tensor(…', 'KeyError')
     """
-    line = next(iter(str(error).strip().splitlines()), "")
+    try:
+        line = next(iter(str(error).strip().splitlines()), "")
+    except Exception:  # noqa: BLE001 - another's text may fail too
+        line = ""
     line = re.sub(r"\b(tensor|array)\(.*", r"\1(…", line)
     line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
     return f"{type(error).__name__}: {line}".removesuffix(": ")

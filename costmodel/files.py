@@ -123,6 +123,6 @@ def make_directory(path: str | Path) -> Path:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = "it is a file" if directory.is_file() else error.strerror
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise CostModelError(f"cannot make the directory {path}: {why}; name another") from None
     return directory

@@ -55,10 +55,13 @@ def load_model(spec: str) -> nn.Module:
 
 
 @contextmanager
-def prints_on_stderr() -> Iterator[None]:
-    """What a model's code prints goes to standard error: the output, perhaps JSON, is ours.
+def running(spec: str) -> Iterator[None]:
+    """While a user's model runs: what it prints and what it raises are kept apart from ours.
 
-    So does what goes past Python, from C code and subprocesses, to the file descriptor.
+    Its prints go to standard error, also those of C code and subprocesses, which go past Python
+    to the file descriptor.
+
+    Raises CostModelError for whatever it raises, an exit too.
     """
     sys.stdout.flush()
     kept = _duplicate(1)
@@ -66,7 +69,7 @@ def prints_on_stderr() -> Iterator[None]:
         if kept is not None and (stderr := _duplicate(2)) is not None:
             os.dup2(stderr, 1)
             os.close(stderr)
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _failures(f"{spec} failed", "mend the model"):
             yield
     finally:
         if kept is not None:
@@ -135,7 +138,8 @@ def _made(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) 
             kind = type(module).__name__
             raise CostModelError(f"{spec} must make a torch.nn.Module, got {kind}")
     with _failures(f"{spec} is no module that can be run", "call super().__init__() in it first"):
-        return module.eval()
+        module.eval()
+    return module
 
 
 def _called(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> Any:

@@ -136,7 +136,7 @@ class Mystery(Layer):
         ([Network("m", (SQUARE, Mystery("odd")))], "no rule for odd"),
         (
             [Network("s", (SQUARE, Conv("c", 8 * alpha, 1)))],
-            r"s has symbols \(c: out_channels 8\*alpha\), and a page needs numbers",
+            "s has symbols (c: out_channels 8*alpha), and a page needs numbers",
         ),
     ],
 )
