@@ -14,7 +14,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 from costmodel import network as ir
 from costmodel.arithmetic import Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
-from costmodel.layouts import GAP, Order, merge_rule, merged, order_rule, plain
+from costmodel.layouts import (
+    GAP,
+    Order,
+    as_elementwise,
+    as_image,
+    merge_rule,
+    merged,
+    order_rule,
+    plain,
+    written_rule,
+)
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
@@ -125,7 +135,9 @@ class TransposedConv(Layer):
     bias: bool = False
     shares: str = ""
     width: ClassVar[str] = "out_channels"
-    keeps_channels_last: ClassVar[bool] = True
+
+
+written_rule(TransposedConv)(as_image)
 
 
 @shape_rule(TransposedConv)
@@ -179,11 +191,11 @@ class Filter(Layer):
     width: ClassVar[str] = "out_channels"
     bias: ClassVar[bool] = False
     shares: ClassVar[str] = ""
-    keeps_channels_last: ClassVar[bool] = True
 
 
 shape_rule(Filter)(shape_rule[ir.Conv])
 touch_rule(Filter)(touch_rule[ir.Conv])
+written_rule(Filter)(as_image)
 
 
 @lower_rule(Filter)
@@ -215,6 +227,9 @@ class Affine(Layer):
         super().__post_init__()
         _require(self, "axes", along=_all_integers(self.along, -9))
         _require(self, "a count", tensors=type(self.tensors) is int and self.tensors >= 0)
+
+
+written_rule(Affine)(as_elementwise)
 
 
 @shape_rule(Affine)
@@ -383,6 +398,15 @@ def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
 
 
+@written_rule(DotProductAttention)
+def _attention_order(
+    layer: DotProductAttention, _reads: list[Order], _inputs: Inputs, output: Shape
+) -> Order:
+    """The fused kernel writes the heads of each token side by side."""
+    fused = len(output) == 4 and not layer.heads  # noqa: PLR2004 - batch, heads, tokens, features
+    return tuple(axis for axis in (0, 2, 1, 3) if output[axis] != 1) if fused else plain(output)
+
+
 @lower_rule(DotProductAttention)
 def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Rule:
     batch, queries, keys, features, values = _attended(layer, inputs)
@@ -422,6 +446,9 @@ class Combine(Layer):
 
     function: str
     arity: ClassVar[int | None] = None
+
+
+written_rule(Combine)(as_elementwise)
 
 
 @shape_rule(Combine)
@@ -773,7 +800,6 @@ class Resample(Layer):
     denominator: int | tuple[int, ...] = 1
     function: str = "interpolate"
     arity: ClassVar[int | None] = None
-    keeps_channels_last: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check the scale too."""
@@ -781,6 +807,9 @@ class Resample(Layer):
         both = {key: getattr(self, key) for key in ("numerator", "denominator")}
         valid = {k: _all_integers(v if isinstance(v, tuple) else (v,), 1) for k, v in both.items()}
         _require(self, "a positive integer (or one for each axis)", **valid)
+
+
+written_rule(Resample)(as_image)
 
 
 @shape_rule(Resample)
