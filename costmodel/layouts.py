@@ -25,6 +25,9 @@ GAP = -1
 #: Rules (layer, its input's order, input shapes, output shape) → the order of a view; None where
 #: it has to be a copy. What is no view has none.
 order_rule = ir.Rules()
+#: Rules (layer, inputs' orders and shapes, output shape) → the order of a new tensor; that of its
+#: shape for a layer without one.
+written_rule = ir.Rules()
 #: Rules (layer, the shape of an input) → how many leading axes it merges before it reads them, a
 #: copy where they are not in one piece: those that a product of matrices has beside its own.
 merge_rule = ir.Rules()
@@ -123,33 +126,44 @@ def _viewed(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) 
 
 
 def _written(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
-    """The order of a new tensor: an operand's of its shape, channels last, or the plain one."""
-    if isinstance(layer, ir.Add) or is_elementwise(getattr(layer, "function", "")):
-        whole = [order for order, shape in zip(reads, inputs, strict=True) if shape == output]
-        return tuple(axis for axis in whole[0] if axis != GAP) if whole else plain(output)
-    images = isinstance(layer, _IMAGES) or getattr(layer, "keeps_channels_last", False)
-    if images and all(map(_is_channels_last, reads, inputs)):
-        return _channels_last(output)
-    return plain(output)
+    rule = written_rule[type(layer)]
+    made: Order = rule(layer, reads, inputs, output) if rule else plain(output)
+    return made
 
 
-#: What makes images with the channels last in memory of others.
-_IMAGES = (ir.Conv, ir.Pool, ir.AdaptivePool, ir.BatchNorm, ir.Concat)
+@written_rule(ir.Activation)
+@written_rule(ir.Add)
+def as_elementwise(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
+    """An operand's order, of the output's shape; the plain one of what is not elementwise."""
+    whole = (order for order, shape in zip(reads, inputs, strict=True) if shape == output)
+    known = isinstance(layer, ir.Add) or is_elementwise(getattr(layer, "function", ""))
+    order = next(whole, plain(output)) if known else plain(output)
+    return tuple(axis for axis in order if axis != GAP)
+
+
+@written_rule(ir.AdaptivePool)
+@written_rule(ir.BatchNorm)
+@written_rule(ir.Concat)
+@written_rule(ir.Conv)
+@written_rule(ir.Pool)
+def as_image(_layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
+    """Channels last in memory, where all inputs have them there."""
+    return _channels_last(output) if all(map(_is_last, reads, inputs)) else plain(output)
 
 
 def _channels_last(shape: Shape) -> Order:
     return tuple(axis for axis in (0, *range(2, len(shape)), 1) if shape[axis] != 1)
 
 
-def _is_channels_last(order: Order, shape: Shape) -> bool:
+def _is_last(order: Order, shape: Shape) -> bool:
     return len(shape) > 3 and order == _channels_last(shape) != plain(shape)  # noqa: PLR2004
 
 
 @order_rule(ir.Activation)
-def _activation(
-    layer: ir.Activation, order: Order, _inputs: Inputs, _output: Shape
-) -> Order | None:
-    return order if layer.function in {"dropout", "identity"} else None
+def _activation(layer: ir.Activation, order: Order, _inputs: Inputs, output: Shape) -> Order | None:
+    ordered = order[order[:1] == (GAP,) :] == plain(output)  # a gap around all of it is none
+    same = layer.function in {"dropout", "identity"} or (layer.function == "contiguous" and ordered)
+    return order if same else None
 
 
 @order_rule(ir.Add)

@@ -25,7 +25,7 @@ from costmodel.nest import Parameter
 from costmodel.shapes import axes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from costmodel.arithmetic import Dim
     from costmodel.network import Network
@@ -401,21 +401,28 @@ def traffic(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Traffic, ..
     Raises CostModelError for a layer without a rule and as `touched` does.
     """
     layers = known_layers(network)
-    folded = _folded(layers, rules)
-    return tuple(layer_traffic(x, rules, folded) for x in layers)
+    folded, viewed = _folded(layers, rules), views(layers)
+    return tuple(layer_traffic(x, rules, folded, viewed) for x in layers)
 
 
 def layer_traffic(
-    x: Lowered, rules: MemoryRules = DEFAULT, folded: Mapping[str, str] = MappingProxyType({})
+    x: Lowered,
+    rules: MemoryRules = DEFAULT,
+    folded: Mapping[str, str] = MappingProxyType({}),
+    viewed: Collection[str] | None = None,
 ) -> Traffic:
     """The compulsory traffic of one lowered layer; `folded` says where batch norms went.
+
+    `viewed` are the network's views; without it a layer is one if it is where its input is in
+    plain order.
 
     >>> from costmodel import lower, mobilenet_v1
     >>> layer_traffic(lower(mobilenet_v1())[1]).bytes == 4 * (3*224*224 + 9*3*32 + 32*112*112)
     True
     """
     name = x.layer.name
-    if x.layer.arity == 0 or is_view(x) or name in folded:
+    same = is_view(x) if viewed is None else name in viewed
+    if x.layer.arity == 0 or same or name in folded:
         return Traffic(name, 0, 0, 0, 0, 0)
     _, own = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
     parameters = _after_folding(own, x, folded)

@@ -16,7 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn
 from costmodel import network as ir
 from costmodel.arithmetic import MOST, Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
-from costmodel.layouts import GAP, Order, merge_rule, merged, order_rule, plain
+from costmodel.layouts import (
+    GAP,
+    Order,
+    as_elementwise,
+    as_image,
+    merge_rule,
+    merged,
+    order_rule,
+    plain,
+    written_rule,
+)
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
@@ -211,7 +221,9 @@ class TransposedConv(Layer):
     bias: Flag = False
     shares: Owner = ""
     width: ClassVar[str] = "out_channels"
-    keeps_channels_last: ClassVar[bool] = True
+
+
+written_rule(TransposedConv)(as_image)
 
 
 @shape_rule(TransposedConv)
@@ -266,11 +278,11 @@ class Filter(Layer):
     width: ClassVar[str] = "out_channels"
     bias: ClassVar[bool] = False
     shares: ClassVar[str] = ""
-    keeps_channels_last: ClassVar[bool] = True
 
 
 shape_rule(Filter)(shape_rule[ir.Conv])
 touch_rule(Filter)(touch_rule[ir.Conv])
+written_rule(Filter)(as_image)
 
 
 @lower_rule(Filter)
@@ -296,6 +308,9 @@ class Affine(Layer):
     tensors: Count = 1
     groups: Positive = 1
     shares: Owner = ""
+
+
+written_rule(Affine)(as_elementwise)
 
 
 @shape_rule(Affine)
@@ -441,6 +456,15 @@ def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
 
 
+@written_rule(DotProductAttention)
+def _attention_order(
+    layer: DotProductAttention, _reads: list[Order], _inputs: Inputs, output: Shape
+) -> Order:
+    """The fused kernel writes the heads of each token side by side."""
+    fused = len(output) == 4 and not layer.heads  # noqa: PLR2004 - batch, heads, tokens, features
+    return tuple(axis for axis in (0, 2, 1, 3) if output[axis] != 1) if fused else plain(output)
+
+
 @lower_rule(DotProductAttention)
 def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Rule:
     batch, queries, keys, features, values = _attended(layer, inputs)
@@ -473,6 +497,9 @@ class Combine(Layer):
 
     function: Text
     arity: ClassVar[int | None] = None
+
+
+written_rule(Combine)(as_elementwise)
 
 
 @shape_rule(Combine)
@@ -777,7 +804,9 @@ class Resample(Layer):
     denominator: PerAxis = 1
     function: Text = "interpolate"
     arity: ClassVar[int | None] = None
-    keeps_channels_last: ClassVar[bool] = True
+
+
+written_rule(Resample)(as_image)
 
 
 @shape_rule(Resample)

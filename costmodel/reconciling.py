@@ -60,20 +60,25 @@ class Reckoning:
     problem: str = ""
     version: str = ""
     deviations: tuple[Deviation, ...] = ()
+    #: The layers that the tool may count or not: with any, the sum is a lower bound.
+    unknown: tuple[str, ...] = ()
 
     @property
     def predicted(self) -> int:
-        """The sum of the parts: what the tool prints."""
+        """The sum of the parts: what the tool prints, or at least prints."""
         return sum(self.parts.values())
 
     @property
     def status(self) -> str:
         """`predicted` where it was not run, else `equal`, `different`, `missing` or `failed`.
 
-        It is a `deviation` where a named one explains what would be different or failed.
+        It is a `deviation` where a named one explains what would be different or failed, and a
+        `bound` where the sum is one and what was printed no less.
         """
         if self.measured == self.predicted:
             return "equal"
+        if self.unknown and self.measured is not None and self.measured > self.predicted:
+            return "bound"
         if self.measured is None and not self.problem:
             return "predicted"
         if self.measured is None and not self.version:
@@ -162,7 +167,11 @@ def _of_network(network: Network, module: nn.Module | None) -> Traced:
 def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Reconciliation:
     network, layers = traced.network, known_layers(traced.network)
     made = tuple(
-        Reckoning(convention, convention.parts(layers, traced.origins))
+        Reckoning(
+            convention,
+            convention.parts(layers, traced.origins),
+            unknown=convention.unknown(layers, traced.origins),
+        )
         for convention in CONVENTIONS
     )
     if not run:

@@ -154,7 +154,7 @@ class Report:
 
     @cached_property
     def params_by_part(self) -> Mapping[str, int]:
-        """Params of convolutions, batch norm and classifier."""
+        """Params of convolutions, linear layers, norms and so on; none is empty."""
         return params_by_part(self.network)
 
     @cached_property

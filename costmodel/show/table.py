@@ -319,7 +319,7 @@ def _totals(report: Report) -> Iterable[RenderableType]:
         )
     yield table
     parts = report.params_by_part.items()
-    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts if count))
+    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts))
     if whole.unknown:
         names = ", ".join(map(printable, whole.unknown))
         yield Text(f"lower bound: no rule for {names}", style="yellow")
