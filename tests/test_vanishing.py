@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import (
     Activation,
@@ -152,7 +153,7 @@ def check(kinds: list[Layer], side: int) -> None:
     layers = [layer.evolve(name=f"x{i}") for i, layer in enumerate(kinds)]
     x = torch.empty(1, 3, side, side)
     shapes: list[tuple[int, ...]] = []
-    with suppress(RuntimeError):
+    with suppress(RuntimeError), FlopCounterMode(display=False) as counter:
         for layer in layers:
             x = naive(layer, x)
             if not x.numel():
@@ -177,6 +178,7 @@ def check(kinds: list[Layer], side: int) -> None:
     if exists:
         assert [x.output for x in infer(resize(whole, resolution=side))][1:] == shapes
         assert in_numbers() == in_code() == of_widths()
+        assert 2 * in_numbers().macs == counter.get_total_flops()
         assert in_numbers().macs == in_a_grid()
     else:
         for call in (in_numbers, in_a_grid, in_code, of_widths):
