@@ -7,7 +7,7 @@ a part is there, say. Axes that follow each other without a gap merge in the sam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel import network as ir
 from costmodel.named import is_elementwise
@@ -39,7 +39,8 @@ def plain(shape: Shape) -> Order:
     >>> plain((1, 8, 14, 14))
     (1, 2, 3)
     """
-    return tuple(axis for axis, size in enumerate(shape) if size != 1)
+    # A formula is taken to be more than 1.
+    return tuple([axis for axis, size in enumerate(shape) if type(size) is not int or size != 1])
 
 
 def merged(order: Order, runs: Iterable[tuple[Order, Order]]) -> Order | None:
@@ -105,6 +106,8 @@ def is_copied(layer: ir.Layer, order: Order, shape: Shape) -> bool:
     """
     rule = merge_rule[type(layer)]
     leading = rule(layer, shape) if rule else 0
+    if leading < 2:  # noqa: PLR2004 - nothing to merge
+        return False
     rest = tuple(range(leading, len(shape)))
     pieces = [(tuple(range(leading)), (0,)), *(((axis,), (axis,)) for axis in rest)]
     return merged(order, pieces) is None
@@ -133,12 +136,13 @@ def _written(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape)
 
 @written_rule(ir.Activation)
 @written_rule(ir.Add)
-def as_elementwise(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
+def as_elementwise(layer: Any, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
     """An operand's order, of the output's shape; the plain one of what is not elementwise."""
-    whole = (order for order, shape in zip(reads, inputs, strict=True) if shape == output)
-    known = isinstance(layer, ir.Add) or is_elementwise(getattr(layer, "function", ""))
-    order = next(whole, plain(output)) if known else plain(output)
-    return tuple(axis for axis in order if axis != GAP)
+    if not isinstance(layer, ir.Add) and not is_elementwise(layer.function):
+        return plain(output)
+    whole = [order for order, shape in zip(reads, inputs, strict=True) if shape == output]
+    order = whole[0] if whole else plain(output)
+    return tuple([axis for axis in order if axis != GAP]) if GAP in order else order
 
 
 @written_rule(ir.AdaptivePool)
@@ -148,7 +152,8 @@ def as_elementwise(layer: ir.Layer, reads: list[Order], inputs: Inputs, output: 
 @written_rule(ir.Pool)
 def as_image(_layer: ir.Layer, reads: list[Order], inputs: Inputs, output: Shape) -> Order:
     """Channels last in memory, where all inputs have them there."""
-    return _channels_last(output) if all(map(_is_last, reads, inputs)) else plain(output)
+    images = reads[0][-1:] == (1,) and all(map(_is_last, reads, inputs))
+    return _channels_last(output) if images else plain(output)
 
 
 def _channels_last(shape: Shape) -> Order:
@@ -161,9 +166,9 @@ def _is_last(order: Order, shape: Shape) -> bool:
 
 @order_rule(ir.Activation)
 def _activation(layer: ir.Activation, order: Order, _inputs: Inputs, output: Shape) -> Order | None:
-    ordered = order[order[:1] == (GAP,) :] == plain(output)  # a gap around all of it is none
-    same = layer.function in {"dropout", "identity"} or (layer.function == "contiguous" and ordered)
-    return order if same else None
+    if layer.function == "contiguous":  # a gap around all of it is none
+        return order if order[order[:1] == (GAP,) :] == plain(output) else None
+    return order if layer.function in {"dropout", "identity"} else None
 
 
 @order_rule(ir.Add)

@@ -43,4 +43,4 @@ def is_elementwise(function: str) -> bool:
     >>> is_elementwise("__imul__"), is_elementwise("roll")
     (True, False)
     """
-    return plain(function) in ELEMENTWISE
+    return function in ELEMENTWISE or plain(function) in ELEMENTWISE

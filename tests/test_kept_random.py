@@ -10,7 +10,9 @@ import torch
 from test_training import measured_bytes
 from torch import nn
 from torch.nn import functional as f
+from torch_models.live import samples
 
+from costmodel.memory import peak_activations
 from costmodel.tracing.forward import trace
 from costmodel.training import kept_bytes
 
@@ -134,6 +136,32 @@ def test_a_random_model_keeps_what_torch_saves(seed: int) -> None:
 def test_a_random_model_keeps_what_torch_saves_at_length(seed: int) -> None:
     """The same on 200 more."""
     check(seed)
+
+
+#: What torch makes inside an operator: indices, statistics, a product before its bias is added.
+_INSIDE = {"aten::max_pool2d_with_indices", "aten::native_layer_norm", "aten::mm"}
+
+
+def check_peak(seed: int) -> None:
+    """Ours and torch's peak for one model, of which no operator makes more than its output."""
+    model = Model(seed).eval()
+    measured = samples(model, torch.ones(model.size))
+    if not _INSIDE & {operator for operator, _ in measured}:
+        network = trace(model, example_inputs=(model.size,))
+        assert peak_activations(network).bytes == max(size for _, size in measured)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_peak_of_a_random_model_is_torchs(seed: int) -> None:
+    """What is a view there is one here, and what is copied takes memory of its own."""
+    check_peak(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8, 208))
+def test_the_peak_of_a_random_model_is_torchs_at_length(seed: int) -> None:
+    """The same on 200 more."""
+    check_peak(seed)
 
 
 def test_a_channel_shuffle_copies() -> None:
