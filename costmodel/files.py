@@ -6,7 +6,6 @@ import os
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING
 
 from costmodel.errors import CostModelError
@@ -84,6 +83,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises CostModelError for what the system says of the writing, and the old file stays.
     """
+    from tempfile import mkstemp  # slow to import, and few commands write
+
     check_target(path)
     try:
         if is_stream(path):
