@@ -9,17 +9,14 @@ from __future__ import annotations
 import operator
 import reprlib
 import sys
-from collections.abc import Callable  # noqa: TC003 - a NamedTuple's
+from collections.abc import Callable, Iterable, Iterator  # noqa: TC003 - a NamedTuple's
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, get_args
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
 from costmodel.arithmetic import Dim, rounding_divisor
 from costmodel.errors import CostModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 #: (batch, channels, *spatial sizes) or (batch, *, features), as torch has them.
 Shape = tuple[Dim, ...]

@@ -294,6 +294,7 @@ def test_keywords_in_a_dict_are_refused() -> None:
         (("sweep", "--front", ""), "quantity must be one of"),
         (("sweep", "--histogram", ""), "quantity must be one of"),
         (("sweep", "--output", ""), "it is a directory"),
+        (("report", "--plots", ""), "a directory must have a name"),
         (("report", "--rounding", "divisible(100000000000000000000)"), "divisible(N<10⁶)"),
         (("plan", "--max-macs", "9" * 5000), "max_macs must be a positive amount"),
         (("report", "--resolution", "9" * 5000), "resolution must be an integer"),
