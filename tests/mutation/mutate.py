@@ -31,6 +31,7 @@ import tempfile
 import time
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -80,7 +81,7 @@ class Mutant(NamedTuple):
     place: str
     change: str
     slot: Slot
-    replacement: ast.AST
+    replacement: Any
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -88,6 +89,15 @@ class Mutant(NamedTuple):
         old = self._put(ast.fix_missing_locations(self.replacement))
         yield
         self._put(old)
+
+    def written(self, source: str) -> str:
+        """The module's text with the change, and all else as it is: some tests read it."""
+        new, raw = self.replacement, source.encode()
+        starts = [0, *accumulate(map(len, raw.splitlines(keepends=True)))]
+        first = starts[new.lineno - 1] + new.col_offset
+        last = starts[new.end_lineno - 1] + new.end_col_offset
+        text = f"({ast.unparse(new)})" if isinstance(new, ast.expr) else ast.unparse(new)
+        return (raw[:first] + text.encode() + raw[last:]).decode()
 
     def _put(self, node: ast.AST) -> ast.AST:
         parent, name, index = self.slot
@@ -344,7 +354,9 @@ class Bench:
             left.write_text(json.dumps(numbers), "utf-8")
 
         apart(lambda: session([], Trial(in_place)))
-        if not left.read_text("utf-8") or not self._passes(self.seen.tests(self.module)[:SANE]):
+        if not left.read_text("utf-8") or not self._passes(
+            self.source, self.seen.tests(self.module)[:SANE]
+        ):
             raise SystemExit(f"{self.module}: the tests fail without a mutant")
         numbers = json.loads(left.read_text("utf-8"))
         return [chosen[i] for i in numbers if not self._written(chosen[i])]
@@ -361,11 +373,11 @@ class Bench:
 
     def _written(self, mutant: Mutant) -> bool:
         inside = swaps(self.path, self.tree, mutant) is not None
-        with mutant.applied():
-            return not self._passes(self.seen.tests(self.module, mutant.lines if inside else None))
+        tests = self.seen.tests(self.module, mutant.lines if inside else None)
+        return not self._passes(mutant.written(self.source), tests)
 
-    def _passes(self, tests: list[str]) -> bool:
-        """Write what the tree is now; run the module's own file, all of it, then other tests."""
+    def _passes(self, source: str, tests: list[str]) -> bool:
+        """With this source in place of the module, run the module's own file, all of it, then other tests."""
         own = f"tests/test_{Path(self.module).name}.py"
         others = [test for test in tests if not test.startswith(own)]
         files = sorted({test.partition("::")[0] for test in others})
@@ -374,7 +386,7 @@ class Bench:
         def run(given: list[str], work: Callable[[Trial], None]) -> bool:
             return not given or apart(lambda: unwritten(given, Trial(work)), seconds)
 
-        self.path.write_text(ast.unparse(self.tree), "utf-8")
+        self.path.write_text(source, "utf-8")
         whole = [own] if own in self.seen.hashes else []
         fastest = self.seen.seconds.get
         passed = run(
