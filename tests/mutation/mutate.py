@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from copy import copy
 from importlib import import_module
 from itertools import accumulate
 from pathlib import Path
@@ -148,9 +149,9 @@ def _nodes(node: ast.AST, place: str, line: int) -> Iterator[tuple[Any, str, int
 
 
 def _says_nothing(node: ast.AST) -> bool:
-    """Docstrings, the words of errors, and what only a type checker reads."""
+    """Docstrings, the words of errors, patterns, and what only a type checker reads."""
     return (
-        isinstance(node, (ast.Raise, ast.JoinedStr))
+        isinstance(node, (ast.Raise, ast.JoinedStr, ast.pattern))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     )
@@ -171,7 +172,7 @@ def _changed(node: Any, slot: Slot) -> Iterator[ast.AST]:  # noqa: C901 - a tabl
         case ast.AugAssign(target, op, value) if type(op) in _SWAPPED:
             yield ast.AugAssign(target, _SWAPPED[type(op)](), value)
         case ast.UnaryOp(ast.Not() | ast.USub(), operand):
-            yield operand
+            yield copy(operand)
         case ast.Constant(bool(value)):
             yield ast.Constant(not value)
         case ast.Constant(int(value) | float(value)):
@@ -377,7 +378,7 @@ class Bench:
         return not self._passes(mutant.written(self.source), tests)
 
     def _passes(self, source: str, tests: list[str]) -> bool:
-        """With this source in place of the module, run the module's own file, all of it, then other tests."""
+        """With this source in its place, run the module's own file, all of it, then other tests."""
         own = f"tests/test_{Path(self.module).name}.py"
         others = [test for test in tests if not test.startswith(own)]
         files = sorted({test.partition("::")[0] for test in others})
