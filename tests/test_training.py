@@ -450,6 +450,7 @@ def test_a_wrong_rule_is_caught(mutation: str) -> None:
 def test_a_wrong_function_is_caught(function: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that keeps its input for its output, or the reverse, makes the bytes differ."""
     network = Network("n", (IMAGE, CONV, Activation("act", function), AGAIN))
+    assert kept_bytes(network) == measured_bytes(network)  # and all rules are registered
     right = kept_rule[Activation](network["act"], (), (2, 6, 9, 9))
     wrong = INPUTS if right in {OUTPUT, NOTHING} else OUTPUT
     monkeypatch.setitem(kept_rule, Activation, lambda *_: wrong)

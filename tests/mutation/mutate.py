@@ -30,7 +30,9 @@ import sys
 import tempfile
 import time
 from contextlib import contextmanager
+from copy import copy
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -80,7 +82,7 @@ class Mutant(NamedTuple):
     place: str
     change: str
     slot: Slot
-    replacement: ast.AST
+    replacement: Any
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -88,6 +90,15 @@ class Mutant(NamedTuple):
         old = self._put(ast.fix_missing_locations(self.replacement))
         yield
         self._put(old)
+
+    def written(self, source: str) -> str:
+        """The module's text with the change, and all else as it is: some tests read it."""
+        new, raw = self.replacement, source.encode()
+        starts = [0, *accumulate(map(len, raw.splitlines(keepends=True)))]
+        first = starts[new.lineno - 1] + new.col_offset
+        last = starts[new.end_lineno - 1] + new.end_col_offset
+        text = f"({ast.unparse(new)})" if isinstance(new, ast.expr) else ast.unparse(new)
+        return (raw[:first] + text.encode() + raw[last:]).decode()
 
     def _put(self, node: ast.AST) -> ast.AST:
         parent, name, index = self.slot
@@ -138,9 +149,9 @@ def _nodes(node: ast.AST, place: str, line: int) -> Iterator[tuple[Any, str, int
 
 
 def _says_nothing(node: ast.AST) -> bool:
-    """Docstrings, the words of errors, and what only a type checker reads."""
+    """Docstrings, the words of errors, patterns, and what only a type checker reads."""
     return (
-        isinstance(node, (ast.Raise, ast.JoinedStr))
+        isinstance(node, (ast.Raise, ast.JoinedStr, ast.pattern))
         or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
         or (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     )
@@ -161,7 +172,7 @@ def _changed(node: Any, slot: Slot) -> Iterator[ast.AST]:  # noqa: C901 - a tabl
         case ast.AugAssign(target, op, value) if type(op) in _SWAPPED:
             yield ast.AugAssign(target, _SWAPPED[type(op)](), value)
         case ast.UnaryOp(ast.Not() | ast.USub(), operand):
-            yield operand
+            yield copy(operand)
         case ast.Constant(bool(value)):
             yield ast.Constant(not value)
         case ast.Constant(int(value) | float(value)):
@@ -344,7 +355,9 @@ class Bench:
             left.write_text(json.dumps(numbers), "utf-8")
 
         apart(lambda: session([], Trial(in_place)))
-        if not left.read_text("utf-8") or not self._passes(self.seen.tests(self.module)[:SANE]):
+        if not left.read_text("utf-8") or not self._passes(
+            self.source, self.seen.tests(self.module)[:SANE]
+        ):
             raise SystemExit(f"{self.module}: the tests fail without a mutant")
         numbers = json.loads(left.read_text("utf-8"))
         return [chosen[i] for i in numbers if not self._written(chosen[i])]
@@ -361,11 +374,11 @@ class Bench:
 
     def _written(self, mutant: Mutant) -> bool:
         inside = swaps(self.path, self.tree, mutant) is not None
-        with mutant.applied():
-            return not self._passes(self.seen.tests(self.module, mutant.lines if inside else None))
+        tests = self.seen.tests(self.module, mutant.lines if inside else None)
+        return not self._passes(mutant.written(self.source), tests)
 
-    def _passes(self, tests: list[str]) -> bool:
-        """Write what the tree is now; run the module's own file, all of it, then other tests."""
+    def _passes(self, source: str, tests: list[str]) -> bool:
+        """With this source in its place, run the module's own file, all of it, then other tests."""
         own = f"tests/test_{Path(self.module).name}.py"
         others = [test for test in tests if not test.startswith(own)]
         files = sorted({test.partition("::")[0] for test in others})
@@ -374,7 +387,7 @@ class Bench:
         def run(given: list[str], work: Callable[[Trial], None]) -> bool:
             return not given or apart(lambda: unwritten(given, Trial(work)), seconds)
 
-        self.path.write_text(ast.unparse(self.tree), "utf-8")
+        self.path.write_text(source, "utf-8")
         whole = [own] if own in self.seen.hashes else []
         fastest = self.seen.seconds.get
         passed = run(
