@@ -365,6 +365,19 @@ def test_each_deviation_is_predicted_or_named(name: str) -> None:
         assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
 
 
+def test_an_einsum_of_no_sum() -> None:
+    """An outer product is no MAC; torchprofile and fvcore count one, and only the latter is odd."""
+    outer = Calls(lambda x, _: torch.einsum("bi,bj->bij", x, x), 1)
+    made = reconcile_model(nn.Sequential(outer), (5,), run=True)
+    figures = {x.convention.name: (x.predicted, x.measured) for x in made.reckonings}
+    assert figures["paper"][0] == 0
+    assert figures["FlopCounterMode"] == (0, 0)
+    assert figures["torchprofile"] == (5 * 5, 5 * 5)
+    explained = {x.convention.name for x in made.reckonings if x.status == "deviation"}
+    assert explained == {"fvcore", "calflops FLOPs"}
+    assert not made.failed
+
+
 def test_what_tracing_notices_has_a_record() -> None:
     """Each name that is noticed where no layer shows it is a deviation's."""
     sources = Path(costmodel.__file__).parent.joinpath("tracing").glob("*.py")

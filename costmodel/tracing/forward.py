@@ -326,12 +326,13 @@ class _Watch(TorchFunctionMode):
         tensors: list[torch.Tensor],
         how: tuple[bool, int | str],
     ) -> None:
-        wholes = [whole(tensor) for tensor in tensors]
+        hidden = any(map(is_batched, tensors))
+        wholes = [whole(tensor) for tensor in tensors] if hidden else tensors
         call = self._call(name, [tuple(tensor.shape) for tensor in wholes], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        if any(map(is_batched, tensors)):
+        if hidden:
             values = interpret_each(call, args, kwargs, tensors)
         else:
             values = interpret(call, args, kwargs)
