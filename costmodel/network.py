@@ -17,7 +17,7 @@ from costmodel.arithmetic import Dim
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 #: (batch, channels, *spatial sizes) or (batch, *, features), as torch has them.
 Shape = tuple[Dim, ...]
@@ -112,6 +112,16 @@ class Layer:
         relation = getattr(self, self.width, None)
         return relation.of if isinstance(relation, Times) else ""
 
+    @property
+    def widths(self) -> dict[str, Width]:
+        """The counts that it sets itself, by name: those that α scales, and `Fixed` ones."""
+        width = getattr(self, self.width) if self.width else SAME
+        return {} if isinstance(width, Times) else {self.name: width}
+
+    def with_widths(self, widths: Mapping[str, Width]) -> Self:
+        """The layer with others, unchecked, as `evolve`."""
+        return self.evolve(**{self.width: widths[self.name]})
+
     def evolve(self, **changes: Any) -> Self:
         """A copy with other values, unchecked: for rewrites, in a planner's inner loop."""
         layer = object.__new__(type(self))
@@ -129,6 +139,18 @@ class Input(Layer):
 
     shape: Shape
     arity: ClassVar[int | None] = 0
+
+    @property
+    def widths(self) -> dict[str, Width]:
+        """Its channels and, of a sequence, its features, which α leaves alone."""
+        axes = (1, *range(2, len(self.shape))) if len(self.shape) < 4 else (1,)  # noqa: PLR2004
+        return {f"{self.name}[{axis}]": Fixed(self.shape[axis]) for axis in axes}
+
+    def with_widths(self, widths: Mapping[str, Width]) -> Self:
+        """The input with others."""
+        counts = {name: x.count if isinstance(x, Fixed) else x for name, x in widths.items()}
+        shape = (counts.get(f"{self.name}[{i}]", size) for i, size in enumerate(self.shape))
+        return self.evolve(shape=tuple(shape))
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from math import gcd, lcm
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from costmodel import arithmetic
@@ -16,6 +15,7 @@ from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.network import SAME, Network
 from costmodel.shapes import Placed, count, infer
+from costmodel.widths import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,55 +45,25 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
     divisor = arithmetic.rounding_divisor(rounding)
-    multiples = width_multiples(network)
+    widths = Widths(network)
 
-    def widened(layer: ir.Layer) -> ir.Layer:
-        width = getattr(layer, layer.width)
-        if isinstance(width, (ir.Times, ir.Fixed)):
-            return layer
-        grows = isinstance(width, ir.AtLeast)
-        plain, factor = (width.count, arithmetic.at_least_one(alpha)) if grows else (width, alpha)
-        multiple = multiples.get(layer.name, 1)
-        if multiple > 1 and not arithmetic.is_symbolic(plain) and plain % multiple:
-            multiple = 1  # as a summand of what groups divide; at α = 1 it has to stay
+    def scaled(name: str, multiple: int) -> Dim:
+        grows = name in widths.grows
+        factor = arithmetic.at_least_one(alpha) if grows else alpha
+        count = widths.counts[name]
         try:
-            scaled = arithmetic.scale_channels(plain, factor, divisor, multiple)
+            width = arithmetic.scale_channels(count, factor, divisor, multiple)
         except CostModelError as error:  # `exact` rounding of a count that does not divide
-            raise CostModelError(f"{layer.name}: {error}") from None
-        return layer.evolve(**{layer.width: ir.AtLeast(scaled) if grows else scaled})
+            raise CostModelError(f"{name}: {error}") from None
+        if name in widths.kept and not arithmetic.is_symbolic(width) and width != count:
+            what = f"{name}: its width of {count} cannot become {width}, since {widths.kept[name]}"
+            raise CostModelError(f"{what}; {_REMEDY}")
+        return width
 
-    return network.with_layers([widened(x) if x.width else x for x in network.layers])
-
-
-def width_multiples(network: Network) -> dict[str, int]:
-    """What each layer's channel count must be a multiple of, for the groups that divide it."""
-    convs = (x for x in network.layers if isinstance(x, ir.Conv))
-    grouped = [(x, x.groups) for x in convs if isinstance(x.groups, int) and x.groups > 1]
-    if not grouped:
-        return {}
-    sources = width_sources(network)
-    multiples: dict[str, int] = {}
-    for layer, groups in grouped:
-        for source, factor in sources[layer.name] | sources[layer.inputs[0]]:
-            multiples[source] = lcm(multiples.get(source, 1), groups // gcd(groups, factor))
-    # What is added must stay equal: a multiple of one summand is one of every summand.
-    sums = [x.inputs for x in network.layers if isinstance(x, ir.Add)]
-    for inputs in sums * len(sums) if multiples else ():
-        alike = {source for name in inputs for source, _ in sources[name]}
-        multiples |= dict.fromkeys(alike, lcm(*(multiples.get(source, 1) for source in alike)))
-    return multiples
+    return widths.sized({name: scaled(name, by) for name, by in widths.columns.items()})
 
 
-def width_sources(network: Network) -> dict[str, frozenset[tuple[str, int]]]:
-    """For each layer, the layers whose count its channels come from, and how many times it."""
-    sources: dict[str, frozenset[tuple[str, int]]] = {}
-    for x in network.layers:
-        width = getattr(x, x.width) if x.width else SAME if x.inputs else None
-        if isinstance(width, ir.Times):
-            read = (width.of,) if width.of else x.inputs
-            found = frozenset((s, f * width.factor) for name in read for s, f in sources[name])
-        sources[x.name] = found if isinstance(width, ir.Times) else frozenset({(x.name, 1)})
-    return sources
+_REMEDY = "write that size in the model as one of its input's, or trace the model built so"
 
 
 def resize(

@@ -77,6 +77,26 @@ def axes(value: Any, layer: ir.Layer, rank: int) -> tuple[Any, ...]:
     return value
 
 
+def agree(size: Dim, other: Dim, what: str) -> bool:
+    """Whether two sizes are one; `what` says which layer wants it.
+
+    A size that is no plain number (of a grid, of a function to be called later, of a width that
+    may change) sees to it itself, with `must_equal`.
+    """
+    for one, another in ((size, other), (other, size)):
+        if hasattr(one, "must_equal"):
+            one.must_equal(another, what)
+            return True
+    return bool(size == other)
+
+
+def same_shape(layer: ir.Layer, shape: ir.Shape, other: ir.Shape) -> bool:
+    """Whether two shapes agree on every axis."""
+    what = f"{layer.name} needs equal sizes"
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(a == b or agree(a, b, what) for a, b in pairs)
+
+
 def _spatial(layer: ir.Layer, shape: ir.Shape) -> ir.Shape:
     if len(shape) < 3:  # noqa: PLR2004 - batch, channels and at least one more
         raise CostModelError(f"{layer.name}: needs spatial axes, and its input is {_text(shape)}")
@@ -177,7 +197,7 @@ def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
 def _alike(layer: ir.Layer, inputs: Inputs, parts: Inputs) -> ir.Shape:
     """The first input, if the parts that must be equal are."""
     for shape, part in zip(inputs, parts, strict=True):
-        if part != parts[0]:
+        if part != parts[0] and not same_shape(layer, part, parts[0]):
             verb = "adds" if isinstance(layer, ir.Add) else "joins"
             what = f"{verb} {_text(inputs[0])} and {_text(shape)}"
             raise CostModelError(f"{layer.name}: {what}; make them equal")

@@ -1,0 +1,335 @@
+"""Which widths belong together, read off the layers' own rules.
+
+A network is lowered once with each width as a *form*: an integer that knows which widths it is a
+sum of. Where a rule wants two sizes equal (a sum, a gate, a shared weight) or one to divide (by
+groups, heads or parts), the forms note it, so that no list of layer types says it again. The notes
+are linear equations between widths; what they leave free is what α may scale.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from math import gcd, lcm
+from typing import TYPE_CHECKING, Any
+
+from costmodel import network as ir
+from costmodel.arithmetic import exact_div
+from costmodel.lower import each_lowered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from costmodel.arithmetic import Dim
+
+    #: A sum of widths, by name, each times a number.
+    Terms = dict[str, Fraction]
+
+_ONE = Fraction(1)
+
+
+class Form(int):
+    """A size that is a sum of widths, each times a number, and of a number.
+
+    A product of two such is none: it knows its `factors`, and in `terms` what they are made of.
+    """
+
+    notes: list[tuple[Any, ...]]
+    terms: Terms
+    factors: tuple[Form, ...] = ()
+
+    def _made(self, value: int, terms: Mapping[str, Fraction], *factors: Form) -> Any:
+        kept = {name: factor for name, factor in terms.items() if factor}
+        if not kept:
+            return value
+        form = Form(value)
+        form.notes, form.terms, form.factors = self.notes, kept, factors
+        return form
+
+    def _plus(self, other: int, value: int) -> Any:
+        theirs = getattr(other, "terms", {})
+        if self.factors or getattr(other, "factors", ()):
+            return self._product(other, value)
+        names = self.terms | theirs
+        return self._made(value, {k: self.terms.get(k, 0) + theirs.get(k, 0) for k in names})
+
+    def _product(self, other: int, value: int) -> Any:
+        sides = [x for x in (self, other) if isinstance(x, Form)]
+        terms = {name: _ONE for side in sides for name in side.terms}
+        return self._made(value, terms, *(f for x in sides for f in x.factors or (x,)))
+
+    def __add__(self, other: int) -> Any:
+        if not isinstance(other, int):  # a symbol, which the resolution may be
+            return int(self) + other
+        return self._plus(other, int.__add__(self, other))
+
+    def __sub__(self, other: int) -> Any:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Any:
+        return -self + other
+
+    def __neg__(self) -> Any:
+        return self * -1
+
+    def __mul__(self, other: int) -> Any:
+        if not isinstance(other, int):
+            return int(self) * other
+        value = int.__mul__(self, other)
+        if self.factors or isinstance(other, Form):
+            return self._product(other, value)
+        return self._made(value, {k: f * other for k, f in self.terms.items()})
+
+    def __floordiv__(self, other: int) -> Any:
+        return divmod(self, other)[0]
+
+    def __mod__(self, other: int) -> Any:
+        value = int.__mod__(self, other)
+        return _Remainder(self, other) if not self.factors and not value else value
+
+    def __divmod__(self, other: int) -> Any:
+        """The quotient of a division that leaves nothing over, and has to at any width."""
+        whole, rest = int.__divmod__(self, other)
+        if isinstance(other, Form):
+            self.must_equal(other * whole, "")
+            return (whole, rest)
+        if other == 1:
+            return self, 0
+        if rest or self.factors:
+            return self._product(1, whole), rest
+        self.notes.append((self, other))
+        return self._made(whole, {k: f / other for k, f in self.terms.items()}), 0
+
+    def __rdivmod__(self, other: int) -> Any:
+        self.must_equal(int(self), "")
+        return divmod(int(other), int(self))
+
+    def must_equal(self, other: int, what: str) -> None:
+        """Note that two sizes have to be equal, and which layer says so."""
+        self.notes.append((self, other, what))
+
+    def __eq__(self, other: object) -> bool:
+        """A width is no number, though it has one: a rule that wants it equal has to say so.
+
+        In shapes 1 and −1 are no sizes, but stand for whatever there is.
+        """
+        if isinstance(other, Form):
+            return int.__eq__(self, other) and (self.terms, self.factors) == (
+                other.terms,
+                other.factors,
+            )
+        return int.__eq__(self, other) and other in (0, 1)  # type: ignore[operator]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    __hash__ = int.__hash__
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+class _Remainder(int):
+    """Nothing left over, as long as a form divides."""
+
+    def __new__(cls, form: Form, by: int) -> _Remainder:
+        self = super().__new__(cls)
+        self.form, self.by = form, by
+        return self
+
+    def must_equal(self, other: int, what: str) -> None:
+        self.form.notes.append((self.form, self.by) if not other else (self.form, int(self.form), what))
+
+
+class Widths:
+    """What each width is a sum of: `columns` are those that are free, and what must divide each.
+
+    >>> from costmodel import Add, Conv, Input, Network
+    >>> layers = (Conv("a", 16, 1), Conv("b", 16, 1, groups=4), Add("sum", inputs=("a", "b")))
+    >>> Widths(Network("residual", (Input("image", (1, 3, 8, 8)), *layers))).columns
+    {'a': 4}
+    """
+
+    def __init__(self, network: ir.Network, outputs: Iterable[str] = ()) -> None:
+        """Lower the network once, with forms for widths, and solve what they note."""
+        self.network = network
+        self.counts: dict[str, Dim] = {}
+        #: Those that grow and never shrink, and those of constants, which only follow.
+        self.grows: set[str] = set()
+        self._follow: set[str] = set()
+        #: What keeps a width as it is: a layer's words, or none where an input or output does.
+        self.kept: dict[str, str] = {}
+        self._sums: dict[str, Terms] = {}
+        self._notes: list[tuple[Any, ...]] = []
+        formed = network.with_layers([self._formed(layer) for layer in network.layers])
+        ends = set(outputs)
+        for layer, _, output, *_ in each_lowered(formed):
+            for size in output if layer.name in ends else ():
+                if isinstance(size, Form):
+                    size.must_equal(int(size), "")
+        self.columns = self._solved()
+
+    def _formed(self, layer: ir.Layer) -> ir.Layer:
+        """The layer with a form for each of its widths."""
+        if not (widths := layer.widths):
+            return layer
+        return layer.with_widths({name: self._form(layer, name, widths[name]) for name in widths})
+
+    def _form(self, layer: ir.Layer, name: str, width: ir.Width) -> Any:
+        related = isinstance(width, (ir.AtLeast, ir.Fixed))
+        self.counts[name] = count = width.count if related else width
+        if isinstance(width, ir.AtLeast):
+            self.grows.add(name)
+        elif isinstance(width, ir.Fixed):
+            self.kept[name] = ""
+        elif layer.arity == 0:
+            self._follow.add(name)
+        if type(count) is not int:
+            return count
+        form = Form(count)
+        form.notes, form.terms = self._notes, {name: _ONE}
+        return form
+
+    def _solved(self) -> dict[str, int]:
+        equations = [note for note in self._notes if len(note) == 3]
+        for left, right, what in sorted(equations, key=lambda note: note[2] != ""):
+            self._equate(left, right, what)
+        divisions = [note for note in self._notes if len(note) == 2]
+        while any([self._parted(form, by) for form, by in divisions]):
+            pass  # until each summand divides by itself
+        for name in self._follow - self.kept.keys() - self._sums.keys():
+            self.kept[name] = ""
+        columns = {
+            name: 1 for name in self.counts if name not in self._sums and self.kept.get(name) != ""
+        }
+        wholes = [({name: _ONE}, 1) for name in self._sums]
+        for terms, by in (*wholes, *((form.terms, by) for form, by in divisions)):
+            for name, factor in self._free(terms).items():
+                columns[name] = lcm(columns[name], _step(factor, by))
+        return columns
+
+    def _reduced(self, terms: Mapping[str, Fraction]) -> Terms:
+        """A sum in widths that are no sums themselves."""
+        total: Terms = {}
+        for name, factor in terms.items():
+            if name in self._sums:
+                self._sums[name] = parts = self._reduced(self._sums[name])
+            else:
+                parts = {name: _ONE}
+            for part, times in parts.items():
+                total[part] = total.get(part, 0) + factor * times
+        return {name: factor for name, factor in total.items() if factor}
+
+    def _free(self, terms: Mapping[str, Fraction]) -> Terms:
+        return {k: f for k, f in self._reduced(terms).items() if k not in self.kept}
+
+    def _value(self, terms: Mapping[str, Fraction]) -> Fraction:
+        return sum((f * self.counts[name] for name, f in terms.items()), Fraction(0))
+
+    def _equate(self, left: Form, right: int, what: str) -> None:
+        if left.factors or getattr(right, "factors", ()):
+            self._equate_products(left, right, what)
+            return
+        theirs = getattr(right, "terms", {})
+        terms = self._reduced({k: left.terms.get(k, 0) - theirs.get(k, 0) for k in left.terms | theirs})
+        why = [self.kept[name] for name in terms if name in self.kept]
+        free = self._paired({k: f for k, f in terms.items() if k not in self.kept})
+        if self._value(free):
+            self._keep(free, why[0] if why else what)
+        elif free:
+            self._balance(free)
+
+    def _equate_products(self, left: Form, right: int, what: str) -> None:
+        """Two products are equal where their factors are, or grow alike."""
+        sides = [
+            sorted((f for f in getattr(x, "factors", ()) or (x,) if self._free(f.terms)), key=int)
+            for x in (left, right)
+            if isinstance(x, Form)
+        ]
+        if len(sides) != 2 or len(sides[0]) != len(sides[1]):
+            self._keep({name: _ONE for side in sides for f in side for name in self._free(f.terms)}, what)
+            return
+        for one, other in zip(*sides, strict=True):
+            if int(one) == int(other):
+                self._equate(one, other, what)
+            else:
+                self._scale_alike(self._free(one.terms) | self._free(other.terms))
+
+    def _paired(self, terms: Terms) -> Terms:
+        """What is left of a sum that is 0 once equal summands are made one."""
+        left = dict(terms)
+        for name, factor in terms.items():
+            for other, opposite in terms.items():
+                if (
+                    name in left
+                    and other in left
+                    and factor > 0
+                    and factor == -opposite
+                    and self.counts[name] == self.counts[other]
+                ):
+                    self._scale_alike((name, other))
+                    del left[name], left[other]
+        return left
+
+    def _balance(self, terms: Terms) -> None:
+        """Make a sum 0: a width that stands alone on one side is the sum on the other."""
+        for sign in (1, -1):
+            (name, factor), *rest = sorted(terms.items(), key=lambda item: -sign * item[1])
+            others = {k: -f / factor for k, f in rest}
+            whole = all(f > 0 and f.denominator == 1 for f in others.values())
+            if whole and not self._follow & terms.keys():
+                self._sums[name] = others
+                return
+        self._scale_alike(terms)
+
+    def _scale_alike(self, names: Iterable[str]) -> None:
+        """Make widths multiples of one: the least, that none may fall below its rounding's least."""
+        order = {name: i for i, name in enumerate(self.counts)}
+        base, *others = sorted(
+            names,
+            key=lambda k: (k in self._follow, k not in self.grows, self.counts[k], order[k]),
+        )
+        for name in others:
+            self._sums[name] = {base: Fraction(self.counts[name], self.counts[base])}
+
+    def _keep(self, names: Iterable[str], why: str) -> None:
+        # A constant only follows, and a width of 1 is broadcast: neither keeps α from the others.
+        quiet = {name for name in names if name in self._follow or self.counts[name] == 1}
+        self.kept |= {name: "" if name in quiet else why for name in names}
+
+    def _parted(self, form: Form, by: int) -> bool:
+        """Whether summands had to be tied so that their sum divides."""
+        free = self._free(form.terms)
+        if (int(form) - self._value(free)) % by:
+            self._keep(free, "")
+            return bool(free)
+        if all(self.counts[name] % _step(factor, by) == 0 for name, factor in free.items()):
+            return False
+        self._scale_alike(free)
+        return True
+
+    def sized(self, counts: Mapping[str, Dim]) -> ir.Network:
+        """The network with other counts for its columns; what else is a sum of them follows."""
+        return self.network.with_layers([self._sized(x, counts) for x in self.network.layers])
+
+    def _sized(self, layer: ir.Layer, counts: Mapping[str, Dim]) -> ir.Layer:
+        if not (widths := layer.widths):
+            return layer
+        made = {name: self._width(name, width, counts) for name, width in widths.items()}
+        return layer if made == widths else layer.with_widths(made)
+
+    def _width(self, name: str, width: ir.Width, counts: Mapping[str, Dim]) -> ir.Width:
+        if name in counts:
+            count = counts[name]
+        else:
+            terms = {k: f for k, f in self._reduced({name: _ONE}).items() if k in counts}
+            if not terms:
+                return width
+            count = int(self.counts[name] - self._value(terms))
+            for base, factor in terms.items():
+                count += exact_div(counts[base] * factor.numerator, factor.denominator)
+        return type(width)(count) if isinstance(width, (ir.AtLeast, ir.Fixed)) else count
+
+
+def _step(factor: Fraction, by: int) -> int:
+    """What a width must be a multiple of for `factor` times it to be whole and one of `by`."""
+    whole = by * factor.denominator
+    return whole // gcd(whole, factor.numerator)
