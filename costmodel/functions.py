@@ -433,8 +433,8 @@ def width_function(network: Network, rounding: str = "floor") -> WidthFunction:
     >>> f(np.array([own, [c // 2 for c in own]]), 224).macs.astype(int).tolist()
     [568740352, 149497088]
     """
-    widths = Widths(network)
-    function, unknown = _over_widths(widths, _Tape(), "D")
+    widths = Widths.of(network)
+    function, unknown = _over_widths(network, widths, _Tape(), "D")
     columns = tuple(
         Column(name, _integer(widths.counts[name]), name in widths.grows, multiple)
         for name, multiple in widths.columns.items()
@@ -460,9 +460,9 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
 
     Raises CostModelError, when called, for another number of widths.
     """
-    widths = Widths(network)
+    widths = Widths.of(network)
     names = list(widths.columns)
-    function, unknown = _over_widths(widths, _Tape(relaxed=True), "rho")
+    function, unknown = _over_widths(network, widths, _Tape(relaxed=True), "rho")
 
     def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
         if len(widths) != len(names):
@@ -474,12 +474,12 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
 
 
 def _over_widths(
-    widths: Widths, tape: _Tape, size: str
+    network: Network, widths: Widths, tape: _Tape, size: str
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = [f"w{i}" for i in range(len(widths.columns))]
     traced = {name: Traced(tape, w) for name, w in zip(widths.columns, names, strict=True)}
-    made, sized = widths.sized(traced), Traced(tape, size)
+    made, sized = widths.sized(network, traced), Traced(tape, size)
     lowered = lower(resize(made, rho=sized) if tape.relaxed else resize(made, resolution=sized))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
     return _written(tape, ", ".join([*names, size]), lowered), unknown

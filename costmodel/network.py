@@ -424,10 +424,17 @@ class Network:
         """The network's inputs."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
-    def with_layers(self, layers: Iterable[Layer]) -> Network:
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What was worked out about it; a network never changes, so once is enough."""
+        return self.__dict__.setdefault("_remembered", {})  # type: ignore[no-any-return]
+
+    def with_layers(self, layers: Iterable[Layer], *, same_widths: bool = False) -> Network:
         """The same graph with other layers at its nodes: names and inputs must be unchanged."""
         network = object.__new__(Network)
         network.__dict__.update(name=self.name, layers=tuple(layers))
+        if same_widths:
+            network.__dict__["_remembered"] = self.remembered
         return network
 
     def to_json(self) -> str:

@@ -862,7 +862,6 @@ class Constant(Layer):
         valid = type(self.parameters) is int and self.parameters >= 0
         _require(self, "a count", parameters=valid)
 
-
     @property
     def widths(self) -> dict[str, Width]:
         """The axes that may follow the width of what it is added to or joined with.

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 Select: TypeAlias = "str | Iterable[str] | Callable[[Placed], bool]"
 
 
+#: What ρ scales: an image's height and width.
+IMAGE_AXES = (-2, -1)
+
+
 def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     """The network with every plain channel count C turned into α·C, rounded.
 
@@ -45,7 +49,7 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
     divisor = arithmetic.rounding_divisor(rounding)
-    widths = Widths(network)
+    widths = Widths.of(network)
 
     def scaled(name: str, multiple: int) -> Dim:
         grows = name in widths.grows
@@ -60,23 +64,31 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
             raise CostModelError(f"{what}; {_REMEDY}")
         return width
 
-    return widths.sized({name: scaled(name, by) for name, by in widths.columns.items()})
+    return widths.sized(network, {name: scaled(name, by) for name, by in widths.columns.items()})
 
 
 _REMEDY = "write that size in the model as one of its input's, or trace the model built so"
 
 
 def resize(
-    network: Network, *, rho: Dim | None = None, resolution: Dim | tuple[Dim, ...] | None = None
+    network: Network,
+    *,
+    rho: Dim | None = None,
+    resolution: Dim | tuple[Dim, ...] | None = None,
+    axes: tuple[int, ...] = IMAGE_AXES,
 ) -> Network:
     """The network with inputs of another size: each side D becomes round(D·ρ), or `resolution`.
 
     ρ is a number in (0, 16], a ratio such as "6/7", or a symbol; `resolution` a side in pixels,
-    or a side for each axis.
+    or a side for each axis. ρ and a single side are those of `axes`, counted from the last (-1) as
+    in torch: by default an image's height and width, so that the frames of a video stay.
 
-    >>> from costmodel import mobilenet_v1
+    >>> from costmodel import Conv, Input, mobilenet_v1
     >>> resize(mobilenet_v1(), rho=0.857)
     Network('mobilenet_v1', 85 layers, input 1×3×192×192)
+    >>> video = Network("video", (Input("frames", (1, 3, 16, 112, 112)), Conv("conv", 8, 3)))
+    >>> resize(video, rho="1/2"), resize(video, rho="1/2", axes=(-3, -2, -1)).inputs[0].shape
+    (Network('video', 2 layers, input 1×3×16×56×56), (1, 3, 8, 56, 56))
 
     Raises CostModelError where both or neither are given, for ρ outside (0, 16] and for sizes
     below 1.
@@ -88,20 +100,41 @@ def resize(
 
     def resized(layer: ir.Input) -> ir.Layer:
         before = layer.shape[2:]
+        chosen = _axes(axes, len(before))
         if factor is None:
-            return layer.evolve(shape=layer.shape[:2] + _sides(resolution, len(before)))
-        after = tuple(arithmetic.round_size(side, factor) for side in before)
+            return layer.evolve(shape=layer.shape[:2] + _sides(resolution, before, chosen))
+        after = tuple(
+            arithmetic.round_size(side, factor) if i in chosen else side
+            for i, side in enumerate(before)
+        )
         if 0 in after:
             raise CostModelError(f"resolution must be at least 1, got 0 from rho {rho}; raise rho")
         return layer.evolve(shape=layer.shape[:2] + after)
 
-    return network.with_layers(resized(x) if isinstance(x, ir.Input) else x for x in network.layers)
+    known = all(type(side) is int for x in network.inputs for side in x.shape)
+    layers = (resized(x) if isinstance(x, ir.Input) else x for x in network.layers)
+    return network.with_layers(layers, same_widths=known)
 
 
-def _sides(resolution: Dim | tuple[Dim, ...] | None, rank: int) -> ir.Shape:
-    sides = tuple(resolution) if isinstance(resolution, (tuple, list)) else (resolution,) * rank
-    if len(sides) != rank:
-        raise CostModelError(f"resolution must have {rank} sides, got {len(sides)}")
+def _axes(axes: tuple[int, ...], rank: int) -> set[int]:
+    """The axes from 0 on; the default leaves out what an input of one axis does not have."""
+    if axes != IMAGE_AXES and not all(-rank <= axis < 0 for axis in axes):
+        given = ", ".join(map(str, axes))
+        raise CostModelError(f"rho's axes must be from -{rank} to -1 for this input, got {given}")
+    return {rank + axis for axis in axes}
+
+
+def _sides(
+    resolution: Dim | tuple[Dim, ...] | None, before: ir.Shape, chosen: set[int]
+) -> ir.Shape:
+    one = not isinstance(resolution, (tuple, list))
+    sides = (
+        [resolution if i in chosen else side for i, side in enumerate(before)]
+        if one
+        else resolution
+    )
+    if len(sides) != len(before):
+        raise CostModelError(f"resolution must have {len(before)} sides, got {len(sides)}")
     return tuple(
         x if arithmetic.is_symbolic(x) else arithmetic.positive_integer(x, "resolution")
         for x in sides

@@ -9,6 +9,7 @@ are linear equations between widths; what they leave free is what α may scale.
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import chain
 from math import gcd, lcm
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +23,7 @@ if TYPE_CHECKING:
     from costmodel.arithmetic import Dim
 
     #: A sum of widths, by name, each times a number.
-    Terms = dict[str, Fraction]
-
-_ONE = Fraction(1)
+    Terms = dict[str, Fraction | int]
 
 
 class Form(int):
@@ -37,30 +36,28 @@ class Form(int):
     terms: Terms
     factors: tuple[Form, ...] = ()
 
-    def _made(self, value: int, terms: Mapping[str, Fraction], *factors: Form) -> Any:
-        kept = {name: factor for name, factor in terms.items() if factor}
-        if not kept:
-            return value
+    def _made(self, value: int, terms: Terms, factors: tuple[Form, ...] = ()) -> Any:
         form = Form(value)
-        form.notes, form.terms, form.factors = self.notes, kept, factors
+        form.notes, form.terms, form.factors = self.notes, terms, factors
         return form
-
-    def _plus(self, other: int, value: int) -> Any:
-        theirs = getattr(other, "terms", {})
-        if self.factors or getattr(other, "factors", ()):
-            return self._product(other, value)
-        names = self.terms | theirs
-        return self._made(value, {k: self.terms.get(k, 0) + theirs.get(k, 0) for k in names})
 
     def _product(self, other: int, value: int) -> Any:
         sides = [x for x in (self, other) if isinstance(x, Form)]
-        terms = {name: _ONE for side in sides for name in side.terms}
-        return self._made(value, terms, *(f for x in sides for f in x.factors or (x,)))
+        terms = dict.fromkeys(chain(*(side.terms for side in sides)), 1)
+        return self._made(value, terms, tuple(chain(*(x.factors or (x,) for x in sides))))
 
     def __add__(self, other: int) -> Any:
-        if not isinstance(other, int):  # a symbol, which the resolution may be
+        if type(other) is int:
+            return self._made(int.__add__(self, other), self.terms, self.factors)
+        if not isinstance(other, Form):  # a symbol, which the resolution may be
             return int(self) + other
-        return self._plus(other, int.__add__(self, other))
+        value = int.__add__(self, other)
+        if self.factors or other.factors:
+            return self._product(other, value)
+        total = self.terms.copy()
+        for name, factor in other.terms.items():
+            total[name] = total.get(name, 0) + factor
+        return self._made(value, total)
 
     def __sub__(self, other: int) -> Any:
         return self + -other
@@ -72,32 +69,36 @@ class Form(int):
         return self * -1
 
     def __mul__(self, other: int) -> Any:
-        if not isinstance(other, int):
-            return int(self) * other
+        if type(other) is not int:
+            whole = isinstance(other, Form)
+            return self._product(other, int.__mul__(self, other)) if whole else int(self) * other
+        if other == 1:
+            return self
         value = int.__mul__(self, other)
-        if self.factors or isinstance(other, Form):
-            return self._product(other, value)
-        return self._made(value, {k: f * other for k, f in self.terms.items()})
+        if self.factors:
+            return self._made(value, self.terms, self.factors)
+        return self._made(value, {name: factor * other for name, factor in self.terms.items()})
 
     def __floordiv__(self, other: int) -> Any:
         return divmod(self, other)[0]
 
     def __mod__(self, other: int) -> Any:
         value = int.__mod__(self, other)
-        return _Remainder(self, other) if not self.factors and not value else value
+        return value if value or self.factors else _Remainder(self, other)
 
     def __divmod__(self, other: int) -> Any:
         """The quotient of a division that leaves nothing over, and has to at any width."""
+        if type(other) is int and other == 1:
+            return self, 0
         whole, rest = int.__divmod__(self, other)
         if isinstance(other, Form):
-            self.must_equal(other * whole, "")
-            return (whole, rest)
-        if other == 1:
-            return self, 0
+            if self is not other:
+                self.must_equal(other * whole, "")
+            return whole, rest
         if rest or self.factors:
             return self._product(1, whole), rest
         self.notes.append((self, other))
-        return self._made(whole, {k: f / other for k, f in self.terms.items()}), 0
+        return self._made(whole, {k: Fraction(f) / other for k, f in self.terms.items()}), 0
 
     def __rdivmod__(self, other: int) -> Any:
         self.must_equal(int(self), "")
@@ -105,19 +106,20 @@ class Form(int):
 
     def must_equal(self, other: int, what: str) -> None:
         """Note that two sizes have to be equal, and which layer says so."""
-        self.notes.append((self, other, what))
+        if self is not other:
+            self.notes.append((self, other, what))
 
     def __eq__(self, other: object) -> bool:
         """A width is no number, though it has one: a rule that wants it equal has to say so.
 
         In shapes 1 and −1 are no sizes, but stand for whatever there is.
         """
+        if self is other:
+            return True
         if isinstance(other, Form):
-            return int.__eq__(self, other) and (self.terms, self.factors) == (
-                other.terms,
-                other.factors,
-            )
-        return int.__eq__(self, other) and other in (0, 1)  # type: ignore[operator]
+            known = (self.terms, self.factors) == (other.terms, other.factors)
+            return known and int.__eq__(self, other)
+        return other in (0, 1) and int.__eq__(self, other)  # type: ignore[operator]
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -136,7 +138,9 @@ class _Remainder(int):
         return self
 
     def must_equal(self, other: int, what: str) -> None:
-        self.form.notes.append((self.form, self.by) if not other else (self.form, int(self.form), what))
+        self.form.notes.append(
+            (self.form, self.by) if not other else (self.form, int(self.form), what)
+        )
 
 
 class Widths:
@@ -150,7 +154,6 @@ class Widths:
 
     def __init__(self, network: ir.Network, outputs: Iterable[str] = ()) -> None:
         """Lower the network once, with forms for widths, and solve what they note."""
-        self.network = network
         self.counts: dict[str, Dim] = {}
         #: Those that grow and never shrink, and those of constants, which only follow.
         self.grows: set[str] = set()
@@ -166,6 +169,20 @@ class Widths:
                 if isinstance(size, Form):
                     size.must_equal(int(size), "")
         self.columns = self._solved()
+        #: What each width that may change is a sum of: columns, and a number.
+        self._parts = {
+            name: (terms, 0 if name in terms else int(self.counts[name] - self._value(terms)))
+            for name in self.counts
+            if (terms := {k: f for k, f in self._reduced({name: 1}).items() if k in self.columns})
+        }
+        self._scaled = {x.name for x in network.layers if x.widths.keys() & self._parts.keys()}
+
+    @classmethod
+    def of(cls, network: ir.Network) -> Widths:
+        """Those of a network, worked out once."""
+        if "widths" not in network.remembered:
+            network.remembered["widths"] = cls(network)
+        return network.remembered["widths"]  # type: ignore[no-any-return]
 
     def _formed(self, layer: ir.Layer) -> ir.Layer:
         """The layer with a form for each of its widths."""
@@ -185,7 +202,7 @@ class Widths:
         if type(count) is not int:
             return count
         form = Form(count)
-        form.notes, form.terms = self._notes, {name: _ONE}
+        form.notes, form.terms = self._notes, {name: 1}
         return form
 
     def _solved(self) -> dict[str, int]:
@@ -200,36 +217,38 @@ class Widths:
         columns = {
             name: 1 for name in self.counts if name not in self._sums and self.kept.get(name) != ""
         }
-        wholes = [({name: _ONE}, 1) for name in self._sums]
+        wholes = [({name: 1}, 1) for name in self._sums]
         for terms, by in (*wholes, *((form.terms, by) for form, by in divisions)):
             for name, factor in self._free(terms).items():
                 columns[name] = lcm(columns[name], _step(factor, by))
         return columns
 
-    def _reduced(self, terms: Mapping[str, Fraction]) -> Terms:
+    def _reduced(self, terms: Terms) -> Terms:
         """A sum in widths that are no sums themselves."""
         total: Terms = {}
         for name, factor in terms.items():
             if name in self._sums:
                 self._sums[name] = parts = self._reduced(self._sums[name])
             else:
-                parts = {name: _ONE}
+                parts = {name: 1}
             for part, times in parts.items():
                 total[part] = total.get(part, 0) + factor * times
         return {name: factor for name, factor in total.items() if factor}
 
-    def _free(self, terms: Mapping[str, Fraction]) -> Terms:
+    def _free(self, terms: Terms) -> Terms:
         return {k: f for k, f in self._reduced(terms).items() if k not in self.kept}
 
-    def _value(self, terms: Mapping[str, Fraction]) -> Fraction:
-        return sum((f * self.counts[name] for name, f in terms.items()), Fraction(0))
+    def _value(self, terms: Terms) -> Any:
+        return sum(f * self.counts[name] for name, f in terms.items())
 
     def _equate(self, left: Form, right: int, what: str) -> None:
         if left.factors or getattr(right, "factors", ()):
             self._equate_products(left, right, what)
             return
         theirs = getattr(right, "terms", {})
-        terms = self._reduced({k: left.terms.get(k, 0) - theirs.get(k, 0) for k in left.terms | theirs})
+        terms = self._reduced(
+            {k: left.terms.get(k, 0) - theirs.get(k, 0) for k in left.terms | theirs}
+        )
         why = [self.kept[name] for name in terms if name in self.kept]
         free = self._paired({k: f for k, f in terms.items() if k not in self.kept})
         if self._value(free):
@@ -245,7 +264,9 @@ class Widths:
             if isinstance(x, Form)
         ]
         if len(sides) != 2 or len(sides[0]) != len(sides[1]):
-            self._keep({name: _ONE for side in sides for f in side for name in self._free(f.terms)}, what)
+            self._keep(
+                {name: 1 for side in sides for f in side for name in self._free(f.terms)}, what
+            )
             return
         for one, other in zip(*sides, strict=True):
             if int(one) == int(other):
@@ -273,7 +294,7 @@ class Widths:
         """Make a sum 0: a width that stands alone on one side is the sum on the other."""
         for sign in (1, -1):
             (name, factor), *rest = sorted(terms.items(), key=lambda item: -sign * item[1])
-            others = {k: -f / factor for k, f in rest}
+            others = {k: Fraction(-f) / factor for k, f in rest}
             whole = all(f > 0 and f.denominator == 1 for f in others.values())
             if whole and not self._follow & terms.keys():
                 self._sums[name] = others
@@ -284,8 +305,7 @@ class Widths:
         """Make widths multiples of one: the least, that none may fall below its rounding's least."""
         order = {name: i for i, name in enumerate(self.counts)}
         base, *others = sorted(
-            names,
-            key=lambda k: (k in self._follow, k not in self.grows, self.counts[k], order[k]),
+            names, key=lambda k: (k in self._follow, k not in self.grows, self.counts[k], order[k])
         )
         for name in others:
             self._sums[name] = {base: Fraction(self.counts[name], self.counts[base])}
@@ -306,30 +326,27 @@ class Widths:
         self._scale_alike(free)
         return True
 
-    def sized(self, counts: Mapping[str, Dim]) -> ir.Network:
-        """The network with other counts for its columns; what else is a sum of them follows."""
-        return self.network.with_layers([self._sized(x, counts) for x in self.network.layers])
+    def sized(self, network: ir.Network, counts: Mapping[str, Dim]) -> ir.Network:
+        """The network with other counts for the columns; what is a sum of them follows."""
+        return network.with_layers([self._sized(layer, counts) for layer in network.layers])
 
     def _sized(self, layer: ir.Layer, counts: Mapping[str, Dim]) -> ir.Layer:
-        if not (widths := layer.widths):
+        if layer.name not in self._scaled:
             return layer
-        made = {name: self._width(name, width, counts) for name, width in widths.items()}
-        return layer if made == widths else layer.with_widths(made)
+        widths = layer.widths
+        return layer.with_widths({name: self._width(name, widths[name], counts) for name in widths})
 
     def _width(self, name: str, width: ir.Width, counts: Mapping[str, Dim]) -> ir.Width:
-        if name in counts:
-            count = counts[name]
-        else:
-            terms = {k: f for k, f in self._reduced({name: _ONE}).items() if k in counts}
-            if not terms:
-                return width
-            count = int(self.counts[name] - self._value(terms))
-            for base, factor in terms.items():
-                count += exact_div(counts[base] * factor.numerator, factor.denominator)
+        if name not in self._parts:
+            return width
+        terms, count = self._parts[name]
+        for base, factor in terms.items():
+            part = counts[base] * factor.numerator
+            count += part if factor.denominator == 1 else exact_div(part, factor.denominator)
         return type(width)(count) if isinstance(width, (ir.AtLeast, ir.Fixed)) else count
 
 
-def _step(factor: Fraction, by: int) -> int:
+def _step(factor: Fraction | int, by: int) -> int:
     """What a width must be a multiple of for `factor` times it to be whole and one of `by`."""
     whole = by * factor.denominator
     return whole // gcd(whole, factor.numerator)

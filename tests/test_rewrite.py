@@ -38,6 +38,7 @@ from costmodel import (
     separable_pairs,
     separate,
     widen,
+    widths,
 )
 
 if TYPE_CHECKING:
@@ -151,9 +152,10 @@ def test_grouped_layers_stay_multiples(network: Network, alpha: Fraction, roundi
 
 def test_groups_are_noticed_when_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the multiples that groups need, a grouped layer does not divide."""
-    grouped = net(Conv("a", 12, 1), Conv("b", 12, 3, groups=4))
-    assert cost(widen(grouped, "5/6")).params == 3 * 8 + 9 * 8 * 2  # 12·5/6 = 10, of which 8
-    monkeypatch.setattr(rewrite, "width_multiples", lambda _: {})
+    layers = Conv("a", 12, 1), Conv("b", 12, 3, groups=4)
+    assert cost(widen(net(*layers), "5/6")).params == 3 * 8 + 9 * 8 * 2  # 12·5/6 = 10, of which 8
+    grouped = net(*layers)
+    monkeypatch.setattr(widths, "_step", lambda *_: 1)
     with pytest.raises(CostModelError, match="divisible by groups"):
         cost(widen(grouped, "5/6"))
 

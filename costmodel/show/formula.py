@@ -14,7 +14,7 @@ from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
-from costmodel.rewrite import resize, separate, widen
+from costmodel.rewrite import IMAGE_AXES, resize, separate, widen
 from costmodel.show.polynomial import ALPHA, RHO, Polynomial
 
 if TYPE_CHECKING:
@@ -188,8 +188,8 @@ class ClosedForm:
         return f"${self.latex}$"
 
 
-def closed_form(network: Network) -> ClosedForm:
-    """The paper's formula for a whole network: exact where nothing is rounded.
+def closed_form(network: Network, axes: tuple[int, ...] = IMAGE_AXES) -> ClosedForm:
+    """The paper's formula for a whole network: exact where nothing is rounded; ρ scales `axes`.
 
     >>> from costmodel import mobilenet_v1
     >>> print(closed_form(mobilenet_v1()))
@@ -198,7 +198,7 @@ def closed_form(network: Network) -> ClosedForm:
 
     Raises CostModelError where the relaxed cost is no polynomial.
     """
-    total = cost(widen(resize(network, rho=RHO), ALPHA))
+    total = cost(widen(resize(network, rho=RHO, axes=axes), ALPHA))
     return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA, total.unknown)
 
 

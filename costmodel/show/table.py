@@ -64,7 +64,9 @@ def title(report: Report) -> Text:
     """The network's name and the settings it is at."""
     alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
     facts = [f"α = {alpha}"]
-    facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
+    before = report.base.inputs[0].shape[2:]
+    sizes = dict.fromkeys([_times(before), _times(report.resolution)])
+    facts += [f"{rho}{' → '.join(sizes)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
     facts += [f"rounding {report.rounding}"]
     name = Text(printable(report.network.name), style="bold")
@@ -111,6 +113,8 @@ def _verdict(report: Report) -> Text:
         text = Text("✓ ", style="bold green")
         whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
         text.append(f"all {count} figures equal {whose}: {tools}")
+        if report.rewritten:
+            text.append("; the network is the rewritten one, not its authors' at this α")
         text.stylize("green")
         return text
     text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")

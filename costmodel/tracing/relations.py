@@ -148,9 +148,7 @@ def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
     return source if isinstance(source, ir.Flatten) else None
 
 
-def _pinned(
-    layers: Iterable[ir.Layer], pins: dict[str, list[op.FixedSize]]
-) -> Iterator[ir.Layer]:
+def _pinned(layers: Iterable[ir.Layer], pins: dict[str, list[op.FixedSize]]) -> Iterator[ir.Layer]:
     for layer in layers:
         source = layer.inputs[:1]
         for pin in pins.get(layer.name, ()):
