@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel import arithmetic
 from costmodel import network as ir
@@ -124,20 +124,14 @@ def _axes(axes: tuple[int, ...], rank: int) -> set[int]:
     return {rank + axis for axis in axes}
 
 
-def _sides(
-    resolution: Dim | tuple[Dim, ...] | None, before: ir.Shape, chosen: set[int]
-) -> ir.Shape:
-    one = not isinstance(resolution, (tuple, list))
-    sides = (
-        [resolution if i in chosen else side for i, side in enumerate(before)]
-        if one
-        else resolution
-    )
-    if len(sides) != len(before):
-        raise CostModelError(f"resolution must have {len(before)} sides, got {len(sides)}")
+def _sides(resolution: Any, before: ir.Shape, chosen: set[int]) -> ir.Shape:
+    if not isinstance(resolution, (tuple, list)):
+        resolution = [resolution if i in chosen else side for i, side in enumerate(before)]
+    if len(resolution) != len(before):
+        raise CostModelError(f"resolution must have {len(before)} sides, got {len(resolution)}")
     return tuple(
         x if arithmetic.is_symbolic(x) else arithmetic.positive_integer(x, "resolution")
-        for x in sides
+        for x in resolution
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import chain
 from math import gcd, lcm
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from costmodel import network as ir
 from costmodel.arithmetic import exact_div
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
     Terms = dict[str, Fraction | int]
 
 
+class Notes(NamedTuple):
+    """What rules want of forms: two that are equal (and who says so), one that a number divides."""
+
+    equations: list[tuple[Form, int, str]]
+    divisions: list[tuple[Form, int]]
+
+
 class Form(int):
     """A size that is a sum of widths, each times a number, and of a number.
 
     A product of two such is none: it knows its `factors`, and in `terms` what they are made of.
     """
 
-    notes: list[tuple[Any, ...]]
+    notes: Notes
     terms: Terms
     factors: tuple[Form, ...] = ()
 
-    def _made(self, value: int, terms: Terms, factors: tuple[Form, ...] = ()) -> Any:
+    def _made(self, value: int, terms: Mapping[str, Any], factors: tuple[Form, ...] = ()) -> Any:
         form = Form(value)
-        form.notes, form.terms, form.factors = self.notes, terms, factors
+        form.notes, form.terms, form.factors = self.notes, dict(terms), factors
         return form
 
     def _product(self, other: int, value: int) -> Any:
@@ -97,7 +104,7 @@ class Form(int):
             return whole, rest
         if rest or self.factors:
             return self._product(1, whole), rest
-        self.notes.append((self, other))
+        self.notes.divisions.append((self, other))
         return self._made(whole, {k: Fraction(f) / other for k, f in self.terms.items()}), 0
 
     def __rdivmod__(self, other: int) -> Any:
@@ -107,7 +114,7 @@ class Form(int):
     def must_equal(self, other: int, what: str) -> None:
         """Note that two sizes have to be equal, and which layer says so."""
         if self is not other:
-            self.notes.append((self, other, what))
+            self.notes.equations.append((self, other, what))
 
     def __eq__(self, other: object) -> bool:
         """A width is no number, though it has one: a rule that wants it equal has to say so.
@@ -119,7 +126,7 @@ class Form(int):
         if isinstance(other, Form):
             known = (self.terms, self.factors) == (other.terms, other.factors)
             return known and int.__eq__(self, other)
-        return other in (0, 1) and int.__eq__(self, other)  # type: ignore[operator]
+        return other in (0, 1) and int.__eq__(self, other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other
@@ -132,15 +139,20 @@ class Form(int):
 class _Remainder(int):
     """Nothing left over, as long as a form divides."""
 
-    def __new__(cls, form: Form, by: int) -> _Remainder:
+    form: Form
+    by: int
+
+    def __new__(cls, form: Form, by: int) -> Self:
         self = super().__new__(cls)
         self.form, self.by = form, by
         return self
 
     def must_equal(self, other: int, what: str) -> None:
-        self.form.notes.append(
-            (self.form, self.by) if not other else (self.form, int(self.form), what)
-        )
+        """Note that the form divides, or that it stays where another remainder is wanted."""
+        if other:
+            self.form.must_equal(int(self.form), what)
+        else:
+            self.form.notes.divisions.append((self.form, self.by))
 
 
 class Widths:
@@ -161,14 +173,13 @@ class Widths:
         #: What keeps a width as it is: a layer's words, or none where an input or output does.
         self.kept: dict[str, str] = {}
         self._sums: dict[str, Terms] = {}
-        self._notes: list[tuple[Any, ...]] = []
-        formed = network.with_layers([self._formed(layer) for layer in network.layers])
-        ends = set(outputs)
+        notes, ends = Notes([], []), set(outputs)
+        formed = network.with_layers([self._formed(layer, notes) for layer in network.layers])
         for layer, _, output, *_ in each_lowered(formed):
             for size in output if layer.name in ends else ():
                 if isinstance(size, Form):
                     size.must_equal(int(size), "")
-        self.columns = self._solved()
+        self.columns = self._solved(notes)
         #: What each width that may change is a sum of: columns, and a number.
         self._parts = {
             name: (terms, 0 if name in terms else int(self.counts[name] - self._value(terms)))
@@ -184,15 +195,15 @@ class Widths:
             network.remembered["widths"] = cls(network)
         return network.remembered["widths"]  # type: ignore[no-any-return]
 
-    def _formed(self, layer: ir.Layer) -> ir.Layer:
+    def _formed(self, layer: ir.Layer, notes: Notes) -> ir.Layer:
         """The layer with a form for each of its widths."""
         if not (widths := layer.widths):
             return layer
-        return layer.with_widths({name: self._form(layer, name, widths[name]) for name in widths})
+        forms = {name: self._form(layer, name, width, notes) for name, width in widths.items()}
+        return layer.with_widths(forms)
 
-    def _form(self, layer: ir.Layer, name: str, width: ir.Width) -> Any:
-        related = isinstance(width, (ir.AtLeast, ir.Fixed))
-        self.counts[name] = count = width.count if related else width
+    def _form(self, layer: ir.Layer, name: str, width: ir.Width, notes: Notes) -> Any:
+        self.counts[name] = count = getattr(width, "count", width)
         if isinstance(width, ir.AtLeast):
             self.grows.add(name)
         elif isinstance(width, ir.Fixed):
@@ -202,23 +213,22 @@ class Widths:
         if type(count) is not int:
             return count
         form = Form(count)
-        form.notes, form.terms = self._notes, {name: 1}
+        form.notes, form.terms = notes, {name: 1}
         return form
 
-    def _solved(self) -> dict[str, int]:
-        equations = [note for note in self._notes if len(note) == 3]
-        for left, right, what in sorted(equations, key=lambda note: note[2] != ""):
+    def _solved(self, notes: Notes) -> dict[str, int]:
+        """The widths that are free, and what each must be a multiple of."""
+        for left, right, what in sorted(notes.equations, key=lambda note: note[2] != ""):
             self._equate(left, right, what)
-        divisions = [note for note in self._notes if len(note) == 2]
-        while any([self._parted(form, by) for form, by in divisions]):
-            pass  # until each summand divides by itself
+        parted = True
+        while parted:  # until each summand divides by itself
+            parted = any([self._parted(form, by) for form, by in notes.divisions])  # noqa: C419
         for name in self._follow - self.kept.keys() - self._sums.keys():
             self.kept[name] = ""
-        columns = {
-            name: 1 for name in self.counts if name not in self._sums and self.kept.get(name) != ""
-        }
-        wholes = [({name: 1}, 1) for name in self._sums]
-        for terms, by in (*wholes, *((form.terms, by) for form, by in divisions)):
+        free = [name for name in self.counts if name not in self._sums]
+        columns = {name: 1 for name in free if self.kept.get(name) != ""}
+        wholes: list[tuple[Terms, int]] = [({name: 1}, 1) for name in self._sums]
+        for terms, by in (*wholes, *((form.terms, by) for form, by in notes.divisions)):
             for name, factor in self._free(terms).items():
                 columns[name] = lcm(columns[name], _step(factor, by))
         return columns
@@ -241,7 +251,7 @@ class Widths:
     def _value(self, terms: Terms) -> Any:
         return sum(f * self.counts[name] for name, f in terms.items())
 
-    def _equate(self, left: Form, right: int, what: str) -> None:
+    def _equate(self, left: Any, right: Any, what: str) -> None:
         if left.factors or getattr(right, "factors", ()):
             self._equate_products(left, right, what)
             return
@@ -256,45 +266,42 @@ class Widths:
         elif free:
             self._balance(free)
 
-    def _equate_products(self, left: Form, right: int, what: str) -> None:
+    def _equate_products(self, left: Any, right: Any, what: str) -> None:
         """Two products are equal where their factors are, or grow alike."""
-        sides = [
-            sorted((f for f in getattr(x, "factors", ()) or (x,) if self._free(f.terms)), key=int)
+        one, other = (
+            sorted((f for f in getattr(x, "factors", ()) or (x,) if self._freed(f)), key=int)
             for x in (left, right)
-            if isinstance(x, Form)
-        ]
-        if len(sides) != 2 or len(sides[0]) != len(sides[1]):
-            self._keep(
-                {name: 1 for side in sides for f in side for name in self._free(f.terms)}, what
-            )
+        )
+        if len(one) != len(other):
+            self._keep({name for form in one + other for name in self._freed(form)}, what)
             return
-        for one, other in zip(*sides, strict=True):
-            if int(one) == int(other):
-                self._equate(one, other, what)
+        for form, its in zip(one, other, strict=True):
+            if int(form) == int(its):
+                self._equate(form, its, what)
             else:
-                self._scale_alike(self._free(one.terms) | self._free(other.terms))
+                self._scale_alike(self._freed(form) | self._freed(its))
+
+    def _freed(self, size: int) -> Terms:
+        return self._free(getattr(size, "terms", {}))
 
     def _paired(self, terms: Terms) -> Terms:
         """What is left of a sum that is 0 once equal summands are made one."""
         left = dict(terms)
+        waiting: dict[tuple[Any, int], list[str]] = {}
         for name, factor in terms.items():
-            for other, opposite in terms.items():
-                if (
-                    name in left
-                    and other in left
-                    and factor > 0
-                    and factor == -opposite
-                    and self.counts[name] == self.counts[other]
-                ):
-                    self._scale_alike((name, other))
-                    del left[name], left[other]
+            if opposite := waiting.get((-factor, self.counts[name])):
+                other = opposite.pop(0)
+                self._scale_alike((other, name))
+                del left[name], left[other]
+            else:
+                waiting.setdefault((factor, self.counts[name]), []).append(name)
         return left
 
     def _balance(self, terms: Terms) -> None:
         """Make a sum 0: a width that stands alone on one side is the sum on the other."""
         for sign in (1, -1):
             (name, factor), *rest = sorted(terms.items(), key=lambda item: -sign * item[1])
-            others = {k: Fraction(-f) / factor for k, f in rest}
+            others: Terms = {k: Fraction(-f) / factor for k, f in rest}
             whole = all(f > 0 and f.denominator == 1 for f in others.values())
             if whole and not self._follow & terms.keys():
                 self._sums[name] = others
@@ -302,7 +309,7 @@ class Widths:
         self._scale_alike(terms)
 
     def _scale_alike(self, names: Iterable[str]) -> None:
-        """Make widths multiples of one: the least, that none may fall below its rounding's least."""
+        """Make widths multiples of one, the least: none falls below the least of its rounding."""
         order = {name: i for i, name in enumerate(self.counts)}
         base, *others = sorted(
             names, key=lambda k: (k in self._follow, k not in self.grows, self.counts[k], order[k])
@@ -339,7 +346,8 @@ class Widths:
     def _width(self, name: str, width: ir.Width, counts: Mapping[str, Dim]) -> ir.Width:
         if name not in self._parts:
             return width
-        terms, count = self._parts[name]
+        terms, constant = self._parts[name]
+        count: Dim = constant
         for base, factor in terms.items():
             part = counts[base] * factor.numerator
             count += part if factor.denominator == 1 else exact_div(part, factor.denominator)

@@ -97,11 +97,10 @@ def _following(layer: op.Reshape, shape: ir.Shape) -> op.Reshape:
     runs, at = [], 0
     for read, sizes in layer.runs:
         follows = any(isinstance(size, _Side) for size in shape[at : at + read])
-        if all(type(size) is int and size > 0 for size in sizes) and not follows:
-            most = max(sizes, default=1)
-            last = len(sizes) - 1 - sizes[::-1].index(most) if most > 1 else -1
-            sizes = tuple(-1 if i == last else size for i, size in enumerate(sizes))
-        runs.append((read, sizes))
+        known = [size for size in sizes if isinstance(size, int) and size > 0]
+        free = not follows and len(known) == len(sizes) and max(known, default=1) > 1
+        last = max(range(len(sizes)), key=lambda i: (known[i], i)) if free else -1
+        runs.append((read, tuple(-1 if i == last else size for i, size in enumerate(sizes))))
         at += read
     return layer.evolve(runs=tuple(runs))
 
