@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from costmodel import network as ir
 from costmodel.arithmetic import exact_div
 from costmodel.lower import each_lowered
+from costmodel.shapes import count as count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -203,7 +204,7 @@ class Widths:
         return layer.with_widths(forms)
 
     def _form(self, layer: ir.Layer, name: str, width: ir.Width, notes: Notes) -> Any:
-        self.counts[name] = count = getattr(width, "count", width)
+        self.counts[name] = count = count_of(width, 0, {})
         if isinstance(width, ir.AtLeast):
             self.grows.add(name)
         elif isinstance(width, ir.Fixed):

@@ -314,6 +314,31 @@ def test_rho_or_resolution(arguments: dict[str, Any], got: str) -> None:
         resize(V1, **arguments)
 
 
+VIDEO = Network("video", (Input("frames", (1, 3, 16, 112, 112)), Conv("conv", 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({"rho": "1/2"}, (16, 56, 56)),
+        ({"resolution": 56}, (16, 56, 56)),
+        ({"rho": "1/2", "axes": (-3, -2, -1)}, (8, 56, 56)),
+        ({"rho": "1/2", "axes": (-1,)}, (16, 112, 56)),
+        ({"resolution": (4, 5, 6)}, (4, 5, 6)),
+    ],
+)
+def test_rho_scales_an_images_axes(settings: dict[str, Any], sides: tuple[int, ...]) -> None:
+    """ρ and one side are of height and width, not of time, unless the axes are named."""
+    assert resize(VIDEO, **settings).layers[0].shape[2:] == sides
+
+
+@pytest.mark.parametrize("axes", [(0,), (-4,), (-1, 3)])
+def test_axes_that_are_none_are_refused(axes: tuple[int, ...]) -> None:
+    """An axis that the input does not have is an error that says which it has."""
+    with pytest.raises(CostModelError, match=r"^rho's axes must be from -3 to -1 .*, got "):
+        resize(VIDEO, rho="1/2", axes=axes)
+
+
 def test_a_side_is_not_taken_for_rho() -> None:
     """`resize(network, 160)` says neither ρ nor resolution, so it is no call."""
     with pytest.raises(TypeError, match="positional"):

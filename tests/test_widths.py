@@ -12,9 +12,25 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
 
-from costmodel import cost, infer, widen  # noqa: E402
+from costmodel import (  # noqa: E402
+    Add,
+    Concat,
+    Conv,
+    CostModelError,
+    Fixed,
+    Input,
+    Network,
+    cost,
+    cost_function,
+    infer,
+    resize,
+    widen,
+    width_function,
+)
+from costmodel import operators as op  # noqa: E402
 from costmodel.building import build  # noqa: E402
 from costmodel.tracing.forward import trace  # noqa: E402
+from costmodel.widths import Widths  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,3 +268,74 @@ def test_random_modules_widen(seed: int) -> None:
 def test_more_random_modules_widen(seed: int) -> None:
     """The same on many."""
     check(seed)
+
+
+def around(block: Callable[[int, random.Random], nn.Module], c: int) -> nn.Module:
+    """A stem, a block and a classifier."""
+    part = block(c, random.Random(1))  # noqa: S311 - no secrets
+    pool = nn.AdaptiveAvgPool2d(1)
+    return nn.Sequential(nn.Conv2d(3, c, 3, 2, 1), part, pool, nn.Flatten(), nn.Linear(c, 10))
+
+
+#: Blocks that have no width of their own.
+BY_WIDTH = (
+    *(residual, gate_of_linears, spatial_gate, ghost, shuffle, halves, normalised, depthwise),
+    *(transposed, attention),
+)
+
+
+@pytest.mark.parametrize("block", BY_WIDTH, ids=lambda block: block.__name__)
+def test_half_is_the_module_built_half_as_wide(block: Any) -> None:
+    """Nothing that could follow α stays behind: parameters that are added follow too."""
+    wide, narrow = (trace(around(block, c).eval(), (3, 16, 16)) for c in (32, 16))
+    assert cost(widen(wide, "1/2")) == cost(narrow)
+
+
+def net(*layers: Any) -> Network:
+    """A network of some layers behind an image."""
+    return Network("net", (Input("image", (1, 3, 8, 8)), *layers))
+
+
+def test_a_shortcut_is_the_sum_of_the_branches_beside_it() -> None:
+    """Of 20 + 12 channels at α = 1/2 each is rounded, and the shortcut has as many as both."""
+    network = net(
+        Conv("short", 32, 1),
+        Conv("a", 20, 1),
+        Conv("b", 12, 1, inputs="short"),
+        Concat("ab", inputs=("a", "b")),
+        Add("sum", inputs=("short", "ab")),
+        Conv("out", Fixed(5), 1),
+    )
+    made = widen(network, "1/2")
+    assert [made[name].out_channels for name in ("a", "b", "short")] == [10, 8, 18]  # 12·½ < 8
+    assert Widths.of(network).columns == {"a": 1, "b": 1}
+    widths = width_function(network)
+    assert widths([10, 8], 8) == cost(made) == cost_function(network)(0.5, 8)
+
+
+def test_what_is_added_to_the_image_keeps_its_channels() -> None:
+    """α leaves a layer alone whose output is added to what it cannot change."""
+    network = net(Conv("a", 8, 1), Conv("b", 3, 1), Add("sum", inputs=("image", "b")))
+    assert [widen(network, 2)[name].out_channels for name in ("a", "b")] == [16, 3]
+
+
+def test_a_size_said_by_number_is_refused_by_name() -> None:
+    """An operator known by its sizes alone names the layer whose width it keeps, and a remedy."""
+    network = net(
+        Conv("a", 8, 1), op.Recorded("odd", "index_select", ((1, 8, 8, 8),), (1, 4, 8, 8))
+    )
+    assert widen(network, 1) == network
+    with pytest.raises(CostModelError, match=r"^a: its width of 8 cannot become 16, since odd "):
+        widen(network, 2)
+
+
+def test_a_layer_of_ones_own_divides_without_being_listed() -> None:
+    """A rule that divides a size is all that α needs to keep it a multiple: a grouped norm of 7."""
+    network = net(Conv("a", 21, 1), op.Affine("norm", "group_norm", groups=7, tensors=2))
+    assert widen(network, "1/2")["a"].out_channels == 14  # 10 rounded down is 7, the least is 8
+
+
+def test_widths_are_worked_out_once() -> None:
+    """A network, and the same at another resolution, is lowered for its ties once."""
+    network = net(Conv("a", 8, 1))
+    assert Widths.of(resize(network, resolution=16)) is Widths.of(network)

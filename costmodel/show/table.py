@@ -114,7 +114,8 @@ def _verdict(report: Report) -> Text:
         whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
         text.append(f"all {count} figures equal {whose}: {tools}")
         if report.rewritten:
-            text.append("; the network is the rewritten one, not its authors' at this α")
+            at = " at this α" if report.alpha != 1 else ""
+            text.append(f"; the network is the rewritten one, not its authors'{at}")
         text.stylize("green")
         return text
     text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")
