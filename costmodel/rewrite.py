@@ -35,9 +35,10 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
 
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
     (max(⌊αC⌋, min(8, C)), the default), `divisible(8)` or `exact`. Relations (`Times`,
-    `AtLeast`, `Fixed`) hold as they are; a count that groups must divide stays a multiple,
-    unless it is none to begin with (a part of a concatenation, say). MobileNetV2's authors
-    round by `divisible(8)`, which the command `costmodel report` does of itself.
+    `AtLeast`, `Fixed`) hold as they are. What the layers' rules want equal (a sum, a gate, a
+    shared weight) or divided (by groups, heads or parts) stays so: `costmodel.widths` reads it
+    off them, and a constant that is added follows. MobileNetV2's authors round by
+    `divisible(8)`, which the command `costmodel report` does of itself.
 
     >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
@@ -45,7 +46,8 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     >>> cost(widen(mobilenet_v2(), 0.35, "divisible(8)")).macs
     59285808
 
-    Raises CostModelError for α outside (0, 4] and an unknown rounding.
+    Raises CostModelError for α outside (0, 4], an unknown rounding, and where a layer keeps a
+    width as it is (a size that the traced model says by number).
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
     divisor = arithmetic.rounding_divisor(rounding)
