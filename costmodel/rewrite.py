@@ -69,7 +69,7 @@ def widen(network: Network, alpha: Dim, rounding: str = "floor") -> Network:
     return widths.sized(network, {name: scaled(name, by) for name, by in widths.columns.items()})
 
 
-_REMEDY = "write that size in the model as one of its input's, or trace the model built so"
+_REMEDY = "write that size in the model as one of its input's, or trace the model at that width"
 
 
 def resize(

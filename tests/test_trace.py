@@ -517,7 +517,7 @@ def test_what_keeps_a_width_is_named() -> None:
         widen(network, 2)
     assert str(caught.value) == (
         "a: its width of 8 cannot become 16, since getitem.channels fixes its input's size; "
-        "write that size in the model as one of its input's, or trace the model built so"
+        "write that size in the model as one of its input's, or trace the model at that width"
     )
 
 
