@@ -73,6 +73,7 @@ def _sized(call: Call, x: Value) -> Value:
     rank = len(x.shape) - 2
     fixed = (-1, -1, *x.shape[2:])
     x = call.emit(op.FixedSize, sizes=fixed, reads=(x,), shape=x.shape, suffix="size")
+    del call.graph.origins[x.layer]  # it is no call of torch's, which a tool would count
     scale = [per_axis(sizes[2:], rank) for sizes in (call.shape, x.shape)]
     return call.emit(op.Resample, *scale, call.function, reads=(x,))
 
