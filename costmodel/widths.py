@@ -339,10 +339,13 @@ class Widths:
         return network.with_layers([self._sized(layer, counts) for layer in network.layers])
 
     def _sized(self, layer: ir.Layer, counts: Mapping[str, Dim]) -> ir.Layer:
-        if layer.name not in self._scaled:
+        name = layer.name
+        if name not in self._scaled:
             return layer
+        if name in counts and name not in self.grows:  # as most are, and planners call this often
+            return layer.evolve(**{layer.width: counts[name]})
         widths = layer.widths
-        return layer.with_widths({name: self._width(name, widths[name], counts) for name in widths})
+        return layer.with_widths({each: self._width(each, widths[each], counts) for each in widths})
 
     def _width(self, name: str, width: ir.Width, counts: Mapping[str, Dim]) -> ir.Width:
         if name not in self._parts:
