@@ -27,12 +27,15 @@ BELOW = {
     "network": {"symbols", "arithmetic", "errors"},
     "shapes": {"network", "arithmetic", "errors"},
     "lower": {"nest", "shapes", "network", "arithmetic", "errors"},
-    "rewrite": {"shapes", "network", "arithmetic", "errors"},
+    "widths": {"lower", "shapes", "network", "arithmetic", "errors"},
+    "rewrite": {"widths", "shapes", "network", "arithmetic", "errors"},
     "cost": {"lower", "nest", "shapes", "network", "symbols", "arithmetic", "errors"},
 }
-CORE = tuple(BELOW)
+#: What makes another network of one, and needs no room among what counts it.
+REWRITES = ("widths", "rewrite")
+CORE = tuple(module for module in BELOW if module not in REWRITES)
 #: What architectures are made of.
-MAY_BUILD = {*CORE, "regions", "zoo"} - {"cost"}
+MAY_BUILD = {*BELOW, "regions", "zoo"} - {"cost"}
 #: What is shown, plotted, reported and checked: nothing below may know of it.
 OUTER = ("show", "plot", "report", "crosscheck", "check", "reconciling", "cli", "__main__")
 #: What counts torch models, beside fvcore and torch itself.
