@@ -162,14 +162,12 @@ def below(size: Dim, least: int = 1) -> bool:
     >>> below(0), below(1), below(4, least=5)
     (True, False, True)
     """
-    algebra = _algebra(size)
-    return bool(algebra.below(size, least) if algebra else size < least)
+    return bool(found.below(size, least) if (found := _algebra(size)) else size < least)
 
 
 def at_least_one(alpha: Dim) -> Dim:
     """max(1, α), for a width that grows with α but never shrinks."""
-    algebra = _algebra(alpha)
-    return algebra.at_least_one(alpha) if algebra else max(Fraction(1), alpha)
+    return found.at_least_one(alpha) if (found := _algebra(alpha)) else max(Fraction(1), alpha)
 
 
 def round_size(size: Dim, rho: Dim) -> Dim:
@@ -193,9 +191,7 @@ def rounding_divisor(rounding: str) -> int | None:
         return 1 if rounding == "floor" else None
     if found := re.fullmatch(r"divisible\(([1-9][0-9]{0,5})\)", str(rounding)):
         return int(found[1])
-    raise CostModelError(
-        f"rounding must be floor, exact or divisible(N), got {rounding!r}; N is below 10⁶"
-    )
+    raise CostModelError(f"rounding must be floor, exact or divisible(N<10⁶), got {rounding!r}")
 
 
 def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:

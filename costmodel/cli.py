@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
@@ -28,6 +29,7 @@ MOST_CHARACTERS = 1000
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractContextManager
 
     from rich.console import RenderableType
     from torch import nn
@@ -53,11 +55,8 @@ def main() -> None:
     _prepare_streams()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = app(sys.argv[1:] or ["--help"], standalone_mode=False)
-        sys.stdout.flush()
-    except CostModelError as error:
-        code = _complain(str(error))
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
+        code = _answer()
+    except (BrokenPipeError, SystemExit):  # the reader has seen enough; typer exits by itself
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except OSError as error:  # a disk that is full, say
@@ -67,17 +66,29 @@ def main() -> None:
         code = 130
     except _TerminatedError:
         code = 128 + signal.SIGTERM
-    except (MemoryError, OverflowError, RecursionError) as error:
-        why = str(error) or "there is not enough memory"
-        code = _complain(f"too large to compute: {why}; make the network or the grid smaller")
-    except Exception as error:
-        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
-        if format_message is None:
-            raise
-        code = _complain(f"{format_message()} See --help.")
     finally:
         signal.signal(signal.SIGTERM, before)
     sys.exit(code)
+
+
+def _answer() -> int | None:
+    """The exit code of the command, its mistakes worded."""
+    try:
+        code: int | None = app(sys.argv[1:] or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
+    except CostModelError as error:
+        return _complain(str(error))
+    except (MemoryError, OverflowError, RecursionError) as error:
+        why = str(error) or "there is not enough memory"
+        return _complain(f"too large to compute: {why}; give a smaller network or grid")
+    except Exception as error:
+        if "integer string conversion" in str(error):
+            return _complain("a count has more than 4,300 digits; give a smaller network")
+        format_message: Callable[[], str] | None = getattr(error, "format_message", None)
+        if format_message is None:
+            raise
+        return _complain(f"{format_message()} See --help.")
+    return code
 
 
 class _TerminatedError(BaseException):
@@ -226,7 +237,8 @@ def report(  # noqa: PLR0913 - a parameter is an option
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between
-    made = show.check_live(made) if live else made if no_check else _checked(made)
+    with _running(model):
+        made = show.check_live(made) if live else made if no_check else made.checked()
     if not live:
         _write(made, form, output)
     if plots is not None:
@@ -237,11 +249,13 @@ def report(  # noqa: PLR0913 - a parameter is an option
         raise typer.Exit(1)
 
 
-def _checked(made: Report) -> Report:
-    from costmodel.models import prints_on_stderr
+def _running(model: str | None) -> AbstractContextManager[None]:
+    """While the user's model, if it is one, may run."""
+    if model is None:
+        return nullcontext()
+    from costmodel.models import running
 
-    with prints_on_stderr():
-        return made.checked()
+    return running(model)
 
 
 def _traced(
@@ -254,18 +268,18 @@ def _traced(
         return "mobilenet_v1" if network is None else network, None
     if network is not None:
         raise CostModelError(f"{network} and --model {model} are two networks; give one")
-    from costmodel.models import load_model, prints_on_stderr
+    from costmodel.models import load_model
     from costmodel.tracing.forward import trace
 
     sizes = ("3,224,224" if input_size is None else input_size).split(",")
     shape = tuple(positive_integer(size, "input") for size in sizes)
-    with prints_on_stderr():
+    with _running(model):
         module = load_model(model)
         return trace(module, shape), module
 
 
 def _one_of(**flags: bool | str | None) -> str | None:
-    chosen = [name for name, flag in flags.items() if flag]
+    chosen = [name for name, flag in flags.items() if flag not in {None, False}]
     if len(chosen) > 1:
         raise CostModelError(f"--{' and --'.join(chosen)} are alternatives; choose one")
     return chosen[0] if chosen else None
@@ -425,7 +439,6 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel reconcile --model mynet:Net --run[/bold]
     """
-    from costmodel.models import prints_on_stderr
     from costmodel.show import reconcile as shown
 
     form = _one_of(json=as_json, markdown=as_markdown)
@@ -439,7 +452,7 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
         rounding=rounding,
         module=module,
     )
-    with prints_on_stderr():
+    with _running(model):
         made = shown.reconciled(base, run=run)
     if form is None:
         _print(shown.rich(base, made))

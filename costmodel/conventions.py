@@ -31,6 +31,12 @@ if TYPE_CHECKING:
 
     Origins = Mapping[str, Origin]
 
+#: Rules (layer, nest, origin) → the operation that tools see in a layer's product, by the name that
+#: a convention's rules have. A layer type without one is *unknown* to every tool: never a guess.
+operation_rule = ir.Rules()
+#: The operation of a product that no tool is known to count.
+UNKNOWN = "unknown"
+
 #: No origins: every layer is the module that `build` makes of it.
 _BUILT: Origins = MappingProxyType({})
 
@@ -194,11 +200,26 @@ class Convention:
         for layer in layers:
             origin = origins.get(layer.layer.name)
             for operation, body in operations(layer, origin):
-                for rule in self._rules_of[operation]:
+                for rule in self._rules_of.get(operation, ()):
                     if origin.is_seen_by(rule.by) if origin else _is_built_so(rule):
                         count = rule.factor * PER[rule.per](layer, body)
                         counts[rule] += _share(count, batch) if rule.averaged else count
         return {rule: count for rule, count in counts.items() if count != 0}
+
+    def unknown(self, layers: Iterable[Lowered], origins: Origins = _BUILT) -> tuple[str, ...]:
+        """The layers whose products the tool may count or not: with any, its count is a bound.
+
+        >>> from costmodel import mobilenet_v1
+        >>> THOP.unknown(lower(mobilenet_v1()))
+        ()
+        """
+        found = (
+            layer.layer.name
+            for layer in layers
+            for operation, _ in operations(layer, origins.get(layer.layer.name))
+            if operation == UNKNOWN not in self._rules_of
+        )
+        return tuple(dict.fromkeys(found))
 
     @cached_property
     def _rules_of(self) -> dict[str, list[Rule]]:
@@ -238,23 +259,47 @@ def _bias(kind: str, origin: Origin | None) -> str:
 
 
 def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
-    """A convolution, or the function of torch's that multiplied matrices."""
-    kind = layer.layer
-    if isinstance(kind, op.TransposedConv):
-        return "transposed_conv" if nest.g == 1 else "grouped_transposed_conv"
-    if nest.positions and nest.weighted:
-        return "conv_mode" if origin and origin.detail == "mode" else "conv"
-    named = origin.function if origin else getattr(kind, "function", "matmul")
-    if origin is None and isinstance(kind, op.DotProductAttention):
-        named = "matmul"  # `build` writes its products out
-    function = "linear" if nest.weighted and not origin else named.strip("_")
-    if function.startswith("conv"):
-        return "conv_mode" if origin and origin.detail == "mode" else "conv"
-    if getattr(kind, "function", "") == "mv":
-        return "mv"
-    if origin and origin.detail == "unfused":
-        return f"{function}_unfused"
-    return function.removeprefix("r") if function == "rmatmul" else function
+    """The operation that a tool sees in a product; of a layer without a rule nobody knows."""
+    rule = operation_rule[type(layer.layer)]
+    return str(rule(layer.layer, nest, origin)) if rule else UNKNOWN
+
+
+@operation_rule(ir.Conv)
+@operation_rule(op.Filter)
+def _conv(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
+    return "conv_mode" if origin and origin.detail == "mode" else "conv"
+
+
+@operation_rule(op.TransposedConv)
+def _transposed(_layer: ir.Layer, nest: LoopNest, _origin: Origin | None) -> str:
+    return "transposed_conv" if nest.g == 1 else "grouped_transposed_conv"
+
+
+@operation_rule(ir.Linear)
+def _linear(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
+    return _called(origin.function, origin) if origin else "linear"
+
+
+@operation_rule(op.DotProductAttention)
+def _attention(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
+    return _called(origin.function, origin) if origin else "matmul"  # `build` writes it out
+
+
+@operation_rule(op.Einsum)
+@operation_rule(op.Recorded)
+def _function(layer: op.Einsum | op.Recorded, nest: LoopNest, origin: Origin | None) -> str:
+    called = _called(origin.function if origin else layer.function, origin)
+    if called.startswith("conv"):
+        return str(_conv(layer, nest, origin))
+    if layer.function == "mv":
+        return {"matmul": "matmul_vector", "addmv": "addmv"}.get(called, "mv")
+    return called
+
+
+def _called(name: str, origin: Origin | None) -> str:
+    function = name.strip("_")
+    function = "matmul" if function in {"rmatmul", "linalg_matmul"} else function
+    return f"{function}_unfused" if origin and origin.detail == "unfused" else function
 
 
 #: The functions of torch that add a bias, and their operations here.
@@ -326,7 +371,8 @@ _MACS = (*_CONVS, *_LINEAR)
 _MATMUL = _rules("matmul", 1, "MAC", "matmul")
 #: What tools that see matrix products below torch's own functions see.
 _PRODUCTS = (*_MATMUL, *_rules("bmm mm addmm", 1, "MAC", "matmul"))
-_BELOW = (*_PRODUCTS, *_rules("baddbmm einsum tensordot", 1, "MAC", "matmul"))
+_POWERS = "inner chain_matmul linalg_multi_dot matrix_power linalg_matrix_power"
+_BELOW = (*_PRODUCTS, *_rules(f"baddbmm einsum tensordot {_POWERS}", 1, "MAC", "matmul"))
 #: Elementwise functions with learned values that torch has modules for.
 _AFFINE = "layer_norm group_norm instance_norm rms_norm prelu"
 _FUSED = "scaled_dot_product_attention"
@@ -365,9 +411,10 @@ PAPER = Convention(
         *_MACS,
         *_BELOW,
         *_TRANSPOSED,
-        *_rules("mv dot vdot addbmm", 1, "MAC", "matmul"),
+        *_rules("mv matmul_vector addmv addbmm", 1, "MAC", "matmul"),
         *_rules(f"{_FUSED} {_UNFUSED} {_NATIVE}", 1, "MAC", "attention"),
         *_rules(_RECURRENT, 1, "MAC", "recurrent"),
+        *_rules(UNKNOWN, 1, "MAC", "layers of one's own"),
     ),
 )
 #: fvcore in eval mode: a MAC is one, batch norm two per element (one without scale and shift),
@@ -494,7 +541,7 @@ PTFLOPS_ATEN = Convention(
     (
         *_MACS,
         *_PRODUCTS,
-        *_rules("einsum tensordot", 1, "MAC", "matmul"),
+        *_rules(f"einsum tensordot {_POWERS}", 1, "MAC", "matmul"),
         *_rules(_UNFUSED, 1, "MAC", "attention"),
         *_TRANSPOSED,
         *_rules("conv_bias conv_mode_bias linear_bias addmm_bias", 1, "element", "bias"),
@@ -541,7 +588,8 @@ TORCHPROFILE = Convention(
         *_rules("conv", 1, "MAC", "conv"),
         *_LINEAR,
         *_MATMUL,
-        *_rules("bmm addmm baddbmm einsum", 1, "MAC", "matmul"),
+        *_rules("bmm addmm baddbmm einsum matmul_vector addmv", 1, "MAC", "matmul"),
+        *_rules("einsum_of_no_sum", 1, "element", "matmul"),
         *_rules(f"{_FUSED} {_UNFUSED}", 1, "MAC", "attention"),
         *_rules("lstm", 1, "MAC", "recurrent"),
         *_rules(

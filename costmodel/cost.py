@@ -113,6 +113,5 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
     """
     total = _total(each_lowered(network))
     if strict and total.unknown:
-        names = ", ".join(total.unknown)
-        raise CostModelError(f"no rule for {names}; register one or leave strict off")
+        raise CostModelError(f"no rule for {', '.join(total.unknown)}; register one, or not strict")
     return total

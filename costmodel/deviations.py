@@ -61,6 +61,14 @@ _BY_MODULE = ("thop", "ptflops", "torchinfo")
 _CALFLOPS = ("calflops", "calflops FLOPs")
 _TRACED = ("fvcore", "torchprofile")
 
+#: What FlopCounterMode leaves out on the meta device too, where `crosscheck_traced` runs it.
+VECTORS = Deviation(
+    "mv, dot and addbmm",
+    ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", "torchprofile", *_CALFLOPS),
+    "products with a vector, and one that sums a batch of products, are not seen",
+    "mv addmv addbmm",
+)
+
 DEVIATIONS = (
     Deviation(
         "transposed convolution",
@@ -90,16 +98,25 @@ DEVIATIONS = (
     ),
     Deviation("operator @", (*_BY_MODULE, *_CALFLOPS), "not seen, even where torch.matmul is"),
     Deviation(
+        "@ or matmul of a vector",
+        ("fvcore", "FlopCounterMode", *_BY_MODULE, "ptflops aten", *_CALFLOPS),
+        "torch calls mv or dot, which is not seen; in place of the vector's length ptflops and "
+        "calflops multiply by its square, and fvcore raises an error",
+        "matmul_vector",
+        raised_by=("fvcore",),
+    ),
+    VECTORS,
+    Deviation(
         "einsum",
         (*_BY_MODULE, *_CALFLOPS),
         "not seen; calflops' FLOPs are numpy's estimate, rounded to four figures",
-        "einsum",
+        "einsum einsum_of_no_sum",
     ),
     Deviation(
         "einsum over other axes",
         ("fvcore", *_BY_MODULE, *_CALFLOPS),
         "as above, and fvcore's half of it is, but for two equations of three axes",
-        "einsum",
+        "einsum einsum_of_no_sum",
     ),
     Deviation(
         "einsum of a list",
@@ -139,7 +156,7 @@ DEVIATIONS = (
         ("fvcore", "torchprofile", "ptflops", "calflops FLOPs"),
         "bilinear is 4 per output to fvcore and torchprofile, 1 to ptflops whatever its mode, and "
         "to calflops 1 per position of one channel",
-        "interpolate_to_size interpolate_by_factor",
+        "interpolate_to_size interpolate_by_factor grid_sample grid_sample_recorded",
     ),
     Deviation(
         "interpolation of a keyword",

@@ -6,7 +6,6 @@ import os
 import shutil
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import mkstemp
 from typing import TYPE_CHECKING
 
 from costmodel.errors import CostModelError
@@ -50,7 +49,7 @@ def _cannot_write(path: str | Path, error: OSError) -> CostModelError:
 def is_stream(path: str | Path) -> bool:
     """Whether what is written there is no file to replace: a device, a pipe, /dev/stdout."""
     target = Path(path)
-    return target.parent in _OPEN or (target.exists() and not target.is_file())
+    return target.exists() and (target.parent in _OPEN or not target.is_file())
 
 
 def image_format(path: str | Path) -> str:
@@ -84,6 +83,8 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
     Raises CostModelError for what the system says of the writing, and the old file stays.
     """
+    from tempfile import mkstemp  # slow to import, and few commands write
+
     check_target(path)
     try:
         if is_stream(path):
@@ -117,12 +118,14 @@ def _umask() -> int:
 def make_directory(path: str | Path) -> Path:
     """The folder, made if it is not there.
 
-    Raises CostModelError where a file is in its place or it cannot be made.
+    Raises CostModelError where it has no name, a file is in its place or it cannot be made.
     """
+    if not str(path):
+        raise CostModelError("a directory must have a name, got ''; . is the current one")
     directory = Path(path)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        why = "it is a file" if directory.is_file() else error.strerror
+        why = "it is a file" if isinstance(error, FileExistsError) else error.strerror
         raise CostModelError(f"cannot make the directory {path}: {why}; name another") from None
     return directory

@@ -38,7 +38,8 @@ def solve_alpha(network: Network, *, macs: Dim, rho: Dim = 1) -> Any:
     """
     target = _exact(macs, "macs") if not is_symbolic(macs) else macs
     ratio = multiplier(rho, "rho", MAX_RHO)
-    formula = relax(cost(widen(resize(network, rho=symbolic_rho), alpha, "exact")).macs)
+    relaxed = relax(cost(widen(resize(network, rho=symbolic_rho), alpha, "exact")).macs)
+    formula = sympy.sympify(relaxed)  # a number where nothing scales
     formula = formula.subs(symbolic_rho, ratio if is_symbolic(ratio) else _exact(ratio, "rho"))
     grown = sympy.Max(1, alpha)
     if not formula.has(grown):

@@ -1,8 +1,7 @@
 """What the layers of traced models keep for the backward pass, as torch does on a CPU.
 
-A copy that only reorders (`contiguous`, a reshape that no view can be) is taken for the tensor it
-copies: torch keeps one of the two. Attention is the fused kernel's, where (batch, heads, tokens,
-features) let torch use it; one that is written out keeps what its layers keep.
+Attention is the fused kernel's, where (batch, heads, tokens, features) let torch use it; one that
+is written out keeps what its layers keep.
 """
 
 from __future__ import annotations
@@ -13,7 +12,8 @@ from typing import TYPE_CHECKING
 from costmodel import network as ir
 from costmodel import operators as op
 from costmodel.errors import CostModelError
-from costmodel.training import INPUTS, NOTHING, PRODUCT, VIEW, Keeps, kept_rule
+from costmodel.named import plain
+from costmodel.training import INPUTS, NOTHING, PRODUCT, Keeps, kept_rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ _LEARNED |= dict.fromkeys(("mul", "div", "truediv", "prelu"), INPUTS)
 #: By function, of several inputs: a product keeps each factor that another's gradient needs.
 _COMBINED = {"add": NOTHING, "sub": NOTHING, "mul": PRODUCT}
 _COMBINED |= dict.fromkeys(("div", "truediv", "maximum", "minimum"), INPUTS)
-_COMBINED |= dict.fromkeys(("expand", "expand_as", "broadcast_to"), VIEW)
+_COMBINED |= dict.fromkeys(("expand", "expand_as", "broadcast_to"), NOTHING)
 #: By function, of a reduction.
 _REDUCED = {"mean": NOTHING, "sum": NOTHING, "var": INPUTS}
 _REDUCED |= dict.fromkeys(("std", "logsumexp", "amax", "amin"), Keeps(inputs=True, output=True))
@@ -99,18 +99,13 @@ def _attention(layer: op.DotProductAttention, _inputs: Inputs, output: Shape) ->
 
 @kept_rule(op.Combine)
 def _combine(layer: op.Combine, _inputs: Inputs, _output: Shape) -> Keeps:
-    name = layer.function.strip("_")
+    name = plain(layer.function)
     return _COMBINED[name] if name in _COMBINED else _refuse(layer)
 
 
 @kept_rule(op.Reduce)
 def _reduce(layer: op.Reduce, _inputs: Inputs, _output: Shape) -> Keeps:
     return _REDUCED[layer.function] if layer.function in _REDUCED else _refuse(layer)
-
-
-@kept_rule(op.Repeat)
-def _repeat(layer: op.Repeat, _inputs: Inputs, _output: Shape) -> Keeps:
-    return NOTHING if layer.function in {"repeat", "tile"} else VIEW
 
 
 @kept_rule(op.Resample)
@@ -122,10 +117,7 @@ def _resample(layer: op.Resample, _inputs: Inputs, _output: Shape) -> Keeps:
 @kept_rule(op.Permute)
 @kept_rule(op.Split)
 @kept_rule(op.Slice)
-def _view(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
-    return VIEW
-
-
+@kept_rule(op.Repeat)
 @kept_rule(op.Join)
 @kept_rule(op.Pad)
 @kept_rule(op.PadSame)

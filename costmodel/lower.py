@@ -110,8 +110,7 @@ def _conv(layer: ir.Conv, inputs: Inputs, output: ir.Shape) -> Rule:
 
 @lower_rule(ir.Linear)
 def _linear(layer: ir.Linear, inputs: Inputs, output: ir.Shape) -> Rule:
-    (shape,) = inputs
-    nest = LoopNest(prod(shape[:-1]), 1, output[-1], shape[-1], (), ())
+    nest = LoopNest(prod(inputs[0][:-1]), 1, output[-1], inputs[0][-1], (), ())
     return (nest,), _parameters(layer, nest)
 
 

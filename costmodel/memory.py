@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, NamedTuple
 from costmodel import network as ir
 from costmodel.arithmetic import ceil_mode_size, is_symbolic
 from costmodel.errors import CostModelError
+from costmodel.layouts import is_view, views
 from costmodel.lower import Lowered, lower, lower_rule
+from costmodel.named import is_elementwise
 from costmodel.nest import Parameter
 from costmodel.shapes import axes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from costmodel.arithmetic import Dim
     from costmodel.network import Network
@@ -31,12 +33,6 @@ if TYPE_CHECKING:
 
 #: Bytes of a weight or an activation, and of a bias or a batch norm's scale and shift.
 _WIDTHS = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 4)}
-#: Activations that do nothing at inference: their output is their input, in the same memory.
-_VIEWS = frozenset({"dropout", "identity"})
-#: Those that read their neighbours, so that they cannot overwrite them.
-_NOT_ELEMENTWISE = frozenset(
-    {"local_response_norm", "softmax", "log_softmax", "normalize", "contiguous"}
-)
 
 
 @dataclass(frozen=True)
@@ -47,9 +43,9 @@ class MemoryRules:
       (int32, as in Jacob et al. 2018, §2.4), and so a batch norm's values (float32).
     - `count_input`: the network's inputs are in the same memory, from before the first layer
       until their last reader. Otherwise they are the caller's.
-    - `in_place`: an Activation (but local response normalisation and softmax), a BatchNorm, an
-      Add and, of a traced model, a Combine and an Affine that is no norm overwrite their (first)
-      input of the output's size that nothing reads later. An Input is never overwritten.
+    - `in_place`: a BatchNorm, an Add, and an Activation and, of a traced model, a Combine and an
+      Affine whose function is elementwise (`costmodel.named`) overwrite their (first) input of
+      the output's size that nothing reads later. An Input is never overwritten.
     - `fold_batch_norm`: a BatchNorm that alone reads a convolution or a linear layer disappears
       into its weights and one bias per output channel; not where either shares parameters,
       and not behind a Linear whose last axis isn't the channels (axis 1).
@@ -164,33 +160,10 @@ def held_parameters(
     return tuple(_after_folding(x.parameters, x, folded) for x in layers)
 
 
-def _is_view(layer: ir.Layer) -> bool:
-    """Whether the output is the input in the same memory."""
-    dropped = isinstance(layer, ir.Activation) and layer.function in _VIEWS
-    return dropped or isinstance(layer, ir.Flatten) or getattr(layer, "is_view", False)
-
-
 def _may_overwrite(layer: ir.Layer) -> bool:
     """Whether each element of the output needs only that element of the inputs."""
-    if isinstance(layer, ir.Activation):
-        return layer.function not in _NOT_ELEMENTWISE
-    return isinstance(layer, (ir.BatchNorm, ir.Add)) or getattr(layer, "may_overwrite", False)
-
-
-def _reordered(layers: tuple[Lowered, ...]) -> set[str]:
-    """The layers whose elements, through views, are in another order in memory than in shape."""
-    found: set[str] = set()
-    for x in layers:
-        if getattr(x.layer, "reorders", False) or (
-            _is_view(x.layer) and x.layer.inputs[0] in found and not _needs_order(x.layer)
-        ):
-            found.add(x.layer.name)
-    return found
-
-
-def _needs_order(layer: ir.Layer) -> bool:
-    """Whether a view is a copy of what is in another order: where axes may merge."""
-    return isinstance(layer, ir.Flatten) or getattr(layer, "needs_order", False)
+    merges = isinstance(layer, (ir.BatchNorm, ir.Add))
+    return merges or is_elementwise(getattr(layer, "function", ""))
 
 
 def _memory(
@@ -199,7 +172,7 @@ def _memory(
     """By tensor, the layer that allocated its memory; by that, the last layer that needs it."""
     last_reader = {x.layer.name: len(layers) for x in layers}  # of an output: past the end
     last_reader |= {name: i for i, x in enumerate(layers) for name in x.layer.inputs}
-    folded, reordered = _folded(layers, rules), _reordered(layers)
+    folded, viewed = _folded(layers, rules), views(layers)
     inputs = {x.layer.name for x in layers if x.layer.arity == 0}
     size = {x.layer.name: prod(x.output) for x in layers}
     home: dict[str, str] = {}
@@ -207,8 +180,7 @@ def _memory(
     for i, x in enumerate(layers):
         name, read = x.layer.name, [home[source] for source in x.layer.inputs]
         overwritten: list[str] = []
-        copied = _needs_order(x.layer) and x.layer.inputs[0] in reordered
-        if (_is_view(x.layer) and not copied) or name in folded:
+        if name in viewed or name in folded:
             overwritten = read
         elif rules.in_place and _may_overwrite(x.layer):
             whole = [h for h in read if size[h] == prod(x.output)]  # no part, nothing expanded
@@ -239,8 +211,8 @@ def live_bytes(network: Network, rules: MemoryRules = DEFAULT) -> tuple[tuple[st
     their output is their input. A Concat copies.
 
     Of a traced model, reshapes, permutations, parts and expansions take none either, but for a
-    reshape or a Flatten of what a permutation reordered: it copies. A layer in between makes a
-    tensor in plain order. Constants, learned or made, are the model's own, as weights are.
+    reshape or a Flatten that merges axes which are not next to each other in memory: it copies
+    (`costmodel.layouts`). Constants, learned or made, are the model's own, as weights are.
 
     >>> from costmodel import mobilenet_v1
     >>> live_bytes(mobilenet_v1())[1] == ("conv1", 4 * (3*224*224 + 32*112*112))
@@ -429,21 +401,28 @@ def traffic(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Traffic, ..
     Raises CostModelError for a layer without a rule and as `touched` does.
     """
     layers = known_layers(network)
-    folded = _folded(layers, rules)
-    return tuple(layer_traffic(x, rules, folded) for x in layers)
+    folded, viewed = _folded(layers, rules), views(layers)
+    return tuple(layer_traffic(x, rules, folded, viewed) for x in layers)
 
 
 def layer_traffic(
-    x: Lowered, rules: MemoryRules = DEFAULT, folded: Mapping[str, str] = MappingProxyType({})
+    x: Lowered,
+    rules: MemoryRules = DEFAULT,
+    folded: Mapping[str, str] = MappingProxyType({}),
+    viewed: Collection[str] | None = None,
 ) -> Traffic:
     """The compulsory traffic of one lowered layer; `folded` says where batch norms went.
+
+    `viewed` are the network's views; without it a layer is one if it is where its input is in
+    plain order.
 
     >>> from costmodel import lower, mobilenet_v1
     >>> layer_traffic(lower(mobilenet_v1())[1]).bytes == 4 * (3*224*224 + 9*3*32 + 32*112*112)
     True
     """
     name = x.layer.name
-    if x.layer.arity == 0 or _is_view(x.layer) or name in folded:
+    same = is_view(x) if viewed is None else name in viewed
+    if x.layer.arity == 0 or same or name in folded:
         return Traffic(name, 0, 0, 0, 0, 0)
     _, own = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
     parameters = _after_folding(own, x, folded)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import os
+import socket
 import sys
 import warnings
 from contextlib import contextmanager, redirect_stdout
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.building import torch_or_error
 from costmodel.errors import CostModelError
+from costmodel.failures import said
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,7 +32,8 @@ def load_model(spec: str) -> nn.Module:
     """The torch module that `package.module:name(arguments)` makes, in evaluation mode.
 
     A class or a function is called, with literals alone as arguments if any, on the meta device:
-    no weights are allocated. One that needs real tensors while it is made is made on the CPU.
+    no weights are allocated. One that needs real tensors while it is made is made on the CPU, but
+    not where it has asked the network for something, which it would fetch again.
     Modules in the current directory are found.
 
     >>> sum(p.numel() for p in load_model("torch.nn:Linear(10, 2)").parameters())
@@ -52,10 +55,13 @@ def load_model(spec: str) -> nn.Module:
 
 
 @contextmanager
-def prints_on_stderr() -> Iterator[None]:
-    """What a model's code prints goes to standard error: the output, perhaps JSON, is ours.
+def running(spec: str) -> Iterator[None]:
+    """While a user's model runs: what it prints and what it raises are kept apart from ours.
 
-    So does what goes past Python, from C code and subprocesses, to the file descriptor.
+    Its prints go to standard error, also those of C code and subprocesses, which go past Python
+    to the file descriptor.
+
+    Raises CostModelError for whatever it raises, an exit too.
     """
     sys.stdout.flush()
     kept = _duplicate(1)
@@ -63,7 +69,7 @@ def prints_on_stderr() -> Iterator[None]:
         if kept is not None and (stderr := _duplicate(2)) is not None:
             os.dup2(stderr, 1)
             os.close(stderr)
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _failures(f"{spec} failed", "mend the model"):
             yield
     finally:
         if kept is not None:
@@ -86,7 +92,7 @@ def _failures(what: str, remedy: str) -> Iterator[None]:
     except CostModelError:
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001
-        raise CostModelError(f"{what}: {_said(error)}; {remedy}") from None
+        raise CostModelError(f"{what}: {said(error)}; {remedy}") from None
 
 
 def _call(text: str) -> tuple[str, list[Any], dict[str, Any]]:
@@ -123,26 +129,62 @@ def _found(module: Any, name: str, spec: str) -> Any:
 
 
 def _made(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> nn.Module:
-    import torch
     from torch import nn
 
     with _failures(f"{spec} failed", "check its arguments"):
-        if isinstance(factory, nn.Module) or not callable(factory):
-            module = factory
-        else:
-            try:
-                with torch.device("meta"):
-                    module = factory(*arguments, **named)
-            except (Exception, SystemExit):  # noqa: BLE001 - some need values while they are made
-                module = factory(*arguments, **named)
+        called = callable(factory) and not isinstance(factory, nn.Module)
+        module = _called(factory, arguments, named, spec) if called else factory
         if not isinstance(module, nn.Module):
             kind = type(module).__name__
             raise CostModelError(f"{spec} must make a torch.nn.Module, got {kind}")
     with _failures(f"{spec} is no module that can be run", "call super().__init__() in it first"):
-        return module.eval()
+        module.eval()
+    return module
 
 
-def _said(error: BaseException) -> str:
-    """The first line of an error, with its type."""
-    lines = str(error).strip().splitlines() or [""]
-    return f"{type(error).__name__}: {lines[0]}".rstrip(": ")
+def _called(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> Any:
+    import torch
+
+    with _lookups() as hosts:
+        for device in ("meta", "cpu"):  # some need values while they are made
+            try:
+                with torch.device(device):
+                    return factory(*arguments, **named)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the factory raises
+                if hosts or device == "cpu":
+                    raise _failure(spec, error, hosts) from None
+    raise AssertionError("the CPU is the last")
+
+
+def _failure(spec: str, error: BaseException, hosts: list[str]) -> CostModelError:
+    if not hosts:
+        return CostModelError(f"{spec} failed: {said(error)}; check its arguments")
+    why = "for lack of a network" if _is_of_the_network(error) else "after it asked the network"
+    return CostModelError(
+        f"{spec} failed {why} ({hosts[0]}: {said(error)}); no weights are needed: make it without, "
+        "as by weights=None or pretrained=False"
+    )
+
+
+def _is_of_the_network(error: BaseException | None) -> bool:
+    """Whether an error comes of one of the system's, as one of a connection does."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error is not None
+
+
+@contextmanager
+def _lookups() -> Iterator[list[str]]:
+    """The hosts whose addresses are looked up, which every download begins with."""
+    hosts: list[str] = []
+    lookup = socket.getaddrinfo
+
+    def tell(host: Any, *args: Any, **named: Any) -> Any:
+        hosts.append(str(host))
+        return lookup(host, *args, **named)
+
+    socket.getaddrinfo = tell
+    try:
+        yield hosts
+    finally:
+        socket.getaddrinfo = lookup

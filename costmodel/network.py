@@ -9,17 +9,14 @@ from __future__ import annotations
 import operator
 import reprlib
 import sys
-from collections.abc import Callable  # noqa: TC003 - a NamedTuple's
+from collections.abc import Callable, Iterable, Iterator  # noqa: TC003 - a NamedTuple's
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, Self, get_args
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, get_args
 
 from costmodel.arithmetic import Dim, rounding_divisor
 from costmodel.errors import CostModelError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 #: (batch, channels, *spatial sizes) or (batch, *, features), as torch has them.
 Shape = tuple[Dim, ...]
@@ -134,9 +131,7 @@ Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(
 Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
 Owner = Annotated[str, Kind("the name of a layer", text)]
 Text = Annotated[str, Kind("a text", text)]
-Pooling = Annotated[
-    str, Kind("'average' or 'max'", lambda value: valid(value, value in {"average", "max"}))
-]
+Pooling = Annotated[str, Kind("'average' or 'max'", lambda x: valid(x, x in {"average", "max"}))]
 Flag = Annotated[bool, Kind("true or false", lambda value: valid(value, type(value) is bool))]
 Positive = Annotated[int, Kind("a positive count", lambda value: operator.index(number(value)))]
 Sizes = Annotated[Shape, Kind("two or more positive integers", each(number, 2))]

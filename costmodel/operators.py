@@ -16,6 +16,17 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn
 from costmodel import network as ir
 from costmodel.arithmetic import MOST, Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.errors import CostModelError
+from costmodel.layouts import (
+    GAP,
+    Order,
+    as_elementwise,
+    as_image,
+    merge_rule,
+    merged,
+    order_rule,
+    plain,
+    written_rule,
+)
 from costmodel.lower import Lowered, lower, lower_rule
 from costmodel.memory import touch_rule
 from costmodel.nest import Elementwise, LoopNest, Parameter
@@ -40,6 +51,8 @@ from costmodel.network import (
 from costmodel.shapes import axes, count, ranked, shape_rule
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from costmodel.lower import Rule
     from costmodel.shapes import Inputs, Widths
 
@@ -174,7 +187,7 @@ SizesOrAny = Annotated[tuple[int, ...], Kind("sizes, or -1", each(partial(_integ
 Shapes = Annotated[tuple[tuple[int, ...], ...], Kind("shapes", each(each(_integer)))]
 Numbers = Annotated[tuple[float, ...], Kind("finite numbers", each(_finite))]
 Equation = Annotated[str, Kind("two operands' indices and their output's", _equation)]
-Order = Annotated[tuple[int, ...], Kind("a permutation of the axes", _order)]
+Permutation = Annotated[tuple[int, ...], Kind("a permutation of the axes", _order)]
 Amounts = Annotated[tuple[tuple[int, int], ...], Kind("pairs of (before, after)", each(_pair))]
 Runs = Annotated[
     tuple[tuple[int, tuple[int | tuple[int, int], ...]], ...],
@@ -208,6 +221,9 @@ class TransposedConv(Layer):
     bias: Flag = False
     shares: Owner = ""
     width: ClassVar[str] = "out_channels"
+
+
+written_rule(TransposedConv)(as_image)
 
 
 @shape_rule(TransposedConv)
@@ -266,6 +282,7 @@ class Filter(Layer):
 
 shape_rule(Filter)(shape_rule[ir.Conv])
 touch_rule(Filter)(touch_rule[ir.Conv])
+written_rule(Filter)(as_image)
 
 
 @lower_rule(Filter)
@@ -292,10 +309,8 @@ class Affine(Layer):
     groups: Positive = 1
     shares: Owner = ""
 
-    @property
-    def may_overwrite(self) -> bool:
-        """Whether an element needs no other: not in a norm or a shuffle."""
-        return self.function in {"add", "sub", "mul", "div", "truediv", "prelu", "batch_norm"}
+
+written_rule(Affine)(as_elementwise)
 
 
 @shape_rule(Affine)
@@ -390,7 +405,13 @@ def _einsum(layer: Einsum, inputs: Inputs, output: Shape) -> Rule:
     rows, columns = size((left - right) & kept), size((right - left) & kept)
     contracted = size((left & right) - kept)
     nest = LoopNest(size(left & right & kept), 1, columns, contracted, (rows,), (), weighted=False)
-    return (nest,) if (left & right) - kept else (Elementwise("mul", output),), ()
+    product = nest if (left & right) - kept else Elementwise("einsum_of_no_sum", output)
+    return (product,), ()
+
+
+@merge_rule(Einsum)
+def _einsum_merges(_layer: Einsum, shape: Shape) -> int:
+    return max(0, len(shape) - 2)
 
 
 @dataclass(frozen=True)
@@ -435,6 +456,15 @@ def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
 
 
+@written_rule(DotProductAttention)
+def _attention_order(
+    layer: DotProductAttention, _reads: list[Order], _inputs: Inputs, output: Shape
+) -> Order:
+    """The fused kernel writes the heads of each token side by side."""
+    fused = len(output) == 4 and not layer.heads  # noqa: PLR2004 - batch, heads, tokens, features
+    return tuple(axis for axis in (0, 2, 1, 3) if output[axis] != 1) if fused else plain(output)
+
+
 @lower_rule(DotProductAttention)
 def _attention(layer: DotProductAttention, inputs: Inputs, _output: Shape) -> Rule:
     batch, queries, keys, features, values = _attended(layer, inputs)
@@ -467,12 +497,9 @@ class Combine(Layer):
 
     function: Text
     arity: ClassVar[int | None] = None
-    may_overwrite: ClassVar[bool] = True
 
-    @property
-    def is_view(self) -> bool:
-        """Whether it only repeats an input in the same memory."""
-        return self.function in {"expand", "expand_as", "broadcast_to"}
+
+written_rule(Combine)(as_elementwise)
 
 
 @shape_rule(Combine)
@@ -487,6 +514,20 @@ def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
             _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
         output.append(size)
     return tuple(output)
+
+
+@order_rule(Combine)
+def _combine_order(layer: Combine, order: Order, inputs: Inputs, output: Shape) -> Order | None:
+    expands = layer.function in {"expand", "expand_as", "broadcast_to"}
+    return _expanded(order, inputs[0], output) if expands else None
+
+
+def _expanded(order: Order, shape: Shape, output: Shape) -> Order:
+    """Axes whose every position is the same element are next to nothing."""
+    new = len(output) - len(shape)
+    grown = (axis for axis in plain(output) if axis < new or shape[axis - new] == 1)
+    moved = (axis if axis == GAP else axis + new for axis in order)
+    return (*moved, *(place for axis in grown for place in (GAP, axis)))
 
 
 @lower_rule(Combine)
@@ -510,12 +551,6 @@ class Reshape(Layer):
     runs: Runs
     function: Text = "reshape"
     arity: ClassVar[int | None] = None
-    is_view: ClassVar[bool] = True
-
-    @property
-    def needs_order(self) -> bool:
-        """Whether it copies where the elements are in another order: not where torch says view."""
-        return self.function in {"reshape", "reshape_as", "flatten"}
 
 
 def _read(layer: Reshape, inputs: Inputs, source: int, axis: int) -> Dim:
@@ -545,6 +580,19 @@ def _reshape_shape(layer: Reshape, inputs: Inputs, _widths: Widths) -> Shape:
     return tuple(output)
 
 
+@order_rule(Reshape)
+def _reshape_order(layer: Reshape, order: Order, _inputs: Inputs, output: Shape) -> Order | None:
+    runs, read, made = [], 0, 0
+    for axes_read, sizes in layer.runs:
+        after = range(made, made + len(sizes))
+        kept = tuple(axis for axis in after if output[axis] != 1)
+        runs.append((tuple(range(read, read + axes_read)), kept))
+        read, made = read + axes_read, made + len(sizes)
+    copies = layer.function in {"reshape", "reshape_as", "flatten"}  # where torch cannot view
+    view = merged(order, runs)
+    return plain(output) if view is None and not copies else view
+
+
 @dataclass(frozen=True)
 class Permute(Layer):
     """Axes in another order.
@@ -555,10 +603,8 @@ class Permute(Layer):
     (1, 56, 56, 96)
     """
 
-    order: Order
+    order: Permutation
     function: Text = "permute"
-    is_view: ClassVar[bool] = True
-    reorders: ClassVar[bool] = True
 
 
 @shape_rule(Permute)
@@ -567,6 +613,11 @@ def _permute_shape(layer: Permute, inputs: Inputs, _widths: Widths) -> Shape:
     if len(shape) != len(layer.order):
         _refuse(layer, f"orders {len(layer.order)} axes of {_text(shape)}", "change the order")
     return tuple(shape[axis] for axis in layer.order)
+
+
+@order_rule(Permute)
+def _permute_order(layer: Permute, order: Order, _inputs: Inputs, _output: Shape) -> Order:
+    return tuple(axis if axis == GAP else layer.order.index(axis) for axis in order)
 
 
 @dataclass(frozen=True)
@@ -582,7 +633,6 @@ class Split(Layer):
     along: Axis = 1
     function: Text = "chunk"
     part: Count = 0
-    is_view: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         """Check that the part is one of them too."""
@@ -603,6 +653,17 @@ def _split_shape(layer: Split, inputs: Inputs, _widths: Widths) -> Shape:
     return *shape[:axis], part, *shape[axis + 1 :]
 
 
+@order_rule(Split)
+def _split_order(layer: Split, order: Order, _inputs: Inputs, output: Shape) -> Order:
+    return _parts(order, {layer.along % len(output)} if layer.parts > 1 else (), output)
+
+
+def _parts(order: Order, cut: Collection[int], output: Shape) -> Order:
+    """Around a part of an axis something is left out, and where an axis has one element left."""
+    kept = (axis if axis == GAP or output[axis] != 1 else GAP for axis in order)
+    return tuple(x for axis in kept for x in ((GAP, axis, GAP) if axis in cut else (axis,)))
+
+
 @dataclass(frozen=True)
 class Slice(Layer):
     """A part of the leading axes: for each an index, which drops it, or (start, stop, step).
@@ -617,7 +678,6 @@ class Slice(Layer):
 
     items: Items
     function: Text = "getitem"
-    is_view: ClassVar[bool] = True
 
 
 @shape_rule(Slice)
@@ -640,6 +700,15 @@ def _sliced(layer: Slice, size: Dim, item: tuple[int, int | None, int]) -> Dim:
         _refuse(layer, f"takes {start}:{stop} of {size}")
     begin = start if start >= 0 else 0 if below(size, -start) else size + start
     return ceil_div(end - begin, step)
+
+
+@order_rule(Slice)
+def _slice_order(layer: Slice, order: Order, inputs: Inputs, output: Shape) -> Order:
+    items = (*layer.items, *((0, None, 1),) * (len(inputs[0]) - len(layer.items)))
+    left = [axis for axis, item in enumerate(items) if isinstance(item, tuple)]
+    new = tuple(left.index(axis) if axis in left else GAP for axis in order)
+    cut = {left.index(axis) for axis in left if items[axis] != (0, None, 1)}
+    return _parts(new, cut, output)
 
 
 @dataclass(frozen=True)
@@ -706,10 +775,11 @@ class Repeat(Layer):
     times: Positives
     function: Text = "repeat"
 
-    @property
-    def is_view(self) -> bool:
-        """Whether it repeats its input in the same memory, as torch.expand does."""
-        return self.function not in {"repeat", "tile"}
+
+@order_rule(Repeat)
+def _repeat_order(layer: Repeat, order: Order, inputs: Inputs, output: Shape) -> Order | None:
+    copies = layer.function in {"repeat", "tile"}
+    return None if copies else _expanded(order, inputs[0], output)
 
 
 @shape_rule(Repeat)
@@ -734,6 +804,9 @@ class Resample(Layer):
     denominator: PerAxis = 1
     function: Text = "interpolate"
     arity: ClassVar[int | None] = None
+
+
+written_rule(Resample)(as_image)
 
 
 @shape_rule(Resample)
@@ -895,6 +968,8 @@ def _constant(layer: Constant, _inputs: Inputs, _output: Shape) -> Rule:
 class Recorded(Layer):
     """An operator whose sizes are only known as they were traced; it refuses any others.
 
+    What its products write are its `activations`: its own output, unless it says how many.
+
     >>> from costmodel import Input, infer
     >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
     >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
@@ -908,6 +983,7 @@ trace again at that size
     reads: Shapes
     sizes: Counts
     macs: Count = 0
+    activations: Count = 0
     arity: ClassVar[int | None] = None
     may_be_empty: ClassVar[bool] = True
 
@@ -924,7 +1000,8 @@ def _recorded_shape(layer: Recorded, inputs: Inputs, _widths: Widths) -> Shape:
 @lower_rule(Recorded)
 def _recorded(layer: Recorded, _inputs: Inputs, output: Shape) -> Rule:
     if layer.macs:
-        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=output),), ()
+        written = (layer.activations,) if layer.activations else output
+        return (LoopNest(1, 1, 1, layer.macs, (), (), weighted=False, written=written),), ()
     return _free(layer.function, output)
 
 

@@ -26,7 +26,8 @@ class Origin(NamedTuple):
     in torch when it was made, where a tool can replace it: `torch.matmul(a, b)` and not `a @ b`.
     `detail` is what else some tool looks at: the axis of a softmax; `in_place`; `to_size` or
     `by_factor`; `mode` of a padding in words; `unfused` attention; `apart` where torch adds a
-    bias in a step of its own, since the input is not contiguous.
+    bias in a step of its own, since the input is not contiguous; the operator, `mv` or another,
+    that a product with a vector becomes.
 
     >>> Origin("conv2d", "torch.nn.Conv2d", named=True).is_seen_by("class")
     True

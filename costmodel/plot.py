@@ -27,7 +27,7 @@ from matplotlib.ticker import (
     PercentFormatter,
 )
 
-from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer
+from costmodel.arithmetic import MAX_ALPHA, multiplier, positive_integer
 from costmodel.check import CrossCheck
 from costmodel.cost import Cost, cost, layer_cost
 from costmodel.errors import CostModelError
@@ -38,6 +38,7 @@ from costmodel.network import Conv, Input, Network
 from costmodel.polynomial import ALPHA, RHO
 from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.show.format import si
+from costmodel.symbolic import require_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -147,7 +148,7 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
 
     Raises CostModelError for sizes that are symbols and for `measured` of other blocks.
     """
-    _check_numbers(network)
+    require_numbers(network, "a plot")
     blocks = _blocks(network)
     if measured and measured.keys() != blocks.keys():
         raise CostModelError(
@@ -167,15 +168,6 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
         axes.set_ylabel("1/Cₒᵤₜ + 1/K² (% of standard)")
         figure.legend(loc="outside lower center")
     return figure
-
-
-def _check_numbers(network: Network) -> None:
-    total = cost(network)
-    if is_symbolic(total.macs) or is_symbolic(total.params):
-        raise CostModelError(
-            f"a plot needs numbers, got symbols in the sizes of {network.name}; build, widen or "
-            "resize it with numbers"
-        )
 
 
 def _blocks(network: Network) -> dict[str, tuple[int, int]]:
@@ -291,7 +283,7 @@ def layers_figure(network: Network) -> Figure:
 
     Raises CostModelError for sizes that are symbols.
     """
-    _check_numbers(network)
+    require_numbers(network, "a plot")
     rows = [lowered for lowered in lower(join(network)) if lowered.state != "free"]
     bars = list(_bars(network, rows))
     places = max(1, len(rows))
@@ -439,7 +431,7 @@ def multipliers_figure(
 
     Raises CostModelError for sizes that are symbols and for a wrong α or D.
     """
-    _check_numbers(base)
+    require_numbers(base, "a plot")
     sides = {side for layer in base.inputs for side in layer.shape[2:]}
     with house_figure(3.4) as figure:
         if len(sides) != 1:

@@ -31,6 +31,7 @@ from costmodel.conventions import (
 )
 from costmodel.deviations import DEVIATIONS, Deviation, noticed
 from costmodel.errors import CostModelError, printable
+from costmodel.failures import said
 from costmodel.memory import known_layers
 from costmodel.origins import Traced
 
@@ -59,20 +60,25 @@ class Reckoning:
     problem: str = ""
     version: str = ""
     deviations: tuple[Deviation, ...] = ()
+    #: The layers that the tool may count or not: with any, the sum is a lower bound.
+    unknown: tuple[str, ...] = ()
 
     @property
     def predicted(self) -> int:
-        """The sum of the parts: what the tool prints."""
+        """The sum of the parts: what the tool prints, or at least prints."""
         return sum(self.parts.values())
 
     @property
     def status(self) -> str:
         """`predicted` where it was not run, else `equal`, `different`, `missing` or `failed`.
 
-        It is a `deviation` where a named one explains what would be different or failed.
+        It is a `deviation` where a named one explains what would be different or failed, and a
+        `bound` where the sum is one and what was printed no less.
         """
         if self.measured == self.predicted:
             return "equal"
+        if self.unknown and self.measured is not None and self.measured > self.predicted:
+            return "bound"
         if self.measured is None and not self.problem:
             return "predicted"
         if self.measured is None and not self.version:
@@ -92,8 +98,8 @@ class Reconciliation:
 
     @property
     def failed(self) -> bool:
-        """Whether a tool that was run printed a figure that nothing explains, or none."""
-        return any(made.status in {"different", "failed"} for made in self.reckonings)
+        """Whether a tool that was run printed a figure that nothing explains."""
+        return any(made.status == "different" for made in self.reckonings)
 
 
 def reconcile(
@@ -161,7 +167,11 @@ def _of_network(network: Network, module: nn.Module | None) -> Traced:
 def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Reconciliation:
     network, layers = traced.network, known_layers(traced.network)
     made = tuple(
-        Reckoning(convention, convention.parts(layers, traced.origins))
+        Reckoning(
+            convention,
+            convention.parts(layers, traced.origins),
+            unknown=convention.unknown(layers, traced.origins),
+        )
         for convention in CONVENTIONS
     )
     if not run:
@@ -258,10 +268,9 @@ def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
     try:
         return deepcopy(module, tensors)
     except (RuntimeError, TypeError) as error:
-        text = str(error).partition("\n")[0]
         raise CostModelError(
-            f"the tools need copies of the torch model, which cannot be copied: {text}; give one "
-            "that copy.deepcopy takes"
+            "the tools need copies of the torch model, which cannot be copied: "
+            f"{said(error)}; give one that copy.deepcopy takes"
         ) from None
 
 
@@ -275,8 +284,7 @@ def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
     try:
         return replace(made, measured=measure(convention, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
-        text = f"{type(error).__name__}: {error}".partition("\n")[0].rstrip(": ")
-        problem = printable(f"failed: {text}")
+        problem = printable(f"failed: {said(error)}")
         return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 

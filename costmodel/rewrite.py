@@ -240,9 +240,8 @@ def separate(network: Network, select: Select | None = None) -> Network:
     return replace(network, layers=tuple(_redirected(layers, names)))
 
 
-def _is_standard(placed: Placed) -> bool:
-    layer = placed.layer
-    return isinstance(layer, ir.Conv) and layer.kernel != 1 and layer.groups == 1
+def _is_standard(x: Placed) -> bool:
+    return isinstance(x.layer, ir.Conv) and x.layer.kernel != 1 and x.layer.groups == 1
 
 
 def join(network: Network, select: Select | None = None) -> Network:
@@ -307,9 +306,8 @@ def drop(network: Network, select: Select) -> Network:
         elif len(sources) == 1:
             names[layer.name] = sources.pop()
         else:
-            raise CostModelError(
-                f"{layer.name}: merges {sorted(sources)}; drop it with what it reads"
-            )
+            what = f"merges {sorted(sources)}; drop it with what it reads"
+            raise CostModelError(f"{layer.name}: {what}")
     return replace(network, layers=tuple(_redirected(kept, names, heirs)))
 
 

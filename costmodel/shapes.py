@@ -10,9 +10,8 @@ from costmodel.arithmetic import Dim, below, ceil_div, ceil_mode_size
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
-    Side = Callable[..., Dim]
     Inputs = tuple[ir.Shape, ...]
     Widths = Mapping[str, Dim]
 
@@ -72,17 +71,19 @@ def _check_empty(layer: ir.Layer, inputs: Inputs, output: ir.Shape) -> None:
     """An error, but for an empty tensor of a traced model and what reads one."""
     empty = getattr(layer, "may_be_empty", False) or any(0 in shape for shape in inputs)
     if not empty or any(below(size, 0) for size in output):
-        rank, shape = len(output) - 2, (*inputs, output)[0]
-        fields = (getattr(layer, name, 1) for name in ("kernel", "padding", "dilation"))
-        causes = [
-            f"kernel {k} (dilation {d}) is larger than its input of {size} with padding {p}"
-            for size, k, p, d in zip(
-                shape[2:], *(axes(x, layer, rank) for x in fields), strict=False
-            )
-            if below(size + 2 * p, d * (k - 1) + 1)
-        ]
-        what = (*causes, f"its output would be {_text(output)}")[0]
-        raise CostModelError(f"{layer.name}: {what}; raise the resolution")
+        if hasattr(layer, "kernel"):
+            window = tuple(getattr(layer, x, 1) for x in ("kernel", "padding", "dilation"))
+            _per_axis(layer, inputs[0], window, _fit)
+        raise CostModelError(f"{layer.name}: would make {_text(output)}; raise the resolution")
+
+
+def _fit(layer: ir.Layer, size: Dim, window: Window) -> Dim:
+    """The size, if the window is no larger than it is when padded: most often it is why."""
+    kernel, padding, dilation = window
+    if below(size + 2 * padding, dilation * (kernel - 1) + 1):
+        what = f"kernel {kernel} (dilation {dilation}) is larger than its input of {size}"
+        raise CostModelError(f"{layer.name}: {what} with padding {padding}; raise the resolution")
+    return size
 
 
 def count(width: ir.Width, own: Dim, widths: Widths) -> Dim:
@@ -115,7 +116,7 @@ def _text(shape: ir.Shape) -> str:
     return "×".join(map(str, shape)) or "a number"
 
 
-def _per_axis(layer: ir.Layer, shape: ir.Shape, window: Window, side: Side) -> ir.Shape:
+def _per_axis(layer: ir.Layer, shape: ir.Shape, window: Window, side: Any) -> ir.Shape:
     """`side(layer, size, window)` on each axis; once for all where every axis is alike."""
     sizes = ranked(layer, shape, 3)[2:]
     rank = len(sizes)
@@ -163,9 +164,8 @@ def _linear(layer: ir.Linear, inputs: Inputs, widths: Widths) -> ir.Shape:
 
 @shape_rule(ir.Pool)
 def _pool(layer: ir.Pool, inputs: Inputs, _widths: Widths) -> ir.Shape:
-    (shape,) = inputs
     window = (layer.kernel, layer.stride, layer.padding)
-    return shape[:2] + _per_axis(layer, shape, window, _pool_side)
+    return inputs[0][:2] + _per_axis(layer, inputs[0], window, _pool_side)
 
 
 @shape_rule(ir.AdaptivePool)
@@ -174,23 +174,19 @@ def _adaptive(layer: ir.AdaptivePool, inputs: Inputs, _widths: Widths) -> ir.Sha
     return shape[:2] + axes(layer.output_size, layer, len(ranked(layer, shape, 3)) - 2)
 
 
-@shape_rule(ir.Add)
-def _add(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
-    return _alike(layer, inputs, inputs)
-
-
 @shape_rule(ir.Concat)
 def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
     # All but the channels have to be equal.
     ranks = tuple(ranked(layer, shape, 2) for shape in inputs)
-    first = _alike(layer, inputs, tuple(shape[:1] + shape[2:] for shape in ranks))
+    first = _alike(layer, inputs, {}, tuple(shape[:1] + shape[2:] for shape in ranks))
     return first[0], sum(shape[1] for shape in inputs), *first[2:]
 
 
-def _alike(layer: ir.Layer, inputs: Inputs, parts: Inputs) -> ir.Shape:
-    """The first input, if the parts that must be equal are."""
-    for shape, part in zip(inputs, parts, strict=True):
-        if part != parts[0]:
+@shape_rule(ir.Add)
+def _alike(layer: ir.Layer, inputs: Inputs, _widths: Widths, parts: Inputs = ()) -> ir.Shape:
+    """The first input, if the parts that must be equal are: all of it, or some."""
+    for shape, part in zip(inputs, parts or inputs, strict=True):
+        if part != (parts or inputs)[0]:
             verb = "adds" if isinstance(layer, ir.Add) else "joins"
             what = f"{verb} {_text(inputs[0])} and {_text(shape)}"
             raise CostModelError(f"{layer.name}: {what}; make them equal")

@@ -25,6 +25,7 @@ from costmodel.lower import Lowered, lower
 from costmodel.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
 from costmodel.rewrite import resize, widen
 from costmodel.shapes import infer
+from costmodel.symbolic import require_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -429,6 +430,7 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
     map vanishes.
     """
     alphas, sides = _multipliers(alpha), _sides(resolution)
+    require_numbers(resize(network, resolution=1), "a sweep")
     shape = len(alphas.floats), len(sides)
     if paired and shape[0] != shape[1]:
         raise CostModelError(f"pairs need as many α as resolutions, got {shape[0]}, {shape[1]}")

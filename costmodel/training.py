@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel import network as ir
 from costmodel.errors import CostModelError
+from costmodel.layouts import is_copied, placed
 from costmodel.lower import Lowered, lower_rule
 from costmodel.memory import DEFAULT, MemoryRules, known_layers
+from costmodel.named import plain
 from costmodel.regions import CropAndResize
 
 if TYPE_CHECKING:
@@ -165,22 +167,20 @@ class Keeps(NamedTuple):
     """What a layer keeps for its backward pass.
 
     Its inputs, its output, or tensors of its own, each as elements and their bytes (0 is the
-    dtype's width). A `product` keeps each factor that another's gradient needs. With `view` the
-    output is the input in the same memory.
+    dtype's width). A `product` keeps each factor that another's gradient needs. Of a view
+    (`costmodel.layouts.order_rule`) what is kept is its input.
     """
 
     inputs: bool = False
     product: bool = False
     output: bool = False
     own: tuple[tuple[Dim, int], ...] = ()
-    view: bool = False
 
 
 NOTHING = Keeps()
 INPUTS = Keeps(inputs=True)
 PRODUCT = Keeps(product=True)
 OUTPUT = Keeps(output=True)
-VIEW = Keeps(view=True)
 #: Bytes of the position of a maximum: torch's int64.
 _INDEX = 8
 
@@ -197,7 +197,7 @@ _FUNCTIONS = {
     **dict.fromkeys(("hardtanh", "clamp", "softplus", "celu", "pow", "square", "abs"), INPUTS),
     **dict.fromkeys(("log", "sin", "cos"), INPUTS),
     **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "truediv", "neg"), NOTHING),
-    **dict.fromkeys(("identity", "contiguous"), VIEW),
+    **dict.fromkeys(("identity", "contiguous"), NOTHING),
 }
 
 
@@ -222,7 +222,7 @@ def _activation(layer: ir.Activation, _inputs: Inputs, output: Shape) -> Keeps:
         # Over 5 channels: the squares, padded by 2 on each side; the sum; and its power.
         padded = output[0] * (output[1] + 4) * prod(output[2:])
         return Keeps(inputs=True, own=((padded, 0), (size, 0), (size, 0)))
-    name = layer.function.strip("_")  # in place it keeps the same
+    name = plain(layer.function)  # in place it keeps the same
     if name not in _FUNCTIONS:
         raise CostModelError(
             f"{layer.name}: no rule for what {layer.function!r} keeps for the backward pass; "
@@ -248,26 +248,19 @@ def _max_or_average(kind: str, output: Shape) -> Keeps:
 
 
 @kept_rule(ir.Input)
+@kept_rule(ir.Add)
 @kept_rule(ir.Concat)
+@kept_rule(ir.Flatten)
 @kept_rule(CropAndResize)
 def _nothing(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
     return NOTHING
 
 
-@kept_rule(ir.Add)
-def _add(_layer: ir.Layer, inputs: Inputs, _output: Shape) -> Keeps:
-    return VIEW if len(inputs) == 1 else NOTHING
-
-
-@kept_rule(ir.Flatten)
-def _flatten(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
-    return VIEW
-
-
 class Kept(NamedTuple):
     """A tensor kept for the backward pass: the layer that made it, and its bytes.
 
-    `role` is "output", or "own" where it is no output: indices, a mask, statistics.
+    `role` is "output", or "own" where it is no output: indices, a mask, statistics, or a copy that
+    a product of matrices makes of what is not in one piece.
     """
 
     layer: str
@@ -302,19 +295,25 @@ bytes=1605632))
             "leave dtype int8, in_place and fold_batch_norm to inference"
         )
     layers = known_layers(network)
-    trained = _trained(layers)
-    sizes = {x.layer.name: prod(x.output) for x in layers}
+    trained, places = _trained(layers), placed(layers)
+    shapes = {x.layer.name: x.output for x in layers}
     home: dict[str, str] = {}
     kept: dict[object, Kept] = {}
     for layer, inputs, output, _, _ in layers:
         keeps = _keeps(layer, inputs, output)
-        home[layer.name] = home[layer.inputs[0]] if keeps.view else layer.name
+        same = (
+            places[layer.name].is_view and not keeps.own
+        )  # a dropout is a view at inference alone
+        home[layer.name] = home[layer.inputs[0]] if same else layer.name
         if layer.name not in trained:
             continue
         read = layer.inputs if keeps.inputs else _factors(layer.inputs, trained, keeps)
         for name in (*read, *([layer.name] if keeps.output else ())):
-            made = home[name]
-            kept.setdefault(made, Kept(made, "output", rules.width * sizes[made]))
+            made, shape = home[name], shapes[name]
+            if name != layer.name and is_copied(layer, places[name].order, shape):
+                kept[layer.name, name] = Kept(layer.name, "own", rules.width * prod(shape))
+            else:
+                kept.setdefault(made, Kept(made, "output", rules.width * prod(shapes[made])))
         for i, (elements, width) in enumerate(keeps.own):
             kept[layer.name, i] = Kept(layer.name, "own", (width or rules.width) * elements)
     given = {x.layer.name for x in layers if x.layer.arity == 0}  # and the module's own tensors

@@ -252,7 +252,7 @@ def test_without_torch_the_report_still_works(
         (("--rho", "0.5", "--resolution", "112"), "give one"),
         *((("--resolution", d), "resolution must be") for d in (0, -3, "12.5", "axb", "x")),
         *((("--classes", c), "classes must be") for c in (0, -1, "1.5", "ten")),
-        (("--rounding", "up"), "rounding must be floor, exact or divisible(N), got 'up'"),
+        (("--rounding", "up"), "rounding must be floor, exact or divisible(N<10⁶), got 'up'"),
         (("--rounding", "exact", "--alpha", "0.35"), "conv1: exact rounding gives 56/5 channels"),
         (("--json", "--csv"), "choose one"),
         (("mobilenet_v9",), "did you mean mobilenet_v"),
@@ -529,6 +529,7 @@ def test_no_color_is_honoured() -> None:
 
 
 MINE = """
+import torch
 import torch.nn.functional as F
 from torch import nn
 
@@ -544,6 +545,15 @@ class Net(nn.Module):
         x = F.relu(self.conv(x))
         x = self.body(x) + self.skip(x)
         return self.head(F.adaptive_avg_pool2d(x, 1).flatten(1))
+
+class Scored(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.scores = nn.Parameter(torch.zeros(6))
+
+    def forward(self, x):
+        return self.conv(x) @ self.scores
 """
 
 
@@ -572,6 +582,21 @@ def test_a_model_of_ones_own(run: Callable, mine: str) -> None:
     assert data["before"] is None
     text = run("report", "--model", mine, "--input", "3,64,64").out
     assert "✓ all 6 figures equal those of the model itself" in text
+
+
+@pytest.mark.usefixtures("mine")
+def test_what_the_reference_leaves_out_is_no_difference(run: Callable) -> None:
+    """A product with a vector is counted, the counter's total is marked and explained: exit 0."""
+    args = ("report", "--model", "mine:Scored", "--input", "3,8,8")
+    ran = run(*args)
+    assert (ran.code, "✗" in ran.out) == (0, False)
+    assert "✓ all 3 figures equal those of the model itself" in ran.out
+    assert f"{27 * 4 * 36:,} ≠" in ran.out
+    line = f"≠ FlopCounterMode leaves out {2 * 4 * 36} flops: mv, dot and addbmm"
+    assert line in ran.out
+    assert line in run(*args, "--markdown").out.splitlines()[-1]
+    check = json.loads(run(*args, "--json").out)["check"]
+    assert (check["status"], check["mismatches"], len(check["deviations"])) == ("passed", [], 1)
 
 
 def test_what_mobilenets_ideas_do_to_it(run: Callable, mine: str) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from functools import cache
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 from strategies import convolutions, mostly_slow, networks, pools
 from torch import nn
 
@@ -51,9 +54,13 @@ from costmodel.conventions import (
     TORCH,
     TORCHINFO,
     TORCHPROFILE,
+    operation_rule,
+    operations,
 )
 from costmodel.lower import lower_rule
 from costmodel.reference import mobilenet as reference
+from costmodel.show.reconcile import rich, to_json, to_markdown
+from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -289,18 +296,20 @@ def scores(_layer: Layer, inputs: Inputs, _output: object) -> tuple[object, tupl
 @pytest.fixture
 def product() -> Iterator[Network]:
     """A linear layer and such a product, and the registries as they were, afterwards."""
-    before = dict(lower_rule.registered), dict(build_rule.registered)
+    registries = lower_rule, build_rule, operation_rule
+    before = [dict(registry.registered) for registry in registries]
     lower_rule(Scores)(scores)
     build_rule(Scores)(lambda *_: Product())
     yield Network("product", (Input("x", (2, 5, 8)), Linear("q", 8), Scores("scores")))
-    lower_rule.registered, build_rule.registered = before
-    lower_rule.clear()
-    build_rule.clear()
+    for registry, registered in zip(registries, before, strict=True):
+        registry.registered = registered
+        registry.clear()
 
 
 @pytest.mark.parametrize("convention", TOOLS, ids=lambda convention: convention.name)
 def test_products_of_activations(product: Network, convention: Convention) -> None:
     """thop and torchinfo do not see torch.matmul, all others do; a wrong factor is caught."""
+    operation_rule(Scores)(lambda *_: "matmul")
     (made,) = (x for x in reconcile(product, run=True).reckonings if x.convention == convention)
     assert made.status == "equal"
     sees = convention not in {THOP, TORCHINFO}
@@ -311,6 +320,47 @@ def test_products_of_activations(product: Network, convention: Convention) -> No
         for rule in convention.rules
     )
     assert (replace(convention, rules=rules).count(product).total() != made.measured) == sees
+
+
+def test_what_no_tool_knows_is_a_lower_bound(product: Network) -> None:
+    """A layer of a user's own may be seen or not: each tool's figure is ≥, and ours is exact."""
+    ours, *tools = reconcile(product, run=True).reckonings
+    assert (ours.predicted, ours.unknown) == (2 * 5 * 8 * 8 + 2 * 5 * 5 * 8, ())
+    assert {tool.unknown for tool in tools} == {("scores",)}
+    assert all(tool.predicted <= (tool.measured or 0) for tool in tools)
+    assert {tool.status for tool in tools} == {"bound", "equal"}
+    (torchs,) = (tool for tool in tools if tool.convention == TORCH)
+    assert (torchs.predicted, torchs.measured) == (2 * 640, 2 * 640 + 2 * 400)
+    assert torchs.status == "bound"
+
+
+def test_a_lower_bound_is_shown_as_one(product: Network) -> None:
+    """In a terminal, Markdown and JSON, beside the layer that nobody knows."""
+    made, shown = reconcile(product), report(alpha=0.25, resolution=32)
+    console = Console(record=True, width=200, file=StringIO())
+    console.print(rich(shown, made))
+    texts = console.export_text(), to_markdown(shown, made)
+    for text in texts:
+        (line,) = (line for line in text.splitlines() if "FlopCounterMode" in line)
+        assert line.count("≥") == 2
+        assert "no tool's rule knows scores" in text
+    data = {tool["tool"]: tool for tool in json.loads(to_json(shown, made))["tools"]}
+    assert data["fvcore"]["lower_bound"]
+    assert data["fvcore"]["unknown"] == ["scores"]
+    assert not data["paper"]["lower_bound"]
+
+
+def test_a_weight_of_ones_own_is_no_convolution() -> None:
+    """A weighted nest with positions of a layer that no rule names is counted by no tool."""
+    nest = LoopNest(1, 1, 8, 8, (5,), (3,))
+    own = lower(Network("n", (Input("x", (1, 8, 7)), Conv("conv", 8, 3))))[1]
+    made = own._replace(layer=Scores("own"), bodies=(nest,))
+    assert [operation for operation, _ in operations(made)] == ["unknown"]
+    assert FVCORE.parts((made,)) == {}
+    assert FVCORE.unknown((made,)) == ("own",)
+    assert (
+        FVCORE.count_layers((own,)).total() == PAPER.count_layers((made,)).total() == 3 * 8 * 8 * 5
+    )
 
 
 def test_symbols_take_the_same_path() -> None:

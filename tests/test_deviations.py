@@ -184,6 +184,20 @@ CASES = {
         unseen("thop", "ptflops", torchinfo=6 * 4 * 9),
     ),
     "operator @": Case(Calls(lambda x, _: x @ x, 1), (2, 5, 5), MATRIX, unseen(*HOOKS, *PATCHES)),
+    "@ or matmul of a vector": Case(
+        Calls(lambda x, kernel: torch.matmul(x, kernel), 4),  # noqa: PLW0108
+        (2, 3, 4),
+        2 * 3 * 4,
+        unseen("FlopCounterMode", "thop", "torchinfo", "ptflops aten")
+        | {"fvcore": None, "ptflops": 2 * 3 * 4 * 4}
+        | {"calflops": 2 * 3 * 4 * 4, "calflops FLOPs": 2 * 2 * 3 * 4 * 4},
+    ),
+    "mv, dot and addbmm": Case(
+        Calls(lambda x, kernel: torch.mv(x[0], kernel) + torch.addbmm(kernel[0], x, x.mT)[0], 4),
+        (2, 3, 4),
+        3 * 4 + 2 * 3 * 4 * 3,
+        unseen("fvcore", "FlopCounterMode", *HOOKS, "ptflops aten", "torchprofile", *PATCHES),
+    ),
     "einsum": Case(
         Calls(lambda x, _: torch.einsum("bij,bjk->bik", x, x), 1),
         (2, 5, 5),
@@ -349,6 +363,19 @@ def test_each_deviation_is_predicted_or_named(name: str) -> None:
         shown = {deviation.name for deviation in x.deviations}
         found = shown & {name, "parameters of a module of one's own"}
         assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
+
+
+def test_an_einsum_of_no_sum() -> None:
+    """An outer product is no MAC; torchprofile and fvcore count one, and only the latter is odd."""
+    outer = Calls(lambda x, _: torch.einsum("bi,bj->bij", x, x), 1)
+    made = reconcile_model(nn.Sequential(outer), (5,), run=True)
+    figures = {x.convention.name: (x.predicted, x.measured) for x in made.reckonings}
+    assert figures["paper"][0] == 0
+    assert figures["FlopCounterMode"] == (0, 0)
+    assert figures["torchprofile"] == (5 * 5, 5 * 5)
+    explained = {x.convention.name for x in made.reckonings if x.status == "deviation"}
+    assert explained == {"fvcore", "calflops FLOPs"}
+    assert not made.failed
 
 
 def test_what_tracing_notices_has_a_record() -> None:

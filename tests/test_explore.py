@@ -134,7 +134,10 @@ class Mystery(Layer):
         (["mobilenet_v1", "mobilenet_v1"], "2 networks are named 'mobilenet_v1'; rename one"),
         ([Network("flat", (Input("x", (1, 8)), Linear("fc", 4)))], "flat has no image"),
         ([Network("m", (SQUARE, Mystery("odd")))], "no rule for odd"),
-        ([Network("s", (SQUARE, Conv("c", 8 * alpha, 1)))], "s has symbols of its own"),
+        (
+            [Network("s", (SQUARE, Conv("c", 8 * alpha, 1)))],
+            "s has symbols (c: out_channels 8*alpha), and a page needs numbers",
+        ),
     ],
 )
 def test_mistakes(networks: list[Any], message: str) -> None:

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import pytest
+import torch
 from hypothesis import given
 from strategies import networks
+from torch import nn
 
 from costmodel import (
+    ZOO,
     Activation,
     BatchNorm,
     Concat,
     Conv,
     Input,
     Layer,
+    Linear,
     Network,
     closed_form,
     cost,
@@ -24,6 +28,7 @@ from costmodel import (
     mobilenet_v2,
     resize,
     table,
+    trace,
     widen,
 )
 from costmodel.operators import Affine, Combine, Constant, TransposedConv
@@ -166,6 +171,56 @@ def test_params_by_part() -> None:
     without = parts["convolutions"] + 1024 * 1000  # no batch norm, no bias
     assert f"{100 * 1024 * 1000 / without:.2f}" == "24.33"
     assert f"{100 * parts['convolutions'] / without:.2f}" == "75.67"
+
+
+class Classes(nn.Module):
+    """A transformer's encoder between patches and classes, with all that has parameters."""
+
+    def __init__(self) -> None:
+        """One of each."""
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 4, 4)
+        self.norm = nn.BatchNorm2d(8)
+        self.table = nn.Parameter(torch.zeros(1, 4, 8))
+        self.block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)
+        self.act, self.memory, self.head = nn.PReLU(), nn.GRU(8, 6), nn.Linear(6, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Tokens of 4×4 pixels, and the logarithms of their classes."""
+        x = self.norm(self.patches(x)).flatten(2).transpose(1, 2) + self.table
+        x, _ = self.memory(self.act(self.block(x)))
+        return self.head(x.mean(1)).log_softmax(-1)
+
+
+def test_params_by_part_say_what_they_are() -> None:
+    """Each of a transformer's parameters is under the name of what holds it."""
+    module = Classes().eval()
+    counts = {name: sum(p.numel() for p in m.parameters()) for name, m in module.named_children()}
+    norms = 2 * 2 * 8
+    found = params_by_part(trace(module, (3, 8, 8)))
+    assert found == {
+        "convolutions": counts["patches"],
+        "linear": counts["block"] - norms,
+        "tables": 4 * 8,
+        "other weights": counts["memory"],
+        "batch norm": counts["norm"],
+        "norms": norms,
+        "elementwise": 1,
+        "classifier": counts["head"],
+    }
+    assert sum(found.values()) == sum(p.numel() for p in module.parameters())
+
+
+def test_a_classifier_is_the_last_linear_layer() -> None:
+    """Of VGG's three the last alone; no layer that something else reads, and none of tokens."""
+    parts = params_by_part(ZOO["vgg_16"].build())
+    assert parts["classifier"] == 4096 * 1000 + 1000
+    assert parts["linear"] == 25088 * 4096 + 4096 + 4096 * 4096 + 4096
+    vector = Input("x", (1, 8))
+    pooled = Network("n", (vector, Linear("a", 4), Activation("t", "tanh")))
+    tokens = Network("n", (Input("x", (1, 5, 8)), Linear("a", 4)))
+    assert [*params_by_part(pooled)] == [*params_by_part(tokens)] == ["linear"]
+    assert params_by_part(Network("n", (vector, Activation("act")))) == {}
 
 
 def test_table_is_a_data_frame() -> None:

@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network
 from costmodel import operators as op
+from costmodel.layouts import order_rule, plain
 from costmodel.memory import MemoryRules
 from costmodel.tracing.forward import trace
 from costmodel.training import (
@@ -23,7 +24,6 @@ from costmodel.training import (
     NOTHING,
     OUTPUT,
     PRODUCT,
-    VIEW,
     Keeps,
     flop_counter_flops,
     kept_bytes,
@@ -81,6 +81,9 @@ FUNCTIONS: dict[str, Function] = {
     "broadcast": lambda x, y: torch.broadcast_to(x[:, :1], (2, 6, 8, 8)) * y,
     "tiled": lambda x, y: x.tile(1, 1, 2, 1) * y.repeat(1, 1, 2, 1),
     "shuffled": lambda x, y: (x + y).view(2, 2, 3, 8, 8).transpose(1, 2).contiguous().flatten(1, 2),
+    "shuffled by a reshape": lambda x, y: f.silu(
+        (x + y).relu().view(2, 2, 3, 8, 8).transpose(1, 2).reshape(2, 6, 8, 8)
+    ),
     "shuffled at once": lambda x, y: f.channel_shuffle(x + y, 2),
     "matmul": lambda x, y: x @ y.transpose(2, 3),
     "einsum": lambda x, y: torch.einsum("bchw,bcdw->bchd", x, y),
@@ -286,12 +289,32 @@ def test_what_has_no_rule(layer: Layer, words: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+#: What is wrongly a copy, or a view, and a function in which it shows.
+WRONG_VIEWS: dict[str, tuple[type[Layer], bool, str]] = {
+    "a half is a copy": (op.Split, False, "halves"),
+    "a join is a view": (op.Join, True, "joined"),
+    "a shuffle is a view": (op.Reshape, True, "shuffled by a reshape"),
+}
+
+
+@pytest.mark.parametrize("mutation", WRONG_VIEWS)
+def test_a_wrong_view_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each makes the bytes differ."""
+    kind, view, name = WRONG_VIEWS[mutation]
+    module = Between(FUNCTIONS[name])
+    network = trace(module, example_inputs=(SIZE,))
+    measured: Any = measured_bytes(network, module)
+    assert kept_bytes(network) == measured
+    monkeypatch.setitem(
+        order_rule, kind, lambda _, __, ___, output: plain(output) if view else None
+    )
+    assert kept_bytes(network) != measured
+
+
 #: One wrong rule for each of several layer types, and a function in which it shows.
 WRONG: dict[str, tuple[type[Layer], Keeps, str]] = {
     "a product keeps nothing": (op.Combine, NOTHING, "a product"),
     "a quotient keeps its output": (op.Combine, OUTPUT, "a quotient"),
-    "a half is a copy": (op.Split, NOTHING, "halves"),
-    "a join is a view": (op.Join, VIEW, "joined"),
     "a product of matrices keeps its output": (op.Einsum, OUTPUT, "matmul"),
     "attention is a product": (op.DotProductAttention, PRODUCT, "attention"),
     "a mean keeps its input": (op.Reduce, INPUTS, "reductions"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MINE = """
+import socket
+import urllib.request
 import torch
 from torch import nn
 
@@ -33,6 +36,16 @@ def broken():
 def leaves():
     raise SystemExit(3)
 
+def asks():
+    CALLS.append(1)
+    urllib.request.urlopen("https://weights.invalid/net.pt")
+
+def wants_values():
+    CALLS.append(1)
+    socket.getaddrinfo("weights.invalid", 443)
+    return nn.Linear(int(torch.ones(1).item()), 2)
+
+CALLS = []
 instance = Net()
 number = 3
 """
@@ -88,3 +101,32 @@ def test_mistakes_are_one_line(spec: str, message: str) -> None:
         load_model(spec)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "there", "message"),
+    [
+        ("asks", False, "mine:asks failed for lack of a network (weights.invalid: URLError: "),
+        ("wants_values", True, "mine:wants_values failed after it asked the network (weights"),
+    ],
+)
+def test_nothing_is_fetched_twice(
+    name: str,
+    there: bool,  # noqa: FBT001
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A factory that asks the network is called once, and the line says so and what to do."""
+
+    def lookup(*_: object, **__: object) -> list[object]:
+        if not there:
+            raise socket.gaierror(-2, "Name or service not known")
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    with pytest.raises(CostModelError) as caught:
+        load_model(f"mine:{name}")
+    assert str(caught.value).startswith(message)
+    assert "make it without, as by weights=None or pretrained=False" in str(caught.value)
+    assert sys.modules["mine"].CALLS == [1]
+    assert socket.getaddrinfo is lookup

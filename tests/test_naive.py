@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from math import prod
 from random import Random
 from typing import TYPE_CHECKING
@@ -221,6 +222,13 @@ def test_pooling_sizes_equal_torch(rank: int) -> None:
     compare()
 
 
+def pooled(case: PoolCase) -> tuple[int, ...] | None:
+    """Our output's shape; None where nothing is left."""
+    with suppress(CostModelError):
+        return lower(case.network)[-1].output
+    return None
+
+
 @pytest.mark.parametrize(
     ("name", "mutant"),
     [
@@ -237,7 +245,7 @@ def test_torch_notices_that(
     search = settings(QUICK, max_examples=500, phases=[Phase.generate])
     case = find(
         pools(),
-        lambda case: lower(case.network)[-1].output != torch_pool(case),
+        lambda case: pooled(case) != torch_pool(case),
         settings=search,
         random=Random(0),  # noqa: S311
     )

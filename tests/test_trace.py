@@ -4,15 +4,16 @@ import math
 import random
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
 torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 
 import torch.nn.functional as F  # noqa: E402, N812
+from applied import Apply, counted  # noqa: E402
 from torch import nn  # noqa: E402
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costmodel import (  # noqa: E402
     SAME,
@@ -38,30 +39,6 @@ from costmodel.tracing.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Apply(nn.Module):
-    """A module of one function of itself and its inputs, with parameters and parts by name."""
-
-    def __init__(self, function: Callable[..., Any], **parts: Any) -> None:
-        """Make a parameter of every shape."""
-        super().__init__()
-        self.function = function
-        for name, part in parts.items():
-            value = part if isinstance(part, nn.Module) else nn.Parameter(torch.zeros(part))
-            setattr(self, name, value)
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """Apply it."""
-        return self.function(self, *args, **kwargs)
-
-
-def counted(module: nn.Module, *sizes: tuple[int, ...]) -> tuple[int, int]:
-    """MACs by FlopCounterMode and parameters by torch, on the meta device."""
-    module = module.to("meta")
-    with FlopCounterMode(display=False) as counter:
-        module(*(torch.empty(size, device="meta") for size in sizes))
-    return counter.get_total_flops() // 2, sum(p.numel() for p in module.parameters())
 
 
 def attention(**settings: Any) -> nn.Module:
@@ -555,10 +532,13 @@ def test_strict_refuses_an_unknown_function() -> None:
 
 def test_arguments_that_no_handler_knows_are_unknown() -> None:
     """An odd call is listed as unknown, never guessed."""
-    module = Apply(lambda m, x: m.a(x, x, x), a=attention(add_bias_kv=True))
-    network = trace(module, (5, 8))
-    assert cost(network).unknown == ("a.multi_head_attention_forward",)
-    assert cost(network).params == sum(p.numel() for p in module.parameters())
+    module = Apply(
+        lambda m, x: torch.ops.aten.upsample_bilinear2d.vec(x * m.w, None, False, [2.0, 2.0]),  # noqa: FBT003
+        w=(8,),
+    )
+    network = trace(module, (3, 8, 8))
+    assert cost(network).unknown == ("upsample_bilinear2d",)
+    assert cost(network).params == 8
 
 
 def test_what_nobody_saw_is_unknown() -> None:
@@ -588,6 +568,33 @@ def test_a_size_that_was_lost_is_fixed() -> None:
         cost(resize(network, rho=2))
     seen = Apply(lambda m, x: F.avg_pool2d(m.c(x), x.shape[2:]), c=nn.Conv2d(3, 3, 1))
     assert infer(resize(trace(seen, (3, 8, 8)), rho=2))[-1].output == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize(
+    "grown",
+    [
+        lambda y: y[None],
+        lambda y: y[:, None, ..., None],
+        lambda y: y.expand(1, 1, 4, 8, 8),
+        lambda y: y.expand(1, *y.shape),
+        lambda y: torch.broadcast_to(y, (1, 1, 4, 8, 8)),
+        lambda y: y.repeat(1, 1, 1, 1, 1),
+        lambda y: y.unsqueeze(0),
+    ],
+)
+def test_a_size_that_was_lost_and_new_axes(grown: Callable[..., Any]) -> None:
+    """Axes that are added by no number computed from a size are traced, as anywhere else."""
+    module = Apply(lambda m, x: (int(x.shape[0]), grown(m.c(x)))[1], c=nn.Conv2d(4, 4, 1))
+    network = trace(module, (4, 8, 8))
+    assert (cost(network).macs, cost(network).unknown) == (16 * 64, ())
+    assert infer(network)[-1].output == tuple(grown(torch.zeros(1, 4, 8, 8)).shape)
+
+
+def test_a_new_axis_follows_the_size() -> None:
+    """With a size lost in the same module, `y[None]` is no reason to refuse another."""
+    module = Apply(lambda m, x: (int(x.shape[0]), m.c(x)[None])[1], c=nn.Conv2d(4, 4, 1))
+    network = resize(trace(module, (4, 8, 8)), rho=2)
+    assert infer(network)[-1].output == (1, 1, 4, 16, 16)
 
 
 SIZES: dict[str, Callable[[int], Any]] = {
@@ -646,6 +653,99 @@ def test_several_inputs() -> None:
     network = trace(named, example_inputs={"b": (2, 4), "a": (2, 4), "flag": True})
     assert [layer.name for layer in network.inputs] == ["b", "a"]
     assert cost(network).macs == 0
+
+
+class Pair(NamedTuple):
+    """Two inputs."""
+
+    left: Any
+    right: Any
+
+
+IMAGE = (1, 3, 8, 8)
+
+#: Inputs in containers, how the model takes two of them, and their names in the network.
+CONTAINERS: dict[str, tuple[Any, Callable[[Any], Any], list[str]]] = {
+    "a list of tensors": ([torch.zeros(IMAGE)] * 2, lambda x: x, ["images", "images_2"]),
+    "a list of sizes": ([IMAGE, list(IMAGE)], lambda x: x, ["images", "images_2"]),
+    "a tuple, and a number": ((torch.zeros(IMAGE), IMAGE, 2), lambda x: x, ["images", "images_2"]),
+    "a dict": (
+        {"left": torch.zeros(IMAGE), "right": IMAGE, "scale": None},
+        lambda x: (x["left"], x["right"]),
+        ["images.left", "images.right"],
+    ),
+    "an ordered dict of lists": (
+        OrderedDict(views=[IMAGE, [torch.zeros(IMAGE)]]),
+        lambda x: (x["views"][0], x["views"][1][0]),
+        ["images.views", "images.views_2"],
+    ),
+    "a named tuple": (Pair(IMAGE, IMAGE), lambda x: (x.left, x.right), ["images", "images_2"]),
+}
+
+
+@pytest.mark.parametrize("name", CONTAINERS)
+@pytest.mark.parametrize("by_name", [False, True])
+def test_containers_of_inputs(name: str, by_name: bool) -> None:  # noqa: FBT001
+    """A list, tuple or dict, however deep, is given to the model as it is, without its values."""
+    given, pair, names = CONTAINERS[name]
+
+    class Takes(Apply):
+        def forward(self, images: Any) -> Any:
+            assert type(images) is type(given)
+            left, right, *_ = pair(images)
+            assert left.is_meta
+            assert left is not right
+            return self.c(left) + self.c(right)
+
+    module = Takes(None, c=nn.Conv2d(3, 4, 1))
+    network = trace(module, example_inputs={"images": given} if by_name else (given,))
+    assert [layer.name for layer in network.inputs] == names
+    assert [layer.shape for layer in network.inputs] == [IMAGE, IMAGE]
+    assert cost(network).macs == 2 * 3 * 4 * 64
+
+
+def _raising(_: Any, x: torch.Tensor) -> torch.Tensor:
+    raise ValueError(f"no good: {torch.ones(9, 9)} {x}")
+
+
+@pytest.mark.parametrize(
+    ("module", "inputs", "message"),
+    [
+        (nn.ReLU(), {"input_size": [torch.ones(3)] * 9}, r"^input_size must be .* got list$"),
+        (nn.ReLU(), {"input_size": torch.ones(99)}, r"^input_size must be .* got Tensor$"),
+        (nn.ReLU(), {"example_inputs": ([(1, 0)],)}, r"of input must be positive .* got \(1, 0\)$"),
+        (
+            nn.Linear(4, 2),
+            {"example_inputs": (torch.ones(4),)},
+            r"^example_inputs must .* got 4; add",
+        ),
+        (nn.Linear(4, 2), {"example_inputs": ([],)}, r"two axes or more, .*got none; add an axis"),
+        (Apply(_raising), {}, r"failed \(ValueError: no good: tensor\(…\); check"),
+    ],
+)
+def test_no_message_holds_the_values_of_a_tensor(
+    module: nn.Module, inputs: dict[str, Any], message: str
+) -> None:
+    """What is wrong with an input is said by its shape or type, and what a model says is cut."""
+    with pytest.raises(CostModelError, match=message) as caught:
+        trace(module, **inputs)
+    assert "0." not in str(caught.value)
+    assert "1." not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_is_compiled_is_traced_as_written() -> None:
+    """A compiled module, method or function hides none of its calls."""
+    plain = lambda: nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())  # noqa: E731
+    function = torch.compile(lambda y: y @ y.mT)
+    method = Apply(lambda m, x: m.c(x), c=plain())
+    method.compile()
+    expected = cost(trace(plain(), (3, 8, 8)))
+    for module in (torch.compile(plain()), nn.Sequential(torch.compile(plain())), method):
+        assert cost(trace(module, (3, 8, 8))) == expected
+    module = Apply(lambda m, x: function(m.c(x)), c=plain())
+    assert cost(trace(module, (3, 8, 8))).macs == expected.macs + 4 * 6 * 6 * 6
 
 
 class Named(nn.Module):

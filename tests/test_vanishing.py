@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import (
     Activation,
@@ -62,14 +63,14 @@ CONV = Conv("conv", 8, 1)
 @pytest.mark.parametrize(
     ("layers", "side", "message"),
     [
-        ((CROP, CONV), 16, "crop: its output would be 1×3×-4×-4; raise the resolution"),
-        ((CROP, CONV), 20, "crop: its output would be 1×3×0×0; raise"),
-        ((op.Pad("crop", ((0, -16),)), CONV), 16, "crop: its output would be 1×3×16×0; raise"),
-        ((op.Pad("c", ((-3, 0), (0, 0), (0, 0))), CONV), 16, "c: its output would be 1×0×16×16"),
-        ((op.TransposedConv("up", 8, 3, 1, 6), CONV), 8, "up: its output would be 1×8×-2×-2"),
-        ((op.TransposedConv("up", 8, 3, 1, (0, 5)),), 8, "up: its output would be 1×8×10×0"),
-        ((op.Resample("down", 1, 2), CONV), 1, "down: its output would be 1×3×0×0"),
-        ((op.Slice("part", ((0, None, 1), (0, None, 1), (5, None, 1))),), 5, "part: its output"),
+        ((CROP, CONV), 16, "crop: would make 1×3×-4×-4; raise the resolution"),
+        ((CROP, CONV), 20, "crop: would make 1×3×0×0; raise"),
+        ((op.Pad("crop", ((0, -16),)), CONV), 16, "crop: would make 1×3×16×0; raise"),
+        ((op.Pad("c", ((-3, 0), (0, 0), (0, 0))), CONV), 16, "c: would make 1×0×16×16"),
+        ((op.TransposedConv("up", 8, 3, 1, 6), CONV), 8, "up: would make 1×8×-2×-2"),
+        ((op.TransposedConv("up", 8, 3, 1, (0, 5)),), 8, "up: would make 1×8×10×0"),
+        ((op.Resample("down", 1, 2), CONV), 1, "down: would make 1×3×0×0"),
+        ((op.Slice("part", ((0, None, 1), (0, None, 1), (5, None, 1))),), 5, "part: would make"),
         ((Conv("c", 5, (1, 9), 2),), 8, "c: kernel 9 (dilation 1) is larger than its input of 8"),
         ((Pool("p", "max", 3, 1, 0, ceil_mode=True),), 2, "p: kernel 3 (dilation 1) is larger"),
     ],
@@ -152,7 +153,7 @@ def check(kinds: list[Layer], side: int) -> None:
     layers = [layer.evolve(name=f"x{i}") for i, layer in enumerate(kinds)]
     x = torch.empty(1, 3, side, side)
     shapes: list[tuple[int, ...]] = []
-    with suppress(RuntimeError):
+    with suppress(RuntimeError), FlopCounterMode(display=False) as counter:
         for layer in layers:
             x = naive(layer, x)
             if not x.numel():
@@ -177,6 +178,7 @@ def check(kinds: list[Layer], side: int) -> None:
     if exists:
         assert [x.output for x in infer(resize(whole, resolution=side))][1:] == shapes
         assert in_numbers() == in_code() == of_widths()
+        assert 2 * in_numbers().macs == counter.get_total_flops()
         assert in_numbers().macs == in_a_grid()
     else:
         for call in (in_numbers, in_a_grid, in_code, of_widths):

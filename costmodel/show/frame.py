@@ -15,7 +15,7 @@ from costmodel.network import Activation, BatchNorm
 from costmodel.rewrite import join, separable_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import pandas as pd
 
@@ -209,20 +209,54 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
     return sums | ({UNKNOWN: {"macs": None, "params": None}} if UNKNOWN in sums else {})
 
 
+#: The parts that parameters may be of, in the order in which they are shown.
+PARTS = ("convolutions", "linear", "tables", "other weights", "batch norm", "norms", "elementwise")
+CLASSIFIER = "classifier"
+
+
 def params_by_part(network: Network) -> Mapping[str, Dim]:
-    """Parameters of the convolutions, of normalisation, and of linear layers (the classifier).
+    """Parameters by what holds them: the parts add up to the network's, and none is empty.
+
+    `tables` are embeddings and other learned constants, `other weights` those of products that
+    are no layer's own (a recurrent network's), `norms` all but batch norm, `elementwise` scales,
+    shifts and PReLU. The `classifier` is a linear layer of which a vector an image is the
+    network's output.
 
     >>> from costmodel import mobilenet_v1
     >>> params_by_part(mobilenet_v1())
     {'convolutions': 3185088, 'batch norm': 21888, 'classifier': 1025000}
     """
-    parts: dict[str, Dim] = {"convolutions": 0, "batch norm": 0, "classifier": 0}
-    for layer in lower(network):
-        for parameter in layer.parameters:
-            linear = layer.nests and layer.nests[0].kind == "linear"
-            part = "classifier" if linear else "convolutions"
-            parts["batch norm" if parameter.role == "norm" else part] += parameter.count
-    return parts
+    layers = lower(network)
+    read = {name for x in layers if x.nests for name in x.layer.inputs}
+    last = _classifier(layers)
+    parts: dict[str, Dim] = dict.fromkeys((*PARTS, CLASSIFIER), 0)
+    for x in layers:
+        part = CLASSIFIER if x.layer.name == last else _part(x, read)
+        parts[part] += sum(parameter.count for parameter in x.parameters)
+    return {part: count for part, count in parts.items() if count != 0}
+
+
+def _part(x: Lowered, read: Collection[str]) -> str:
+    """What a layer's parameters are: by its products, and else by its function."""
+    if x.nests:
+        return "linear" if x.nests[0].kind == "linear" else "convolutions"
+    function = _operation(x)
+    if function.endswith("_norm"):
+        return "batch norm" if function == "batch_norm" else "norms"
+    if x.layer.arity == 0:
+        return "other weights" if x.layer.name in read else "tables"
+    return "tables" if function == "embedding" else "elementwise"
+
+
+def _classifier(layers: Iterable[Lowered]) -> str:
+    """The last linear layer, if all that reads it is a softmax on the way out; or nothing."""
+    last = ""
+    for x in layers:
+        if x.nests and x.nests[0].kind == "linear" and len(x.output) == 2:  # noqa: PLR2004
+            last = x.layer.name
+        elif not (x.layer.arity == 0 or (last in x.layer.inputs and "softmax" in _operation(x))):
+            last = ""
+    return last
 
 
 def table(network: Network) -> pd.DataFrame:

@@ -99,7 +99,12 @@ def _kind(rule: Rule) -> tuple[Any, ...]:
 def _sum(made: Reckoning, batch: int) -> str:
     """The sum on one line."""
     text = " ".join(f"{t.sign} {t.figure} {t.words}" for t in terms(made, batch=batch))
-    return f"= {text.removeprefix('+ ') or 0}"
+    return f"{_relation(made)} {text.removeprefix('+ ') or 0}"
+
+
+def _relation(made: Reckoning) -> str:
+    """Whether the figure is the sum, or no less: where a layer is unknown to the tool."""
+    return "≥" if made.unknown else "="
 
 
 def _column(made: Reckoning, batch: int) -> str:
@@ -107,10 +112,11 @@ def _column(made: Reckoning, batch: int) -> str:
     added = terms(made, batch=batch)
     width = max((len(term.figure) for term in added), default=0)
     lines = [f"{term.sign} {term.figure:>{width}} {term.words}" for term in added]
-    return "=" + "\n".join(lines)[1:] if lines else "= 0"
+    return _relation(made) + ("\n".join(lines)[1:] if lines else " 0")
 
 
-_SIGNS = {"equal": " ✓", "different": " ✗", "failed": " ✗", "deviation": " ≠", "predicted": ""}
+_SIGNS = {"equal": " ✓", "different": " ✗", "failed": "", "deviation": " ≠"}
+_SIGNS |= {"predicted": "", "bound": " ≥"}
 
 
 def _printed(made: Reckoning) -> str:
@@ -133,23 +139,26 @@ def _tool(made: Reckoning) -> str:
 
 
 def notes(made: Reconciliation) -> list[str]:
-    """What the tools were run on, which versions, and those that gave no figure."""
+    """What no tool knows, what they were run on, which versions, and those without a figure."""
+    unknown = dict.fromkeys(name for x in made.reckonings for name in x.unknown)
+    bound = [f"no tool's rule knows {', '.join(unknown)}: ≥ is a lower bound"] * bool(unknown)
     if not made.model:
-        return []
+        return bound
     ran = dict.fromkeys(_tool(x) for x in made.reckonings if x.version)
     problems = [
         explanation(x) if x.deviations else f"{x.convention.name}: {x.problem}"
         for x in made.reckonings
         if x.deviations or x.problem
     ]
-    return [f"run on {made.model}: {', '.join(ran) or 'no tool'}", *problems]
+    return [*bound, f"run on {made.model}: {', '.join(ran) or 'no tool'}", *problems]
 
 
 def _rows(made: Reconciliation, write: Callable[[Reckoning, int], str]) -> Iterator[list[str]]:
     batch = made.network.inputs[0].shape[0]
     for x in made.reckonings:
         printed = [_printed(x)] * bool(made.model)
-        yield [x.convention.name, x.convention.unit, f"{x.predicted:,}", *printed, write(x, batch)]
+        predicted = "≥" * bool(x.unknown) + f"{x.predicted:,}"
+        yield [x.convention.name, x.convention.unit, predicted, *printed, write(x, batch)]
 
 
 def _head(made: Reconciliation) -> tuple[str, ...]:
@@ -195,6 +204,8 @@ def _record(made: Reckoning) -> dict[str, Any]:
         "package": convention.package or None,
         "version": made.version or None,
         "predicted": made.predicted,
+        "lower_bound": bool(made.unknown),
+        "unknown": list(made.unknown),
         "parts": [
             {
                 "operation": rule.operation,

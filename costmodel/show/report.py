@@ -21,6 +21,7 @@ from costmodel.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
+from costmodel.symbolic import require_numbers
 from costmodel.training import TrainingCost, kept_bytes, training_cost
 from costmodel.zoo import architecture
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 #: A real forward pass of more than this would take minutes, or more memory than there is.
-MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 10**9}
+MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 3 * 10**8}
 
 SCHEMA = {
     "version": 1,
@@ -153,7 +154,7 @@ class Report:
 
     @cached_property
     def params_by_part(self) -> Mapping[str, int]:
-        """Params of convolutions, batch norm and classifier."""
+        """Params of convolutions, linear layers, norms and so on; none is empty."""
         return params_by_part(self.network)
 
     @cached_property
@@ -270,6 +271,7 @@ def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
         "model": check.model,
         "comparisons": len(check.comparisons),
         "tools": dict(check.tools),
+        "deviations": list(check.explanations),
         "mismatches": [
             {
                 "layer": c.layer,
@@ -319,13 +321,7 @@ def report(  # noqa: PLR0913 - one for each option of the command
     else:
         resized = resize(base, rho=1 if rho is None else rho)
     made = widen(resized, width)
-    total = cost(made)
-    sides = [side for layer in made.inputs for side in layer.shape]
-    if any(map(is_symbolic, (*sides, total.macs, total.params))):
-        raise CostModelError(
-            f"{made.name} has symbols in its sizes or widths, and a report needs numbers; set "
-            "--resolution, or use cost() in the library"
-        )
+    require_numbers(made, "a report")
     if (rho, resolution) != (None, None) and not any(x.shape[2:] for x in made.inputs):
         raise CostModelError(f"{made.name} has no image whose resolution could be set")
     symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)

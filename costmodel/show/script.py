@@ -17,7 +17,7 @@ from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.arithmetic import is_symbolic
-from costmodel.cost import cost, layer_cost
+from costmodel.cost import layer_cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.memory import MemoryRules, held_parameters, live_bytes
@@ -26,6 +26,7 @@ from costmodel.rewrite import join, resize, separable_pairs, widen
 from costmodel.show.formula import closed_form, mathml
 from costmodel.show.frame import rows
 from costmodel.show.report import base_network
+from costmodel.symbolic import require_numbers
 from costmodel.symbols import alpha
 from costmodel.zoo import ZOO
 
@@ -129,11 +130,7 @@ def script(network: str | Network) -> Script:
     if not sides:
         raise CostModelError(f"{base.name} has no image whose resolution could be set")
     side = SIDE if is_symbolic(sides[0]) else sides[0]
-    total = cost(resize(base, resolution=MOST_SIDE))
-    if is_symbolic(total.macs) or is_symbolic(total.params):
-        raise CostModelError(
-            f"{base.name} has symbols of its own, and a page needs numbers; build it with numbers"
-        )
+    require_numbers(resize(base, resolution=MOST_SIDE), "a page")
     made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
     table = rows(made)
     printer = _Printer()

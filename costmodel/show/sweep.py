@@ -14,7 +14,7 @@ from rich.text import Text
 
 from costmodel import reductions
 from costmodel.errors import CostModelError, printable
-from costmodel.files import check_target, replacing
+from costmodel.files import check_target, is_stream, replacing
 from costmodel.reductions import extremes
 from costmodel.show.format import si
 from costmodel.show.grid import Grid, console
@@ -100,9 +100,9 @@ class View:
         """The best within limits, a front, a histogram, or else every configuration."""
         if limits:
             grid, data = _best(self.swept, limits, progress)
-        elif front:
+        elif front is not None:
             grid, data = _front(self.swept, front, progress)
-        elif histogram:
+        elif histogram is not None:
             grid, data = _histogram(self.swept, histogram, progress)
         else:
             grid, data = _whole(self.swept, progress)
@@ -180,11 +180,11 @@ def _histogram(swept: Sweep, quantity: str, progress: Advance) -> Shown:
 
 
 def check_output(path: str) -> None:
-    """Fail before the work, where a sweep could not be written there.
+    """Fail before the work, where a sweep could not be written there; to a stream it is CSV.
 
     Raises CostModelError for another ending than .csv or .parquet, and where pyarrow is missing.
     """
-    if not path.endswith(_ENDINGS):
+    if not path.endswith(_ENDINGS) and not is_stream(path):
         raise CostModelError(f"a sweep is written as {' or '.join(_ENDINGS)}, got {path}")
     check_target(path)
     if path.endswith(".parquet"):

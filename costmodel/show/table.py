@@ -112,6 +112,8 @@ def _verdict(report: Report) -> Text:
         whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
         text.append(f"all {count} figures equal {whose}: {tools}")
         text.stylize("green")
+        for explanation in check.explanations:
+            text.append(f"\n≠ {explanation}", style="yellow")
         return text
     text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")
     lines = [f"  {printable(str(mismatch))}" for mismatch in check.mismatches[:10]]
@@ -212,7 +214,7 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
     ]
     if waiting or isinstance(report.check, CrossCheck):
         cells = tuple(_measured(report, row, waiting) for row in rows)
-        footer = _reference(_measured_total(report), total.macs, waiting)
+        footer = _reference(_measured_total(report), total.macs, waiting, _left_out(report))
         counter = report.check.counter if isinstance(report.check, CrossCheck) else "fvcore"
         columns.append(_Column("fvcore", counter, right=True, footer=footer, cells=cells))
     return columns
@@ -274,9 +276,18 @@ def _measured_total(report: Report) -> int | None:
     return None if None in counts else sum(count or 0 for count in counts)
 
 
-def _reference(measured: int | None, macs: int, waiting: bool) -> Text:  # noqa: FBT001
+def _left_out(report: Report) -> int:
+    """The MACs that the counter is known not to see."""
+    check = report.check
+    totals = check.comparisons if isinstance(check, CrossCheck) else ()
+    return sum(c.left_out // 2 for c in totals if (c.quantity, c.layer) == ("flops", ""))
+
+
+def _reference(measured: int | None, macs: int, waiting: bool, left_out: int = 0) -> Text:  # noqa: FBT001
     if waiting or (measured is None and not macs):
         return Text("…" if waiting else "", style="dim")
+    if left_out and measured == macs - left_out:
+        return Text(f"{measured:,} ≠", style="yellow")
     if measured == macs:
         return Text(f"{measured:,} ✓", style="green")
     return Text(f"{'none' if measured is None else f'{measured:,}'} ✗", style="bold red")
@@ -308,7 +319,7 @@ def _totals(report: Report) -> Iterable[RenderableType]:
         )
     yield table
     parts = report.params_by_part.items()
-    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts if count))
+    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts))
     if whole.unknown:
         names = ", ".join(map(printable, whole.unknown))
         yield Text(f"lower bound: no rule for {names}", style="yellow")
@@ -395,7 +406,8 @@ def to_markdown(report: Report) -> str:
         texts = line if i == 1 else (escape(str(cell)) for cell in line)
         lines.append(f"| {' | '.join(texts)} |")
     lines.append("")
-    rest = (*_closed_form(report), *_before(report), *_standard(report), Text(), _verdict(report))
+    verdict = str(_verdict(report)).split("\n")
+    rest = (*_closed_form(report), *_before(report), *_standard(report), "", *verdict)
     return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
 
 

@@ -224,9 +224,11 @@ class Call:
         self.graph.shapes[self.reserved] = ()
         return self.reserved
 
-    def recorded(self, reads: Iterable[Value], macs: int = 0, index: int = 0) -> Value:
+    def recorded(
+        self, reads: Iterable[Value], macs: int = 0, index: int = 0, activations: int = 0
+    ) -> Value:
         """A layer with the sizes as they are."""
-        return self._record(op.Recorded, reads, index, macs=macs)
+        return self._record(op.Recorded, reads, index, macs=macs, activations=activations)
 
     def unknown(self, reads: Iterable[Value], index: int = 0) -> Value:
         """A layer that no rule knows."""

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
+import warnings
 from collections import OrderedDict
+from collections.abc import MutableMapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +24,11 @@ from torch.overrides import TorchFunctionMode
 
 from costmodel import network as ir
 from costmodel.errors import CostModelError
+from costmodel.failures import said
 from costmodel.lower import lower
 from costmodel.network import Network
 from costmodel.origins import Origin, Traced
+from costmodel.tracing.batched import Each, interpret_each, is_batched, whole
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
 from costmodel.tracing.names import told
@@ -58,7 +64,8 @@ def trace(
     """The network that a torch module computes on one input of `input_size` (batch apart).
 
     `example_inputs` are the inputs of a model that takes several, or other than floats: a tuple
-    or a dict, by name, of tensors or of sizes with the batch. The module's mode (train or eval)
+    or a dict, by name, of tensors or of sizes with the batch, or of lists, tuples and dicts of
+    them, however deep, where the model takes such. The module's mode (train or eval)
     is kept, and nothing of it is changed, computed or copied. Layers are named after the modules
     that run them; functions are numbered within theirs. A parameter that no layer holds (a table
     of positions, or one that nothing uses) is a `Constant`.
@@ -241,14 +248,33 @@ class _Watch(TorchFunctionMode):
         """
         seen = self.seen.get(id(tensor))
         if seen is None or seen.tensor is not tensor:
+            if is_batched(tensor):
+                return self._look_each(tensor)
             twin = torch.empty_like(tensor, device="meta", requires_grad=False)
             name = self.parameters.get(id(tensor))
             value = Value(tuple(tensor.shape), parameters=(name,) if name else ())
             if tensor.is_meta and id(tensor) not in self.owned:
-                value = self._call("untraced", [value.shape], alone=False).unknown(self.inputs)
+                value = self._unseen(tensor)
             seen = self.seen[id(tensor)] = _Seen(tensor, twin, value)
             self.seen[id(twin)] = _Seen(twin, twin, value)
         return seen
+
+    def _unseen(self, tensor: torch.Tensor) -> Value:
+        """What no seen call made: a view of what is known, as vmap returns, or unknown."""
+        base = None if tensor._base is None else self.seen.get(id(tensor._base))  # noqa: SLF001
+        known = base is not None and base.tensor is tensor._base  # noqa: SLF001
+        call = self._call("view" if known else "untraced", [tuple(tensor.shape)], alone=False)
+        return call.recorded([base.value]) if base and known else call.unknown(self.inputs)
+
+    def _look_each(self, tensor: torch.Tensor) -> _Seen:
+        """What one call under vmap sees of a tensor."""
+        seen = self.look(whole(tensor)).value
+        value = Each(tuple(tensor.shape), "", seen.parameters, whole=seen)
+        value.layer = "" if seen.is_constant else self.graph.read(seen)
+        twin = tensor if tensor.is_meta else torch.empty_like(tensor, device="meta")
+        for each in (tensor, twin):
+            self.seen[id(each)] = _Seen(each, twin, value)
+        return self.seen[id(tensor)]
 
     def _twin(self, seen: _Seen) -> torch.Tensor:
         """Of a tensor made during the pass too, in case it meets one without data."""
@@ -259,6 +285,16 @@ class _Watch(TorchFunctionMode):
             self.seen[id(seen.late)] = _Seen(seen.late, seen.late, seen.value)
         return seen.late
 
+    def take(self, name: str, tensor: torch.Tensor) -> torch.Tensor:
+        """An input of the model; a vector has no batch and is a constant."""
+        sizes = tuple(tensor.shape)
+        value = Value(sizes)
+        if len(sizes) > 1:
+            value = self.graph.add(ir.Input(self.graph.unique(name), sizes), sizes)
+            self.inputs.append(value)
+        self.know(tensor, value)
+        return tensor
+
     def know(self, tensor: torch.Tensor, value: Value) -> None:
         """Remember what a tensor is."""
         self.seen[id(tensor)] = _Seen(tensor, tensor if tensor.is_meta else None, value)
@@ -266,7 +302,8 @@ class _Watch(TorchFunctionMode):
     def _size(self, func: Any, args: tuple[Any, ...], kwargs: Any) -> Any:
         size = func(*args, **kwargs)
         value = self.look(args[0]).value
-        if value.is_constant:
+        if value.is_constant or isinstance(value, Each):
+            self.graph.lost_size |= isinstance(value, Each)
             return size
         if isinstance(size, int):
             axis = args[1] if len(args) > 1 else kwargs["dim"]
@@ -289,12 +326,17 @@ class _Watch(TorchFunctionMode):
         tensors: list[torch.Tensor],
         how: tuple[bool, int | str],
     ) -> None:
-        call = self._call(name, [tuple(t.shape) for t in tensors], how=how)
+        hidden = any(map(is_batched, tensors))
+        wholes = [whole(tensor) for tensor in tensors] if hidden else tensors
+        call = self._call(name, [tuple(tensor.shape) for tensor in wholes], how=how)
         before = len(self.graph.layers)
         if "input" in kwargs:
             args = (kwargs.pop("input"), *args)
-        values = interpret(call, args, kwargs)
-        for tensor, value in zip(tensors, values, strict=False):
+        if hidden:
+            values = interpret_each(call, args, kwargs, tensors)
+        else:
+            values = interpret(call, args, kwargs)
+        for tensor, value in zip(wholes, values, strict=False):
             self.know(tensor, value)
         if len(self.graph.layers) > before and self.running:
             self.running[-1][1] = False
@@ -359,10 +401,26 @@ def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any
     return "" if all(alike) else "unfused"
 
 
+def _kernel(input: torch.Tensor, other: torch.Tensor, **_: Any) -> str:  # noqa: A002 - torch's name
+    """Which of its operators torch multiplies matrices and a vector by: mv where they are in order.
+
+    See should_fold in ATen/native/LinearAlgebra.cpp.
+    """
+    if 1 not in {input.dim(), other.dim()}:
+        return ""
+    matrices = input if other.dim() == 1 else other.mT
+    if matrices.dim() <= 2:  # noqa: PLR2004
+        return "mv" if other.dim() == 1 else "mm"
+    sizes, strides = matrices.shape, matrices.stride()
+    in_order = all(strides[i] == strides[i + 1] * sizes[i + 1] for i in range(len(sizes) - 2))
+    return "mv" if in_order else "bmm"
+
+
 #: What else some tool looks at in a call, by function.
 _DETAILS: dict[str, Callable[..., int | str]] = {
     **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _padding),
     "linear": _contiguity,
+    **dict.fromkeys(("matmul", "linalg_matmul", "__matmul__"), _kernel),
     "softmax": _axis,
     "leaky_relu": _place,
     "scaled_dot_product_attention": _fusion,
@@ -413,34 +471,56 @@ def _examples(
         example_inputs = (example_inputs,)
 
     def made(name: str, example: Any) -> Any:
-        if isinstance(example, torch.Tensor):
-            tensor = torch.empty_like(example, device="meta")
-        elif isinstance(example, (tuple, list)):
-            sizes = _sizes(example, f"example_inputs of {name}")
-            tensor = torch.empty(sizes, dtype=dtype, device="meta")
-        else:
-            return example
-        sizes = tuple(tensor.shape)
-        value = Value(sizes)
-        if len(sizes) > 1:
-            value = watch.graph.add(ir.Input(watch.graph.unique(name), sizes), sizes)
-            watch.inputs.append(value)
-        watch.know(tensor, value)
-        return tensor
+        return _without_data(name, example, dtype, watch)
 
+    args: list[Any] = []
+    kwargs: dict[str, Any] = {}
     if isinstance(example_inputs, dict):
-        return [], {name: made(name, each) for name, each in example_inputs.items()}
-    if not isinstance(example_inputs, (tuple, list)):
+        kwargs = {name: made(name, each) for name, each in example_inputs.items()}
+    elif isinstance(example_inputs, (tuple, list)):
+        padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
+        args = [made(*pair) for pair in zip(padded, example_inputs, strict=False)]
+    else:
         got = type(example_inputs).__name__
         raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
-    padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
-    return [made(*pair) for pair in zip(padded, example_inputs, strict=False)], {}
+    if not watch.inputs:
+        got = ", ".join("×".join(map(str, x.shape)) for x in _tensors((args, kwargs))) or "none"
+        raise CostModelError(
+            f"example_inputs must have a tensor of two axes or more, its batch first, got {got}; "
+            "add an axis"
+        )
+    return args, kwargs
+
+
+def _without_data(name: str, example: Any, dtype: torch.dtype | None, watch: _Watch) -> Any:
+    """An input on the meta device: a tensor, or a container of some; other values are as given."""
+    if isinstance(example, torch.Tensor):
+        return watch.take(name, torch.empty_like(example, device="meta"))
+    if isinstance(example, (tuple, list)) and _are_numbers(example):
+        sizes = _sizes(example, f"example_inputs of {name}")
+        return watch.take(name, torch.empty(sizes, dtype=dtype, device="meta"))
+    if isinstance(example, MutableMapping):
+        parts = copy(example)
+        for key, part in example.items():
+            parts[key] = _without_data(f"{name}.{key}", part, dtype, watch)
+        return parts
+    if isinstance(example, (tuple, list)):
+        each = [_without_data(name, part, dtype, watch) for part in example]
+        return type(example)(*each) if hasattr(example, "_fields") else type(example)(each)
+    return example
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether a tuple or list is a size, right or wrong, and no container of inputs."""
+    return bool(values) and all(isinstance(value, (int, float)) for value in values)
 
 
 def _sizes(value: Any, name: str) -> Sizes:
     sizes = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if not sizes or any(type(size) is not int or size < 1 for size in sizes):
-        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {value}")
+        shown = not sizes or _are_numbers(sizes) or isinstance(value, str)
+        got = value if shown else type(value).__name__
+        raise CostModelError(f"{name} must be positive integers such as (3, 224, 224), got {got}")
     return sizes
 
 
@@ -454,6 +534,7 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
         ):
             stack.callback(register(hook).remove)
         stack.enter_context(torch.no_grad())
+        stack.enter_context(as_written())
         try:
             with watch:
                 returned = module(*args, **kwargs)
@@ -468,12 +549,21 @@ def _run(module: nn.Module, args: list[Any], kwargs: dict[str, Any], watch: _Wat
     return [watch.graph.read(watch.look(tensor).value) for tensor in tensors]
 
 
+@contextmanager
+def as_written() -> Iterator[None]:
+    """What torch.compile compiled runs as it was written, so that its calls are seen."""
+    if "torch._dynamo" not in sys.modules:  # nothing is compiled; to import it takes a second
+        yield
+        return
+    with warnings.catch_warnings(), torch.compiler.set_stance("force_eager"):
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # with hooks on all modules
+        yield
+
+
 def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> str:
     where = watch.running[-1][0] if watch.running else ""
     shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in _tensors(given))
-    lines = str(error).strip().splitlines() or [""]
-    said = f"{type(error).__name__}: {lines[0]}".rstrip(": ")
-    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said})"
+    what = f"{where or type(module).__name__}: the forward pass on {shapes} failed ({said(error)})"
     return f"{what}; check input_size and example_inputs"
 
 

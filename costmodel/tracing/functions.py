@@ -23,7 +23,7 @@ from costmodel.tracing.calls import (
     spread,
     values_in,
 )
-from costmodel.tracing.free import FREE, SINGULAR
+from costmodel.tracing.free import SINGULAR, is_free
 from costmodel.tracing.shaping import resized
 
 
@@ -46,7 +46,7 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     reads = [*values_in(args), *values_in(kwargs)]
     name = call.function
     handler = HANDLERS.get(name)
-    known = not reads or handler or name in FREE
+    known = not reads or handler or is_free(name)
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         if name.strip("_") in _NOTICED:
             call.graph.noticed.add("work on constants")
@@ -61,7 +61,7 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
         result: Result = handler(call, *args, **kwargs)
         if result is not None:
             return result
-    elif not handler and name not in FREE:
+    elif not handler and not is_free(name):
         first = call.unknown(reads)
         return [first, *others(call, first)]
     return free(call, reads)

@@ -127,7 +127,7 @@ def _convolution(  # noqa: PLR0913, PLR0917 - as torch has it
     transposed: bool,  # noqa: FBT001
     output_padding: Any,
     groups: int,
-) -> Result:
+) -> Any:
     if transposed:
         window = (stride, padding, output_padding, groups, dilation)
         return _transposed(call, x, weight, bias, *window)
@@ -141,7 +141,8 @@ def _matmul(call: Call, left: Value, *right: Value, **named: Value) -> Result:
 
 def _operands(given: tuple[Value, ...], named: dict[str, Any]) -> list[Value]:
     """Factors in their order, which is that of the names torch gives them: mat1 and mat2."""
-    return [*given, *values_in([named[name] for name in sorted(named)])]
+    names = sorted(named.keys() - {"out", "alpha"})
+    return [*given, *(named[name] for name in names)]
 
 
 @handles("__rmatmul__", counted=True)
@@ -151,7 +152,7 @@ def _rmatmul(call: Call, right: Value, left: Value) -> Result:
 
 @handles("addmm", "baddbmm", "addmv", "addbmm", counted=True)
 def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any) -> Result:
-    left, right = _operands(factors, {k: v for k, v in named.items() if k != "alpha"})
+    left, right = _operands(factors, named)
     added = None if beta == 0 else bias
     if call.function != "addbmm":
         return _product(call, left, right, added)
@@ -160,7 +161,7 @@ def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any
 
 
 @handles("inner", counted=True)
-def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Result:
+def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Any:
     (right_,) = _operands(right, named)
     ranks = len(left.shape), len(right_.shape)
     if 0 in ranks:
@@ -224,15 +225,16 @@ def _matrix_power(call: Call, x: Value, n: int) -> Result:
     if n < 0:
         return call.unknown([x])  # of an inverse
     equation = _matmul_equation(len(x.shape), len(x.shape), transposed=False)
-    square: Value | None = None
-    power: Value | None = None
-    while n:
-        square = x if square is None else call.emit(op.Einsum, equation, reads=(square, square))
+    if n < 2:  # noqa: PLR2004
+        return None  # ones on a diagonal, or a copy
+    square, power = x, x if n % 2 else None
+    while n := n // 2:
+        square = call.emit(op.Einsum, equation, reads=(square, square))
         if n % 2:
-            reads = (power, square)
-            power = square if power is None else call.emit(op.Einsum, equation, reads=reads)
-        n //= 2
-    return power if power is not x else None  # a copy, or ones on a diagonal
+            power = (
+                square if power is None else call.emit(op.Einsum, equation, reads=(power, square))
+            )
+    return power
 
 
 def _product(
@@ -250,7 +252,9 @@ def _product(
             made = call.finish(made, weights, -1)
             return _added(call, made, bias) if alone and bias is not None else made
     equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
-    function = "mv" if len(right.shape) == 1 else "matmul"
+    kernel = call.origin.detail if not transposed else ""
+    is_vector = kernel == "mv" if kernel else len(right.shape) == 1
+    function = "mv" if is_vector else "matmul"
     made = call.emit(op.Einsum, equation, function, reads=(left, right))
     return made if bias is None else _added(call, made, bias)
 
@@ -323,11 +327,19 @@ _RECURRENT = ("lstm", "gru", "rnn_tanh", "rnn_relu")
 
 @handles(*_RECURRENT, *(f"{name}_cell" for name in _RECURRENT), counted=True)
 def _recurrent(call: Call, x: Value, *others_: Any, **named: Any) -> Result:
-    """Every step multiplies by each matrix once."""
-    weights = [value for value in values_in((others_, named)) if value.parameters]
-    steps = x.shape[:-1]  # of a packed sequence the first axis is all of its steps
-    macs = prod(steps) * sum(prod(value.shape) for value in weights if len(value.shape) > 1)
-    made = call.recorded([x, *values_in((others_, named))], macs)
+    """Every step multiplies by each matrix once: of every layer, in every direction.
+
+    Each product is a linear layer's, so its outputs are activations, as those of `linear` are.
+    """
+    lists = [given for given in others_ if isinstance(given, (tuple, list))]
+    weights = others_[1:3] if call.function.endswith("_cell") else lists[-1]
+    matrices = [value.shape for value in weights if len(value.shape) > 1]
+    steps = prod(x.shape[:-1])  # of a packed sequence the first axis is all of its steps
+    made = call.recorded(
+        [x, *values_in((others_, named))],
+        steps * sum(map(prod, matrices)),
+        activations=steps * sum(rows for rows, _ in matrices),
+    )
     return [made, *others(call, made)]
 
 
