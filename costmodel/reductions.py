@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from costmodel.errors import CostModelError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -46,7 +44,6 @@ def best(
     >>> best(swept, {"macs": 200_000_000, "params": 2_000_000}).quantities["macs"]
     149497088
     """
-    _check(swept, limits)
     found: Cell | None = None
     for part in swept.chunks():
         macs = part.evaluate("macs")
@@ -70,7 +67,6 @@ def extremes(
     >>> least.quantities["macs"], most.quantities["macs"]
     (49160192, 568740352)
     """
-    _check(swept, {quantity: 0})
     cells = []
     for part in swept.chunks():
         values = part.evaluate(quantity).reshape(-1)
@@ -94,7 +90,6 @@ def histogram(
     >>> int(counts.sum())
     4
     """
-    _check(swept, {quantity: 0})
     edges = np.concatenate(([0], 10.0 ** (np.arange(0, 65) / 2)))
     counts: NDArray[Any] = np.zeros(len(edges) - 1, dtype=np.int64)
     for part in swept.chunks():
@@ -121,7 +116,6 @@ def front(
     >>> [(cell.alpha, cell.resolution) for cell in front(swept)]
     [(0.25, 224), (0.5, 224), (1.0, 224)]
     """
-    _check(swept, {gain: 0, cost: 0})
     kept: list[Cell] = []
     for part in swept.chunks():
         gains, costs = (part.evaluate(name).reshape(-1) for name in (gain, cost))
@@ -144,10 +138,3 @@ def _undominated(gains: NDArray[Any], costs: NDArray[Any]) -> Iterator[int]:
 def _sorted(gains: NDArray[Any], costs: NDArray[Any]) -> NDArray[Any]:
     keys = [(cost, -gain) for gain, cost in zip(gains, costs, strict=True)]
     return np.array(sorted(range(len(keys)), key=keys.__getitem__))
-
-
-def _check(swept: Sweep, quantities: Mapping[str, int]) -> None:
-    for name in quantities:
-        if name not in swept.factors:
-            known = ", ".join(swept.factors)
-            raise CostModelError(f"quantity must be one of {known}, got {name!r}")

@@ -94,6 +94,13 @@ def test_bad_ranges(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_range_is_not_endless() -> None:
+    """100,000 values are listed, and no more."""
+    assert integers("1:100000", "resolutions") == tuple(range(1, 100_001))
+    with pytest.raises(CostModelError, match="100,000"):
+        integers("1:100001", "resolutions")
+
+
 @pytest.mark.parametrize("text", ["0.5", "0:2", "-3"])
 def test_resolutions_are_whole(text: str) -> None:
     """Halves, nothing and less are no resolutions."""

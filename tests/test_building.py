@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 import pytest
@@ -299,6 +300,7 @@ class Negative(Layer):
 @pytest.fixture
 def rules() -> Iterator[None]:
     """The registry as it was, afterwards."""
+    import_module("costmodel.rebuilding")  # or its rules would be lost with what is undone
     before = dict(build_rule.registered)
     yield
     build_rule.registered = before

@@ -298,6 +298,16 @@ MODULES: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
 }
 
 
+@pytest.mark.parametrize("tensors", [0, 1, 2])
+@pytest.mark.parametrize("function", ["batch_norm", "group_norm", "instance_norm", "layer_norm"])
+def test_a_norm_has_its_learned_tensors(function: str, tensors: int) -> None:
+    """None, a scale, or a scale and a shift, of 6 channels or of the last axis's 6 elements."""
+    along = (-1,) if function == "layer_norm" else (1,)
+    norm = op.Affine("norm", function, along, tensors, 2)
+    made = build(Network("n", (Input("x", (2, 6, 5, 6)), norm)))
+    assert sum(parameter.numel() for parameter in made.parameters()) == 6 * tensors
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_modules(name: str) -> None:
     """Rebuilt modules give the original's outputs for two images, to the last bit or nearly."""
