@@ -535,6 +535,8 @@ BROKEN = {
 }
 
 
+# `find` writes out each graph that it tries, however large.
+@pytest.mark.filterwarnings("ignore:Generating overly large repr")
 @pytest.mark.parametrize("broken", BROKEN)
 def test_the_allocator_notices_that(broken: str, mutate: Mutate) -> None:
     """With one rule broken, a random graph has other live bytes than the allocator's."""

@@ -28,7 +28,7 @@ CONSOLE = re.findall(r"```console\n\$ costmodel (.*?)\n(.*?)```", README, re.DOT
 
 #: The line of a check, however it is wrapped, up to the versions at its end.
 CHECKED = re.compile(
-    r"(✓ all [\d,]+ figures [^:]*:) torch ([^\s,]+), fvcore (\S+)".replace(" ", r"\s+")
+    r"(✓ all [\d,]+ figures [^:]*:) torch ([^\s,]+), fvcore ([^\s;]+)".replace(" ", r"\s+")
 )
 
 
