@@ -22,7 +22,7 @@ _BYTES = {"B": 1}
 _BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
 _BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
 _AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)")
-_MOST_VALUES = 10**5
+_MOST_VALUES = 10**6
 
 
 class Limit(NamedTuple):
@@ -87,7 +87,12 @@ def fractions(text: str, name: str) -> tuple[Fraction, ...]:
     if step <= 0 or stop < start or (stop - start) / step >= _MOST_VALUES:
         rule = f"must rise by a positive step, in at most {_MOST_VALUES:,} values"
         raise CostModelError(f"{name} {rule}, got {text!r}")
-    return tuple(start + i * step for i in range(int((stop - start) / step) + 1))
+    steps = range(int((stop - start) / step) + 1)
+    if start.denominator == step.denominator == 1:  # as resolutions are: no sum of fractions each
+        return tuple(
+            map(Fraction, range(int(start), int(start) + len(steps) * int(step), int(step)))
+        )
+    return tuple(start + i * step for i in steps)
 
 
 def integers(text: str, name: str) -> tuple[int, ...]:
@@ -97,6 +102,6 @@ def integers(text: str, name: str) -> tuple[int, ...]:
     (96, 128, 160, 192, 224)
     """
     found = fractions(text, name)
-    if wrong := [f for f in found if f.denominator != 1 or f < 1]:
+    if wrong := [f for f in found if f.denominator != 1 or f.numerator < 1]:
         raise CostModelError(f"{name} must be integers of at least 1, got {wrong[0]}")
     return tuple(f.numerator for f in found)

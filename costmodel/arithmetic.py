@@ -136,7 +136,7 @@ def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
     >>> ceil_mode_size(112 - 3, 112, 2)
     56
     """
-    if algebra := _algebra(span, padded):
+    if algebra := _algebra(span, padded, stride):
         return algebra.ceil_mode_size(span, padded, stride)
     return min(-(-span // stride) + 1, -(-padded // stride))
 

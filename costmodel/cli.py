@@ -18,6 +18,7 @@ from costmodel import __version__
 from costmodel.arithmetic import positive_integer, rational
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, image_format, make_directory, write_atomically
+from costmodel.rewrite import IMAGE_AXES
 from costmodel.show import table as show
 from costmodel.show.grid import console, plain
 from costmodel.show.report import Report, base_network, parse_size
@@ -159,6 +160,12 @@ NetworkName = Annotated[
 ]
 Alpha = Annotated[str, typer.Option(help="Width multiplier: 0.75 or 3/4.")]
 Rho = Annotated[str | None, typer.Option(help="Resolution multiplier: 0.857 or 192/224.")]
+RhoAxes = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AXES", help="The axes ρ scales, from the last: -3,-2,-1; default, -2,-1 (H, W)."
+    ),
+]
 Resolution = Annotated[
     str | None, typer.Option(help="The input's side D, or HxW, in place of --rho.")
 ]
@@ -192,6 +199,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
     *,
     alpha: Alpha = "1",
     rho: Rho = None,
+    rho_axes: RhoAxes = None,
     resolution: Resolution = None,
     classes: Classes = None,
     rounding: Rounding = None,
@@ -229,6 +237,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
         base,
         alpha=alpha,
         rho=rho,
+        axes=_axes(rho_axes),
         resolution=resolution,
         classes=classes,
         rounding=rounding,
@@ -256,6 +265,17 @@ def _running(model: str | None) -> AbstractContextManager[None]:
     from costmodel.models import running
 
     return running(model)
+
+
+def _axes(written: str | None) -> tuple[int, ...]:
+    """The axes that ρ scales."""
+    if written is None:
+        return IMAGE_AXES
+    try:
+        return tuple(sorted({int(axis) for axis in written.split(",")}))
+    except ValueError:
+        rule = "axes from the last, such as -3,-2,-1"
+        raise CostModelError(f"--rho-axes must be {rule}, got {written!r}") from None
 
 
 def _traced(
@@ -422,6 +442,7 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
     *,
     alpha: Alpha = "1",
     rho: Rho = None,
+    rho_axes: RhoAxes = None,
     resolution: Resolution = None,
     classes: Classes = None,
     rounding: Rounding = None,
@@ -447,6 +468,7 @@ def reconcile_command(  # noqa: PLR0913 - a parameter is an option
         given,
         alpha=alpha,
         rho=rho,
+        axes=_axes(rho_axes),
         resolution=resolution,
         classes=classes,
         rounding=rounding,

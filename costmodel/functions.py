@@ -25,17 +25,17 @@ from costmodel.arithmetic import scale_channels as scale_exactly
 from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.lower import lower
-from costmodel.network import Add, AtLeast, Fixed, Network, Times
 from costmodel.polynomial import ALPHA, RHO, Polynomial
-from costmodel.rewrite import resize, widen, width_multiples, width_sources
+from costmodel.rewrite import resize, widen
+from costmodel.widths import Widths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from costmodel.lower import Lowered
-    from costmodel.network import Layer
+    from costmodel.network import Network
 
 _FEW = 2**18  # fractions of smaller denominators are further apart than a float α is unsure
 
@@ -457,13 +457,14 @@ def width_function(network: Network, rounding: str | None = None) -> WidthFuncti
     >>> f(np.array([own, [c // 2 for c in own]]), 224).macs.astype(int).tolist()
     [568740352, 149497088]
     """
-    columns = _columns(network)
-    names = list(dict.fromkeys(columns.values()))
-    function, unknown = _over_widths(network, columns, _Tape(), "D")
-    multiples = width_multiples(network)
-    made = tuple(_column(network[name], multiples.get(name, 1)) for name in names)
     rounding = network.rounding if rounding is None else rounding
-    return WidthFunction(made, rounding, function, unknown)
+    widths = Widths.of(network)
+    function, unknown = _over_widths(network, widths, _Tape(), "D")
+    columns = tuple(
+        Column(name, _integer(widths.counts[name]), name in widths.grows, multiple)
+        for name, multiple in widths.columns.items()
+    )
+    return WidthFunction(columns, rounding, function, unknown)
 
 
 def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], Cost]:
@@ -484,9 +485,9 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
 
     Raises CostModelError, when called, for another number of widths.
     """
-    columns = _columns(network)
-    names = list(dict.fromkeys(columns.values()))
-    function, unknown = _over_widths(network, columns, _Tape(relaxed=True), "rho")
+    widths = Widths.of(network)
+    names = list(widths.columns)
+    function, unknown = _over_widths(network, widths, _Tape(relaxed=True), "rho")
 
     def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
         if len(widths) != len(names):
@@ -498,61 +499,17 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
 
 
 def _over_widths(
-    network: Network, columns: Mapping[str, str], tape: _Tape, size: str
+    network: Network, widths: Widths, tape: _Tape, size: str
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
-    names = list(dict.fromkeys(columns.values()))
-    parameters = [*(f"w{i}" for i in range(len(names))), size]
-    for name in parameters:
+    names = [f"w{i}" for i in range(len(widths.columns))]
+    for name in (*names, size):
         tape.know(name, 1)
-
-    def traced(layer: Layer) -> Layer:
-        if layer.name not in columns:
-            return layer
-        column = names.index(columns[layer.name])
-        return layer.evolve(**{layer.width: Traced(tape, f"w{column}")})
-
-    made = network.with_layers([traced(layer) for layer in network.layers])
+    traced = {name: Traced(tape, w) for name, w in zip(widths.columns, names, strict=True)}
+    made = widths.sized(network, traced)
     if tape.relaxed:
         lowered = lower(resize(made, rho=RHO))
     else:
         lowered = lower(resize(made, resolution=Traced(tape, size)))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    return _written(tape, ", ".join(parameters), lowered), unknown
-
-
-def _column(layer: Layer, multiple: int) -> Column:
-    width = getattr(layer, layer.width)
-    grows = isinstance(width, AtLeast)
-    channels = _integer(width.count if grows else width)
-    return Column(layer.name, channels, grows, 1 if channels % multiple else multiple)
-
-
-def _columns(network: Network) -> dict[str, str]:
-    """The column of each layer that has a width of its own: those that are added share one."""
-    own = [
-        x.name
-        for x in network.layers
-        if x.width and not isinstance(getattr(x, x.width), (Times, Fixed))
-    ]
-    column = {name: name for name in own}
-    sources = width_sources(network)
-    for layer in network.layers:  # what shares a weight has its owner's width, inside and out
-        owner = getattr(layer, "shares", "")
-        if owner in column and layer.name in column:
-            column[layer.name] = column[owner]
-            pair = layer.inputs[0], network[owner].inputs[0]
-            read = {source for name in pair for source, _ in sources[name]}
-            tied = {column[source] for source in read & column.keys()}
-            if read <= column.keys() and tied:
-                first = min(tied, key=own.index)
-                column = {x: first if c in tied else c for x, c in column.items()}
-    for layer in network.layers:
-        if isinstance(layer, Add):
-            summands = [{column.get(s, s) for s, _ in sources[name]} for name in layer.inputs]
-            alike = set().union(*summands)
-            if all(len(columns) == 1 for columns in summands) and alike <= set(own):
-                column = {
-                    x: min(alike, key=own.index) if c in alike else c for x, c in column.items()
-                }
-    return column
+    return _written(tape, ", ".join([*names, size]), lowered), unknown

@@ -13,7 +13,7 @@ from costmodel import network as ir
 from costmodel.arithmetic import ceil_div, exact_div
 from costmodel.errors import CostModelError
 from costmodel.nest import Body, Elementwise, LoopNest, Parameter
-from costmodel.shapes import axes, count, ranked, walk
+from costmodel.shapes import agree, axes, count, ranked, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -83,7 +83,8 @@ def each_lowered(network: ir.Network) -> Iterator[Parts]:
 def _check_shared(name: str, parameters: Iterable[Parameter], owned: Iterable[Parameter]) -> None:
     counts = {(p.owner, p.role): p.count for p in owned}
     for owner, role, size in parameters:
-        if (has := counts.get((owner, role), 0)) != size:
+        has = counts.get((owner, role), 0)
+        if has != size and not agree(has, size, f"{name} shares the {role} of {owner}"):
             shared = f"shares the {role} of {owner}, which has {has} elements"
             raise CostModelError(f"{name}: {shared}, and needs {size}")
 

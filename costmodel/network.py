@@ -9,7 +9,7 @@ from __future__ import annotations
 import operator
 import reprlib
 import sys
-from collections.abc import Callable, Iterable, Iterator  # noqa: TC003 - a NamedTuple's
+from collections.abc import Callable, Iterable, Iterator, Mapping  # noqa: TC003 - a NamedTuple's
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from importlib import import_module
@@ -192,6 +192,16 @@ class Layer:
         relation = getattr(self, self.width, None)
         return relation.of if isinstance(relation, Times) else ""
 
+    @property
+    def widths(self) -> dict[str, Width]:
+        """The counts that it sets itself, by name: those that α scales, and `Fixed` ones."""
+        width = getattr(self, self.width) if self.width else SAME
+        return {} if isinstance(width, Times) else {self.name: width}
+
+    def with_widths(self, widths: Mapping[str, Width]) -> Self:
+        """The layer with others, unchecked, as `evolve`."""
+        return self.evolve(**{self.width: widths[self.name]})
+
     def evolve(self, **changes: Any) -> Self:
         """A copy with other values, unchecked: for rewrites, in a planner's inner loop."""
         layer = object.__new__(type(self))
@@ -209,6 +219,18 @@ class Input(Layer):
 
     shape: Sizes
     arity: ClassVar[int | None] = 0
+
+    @property
+    def widths(self) -> dict[str, Width]:
+        """Its channels and, of a sequence, its features, which α leaves alone."""
+        axes = (1, *range(2, len(self.shape))) if len(self.shape) < 4 else (1,)  # noqa: PLR2004
+        return {f"{self.name}[{axis}]": Fixed(self.shape[axis]) for axis in axes}
+
+    def with_widths(self, widths: Mapping[str, Width]) -> Self:
+        """The input with others."""
+        counts = {name: x.count if isinstance(x, Fixed) else x for name, x in widths.items()}
+        shape = (counts.get(f"{self.name}[{i}]", size) for i, size in enumerate(self.shape))
+        return self.evolve(shape=tuple(shape))
 
 
 @dataclass(frozen=True)
@@ -422,10 +444,17 @@ class Network:
         """The network's inputs."""
         return tuple(layer for layer in self.layers if isinstance(layer, Input))
 
-    def with_layers(self, layers: Iterable[Layer]) -> Network:
+    @property
+    def remembered(self) -> dict[str, Any]:
+        """What was worked out about it; a network never changes, so once is enough."""
+        return self.__dict__.setdefault("_remembered", {})  # type: ignore[no-any-return]
+
+    def with_layers(self, layers: Iterable[Layer], *, same_widths: bool = False) -> Network:
         """The same graph with other layers at its nodes: names and inputs must be unchanged."""
         network = object.__new__(Network)
-        network.__dict__.update(self.__dict__, layers=tuple(layers))
+        network.__dict__.update(name=self.name, layers=tuple(layers), rounding=self.rounding)
+        if same_widths:
+            network.__dict__["_remembered"] = self.remembered
         return network
 
     def to_json(self) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from math import isfinite, prod
 from operator import index
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple, NoReturn, Self
 
 from costmodel import network as ir
 from costmodel.arithmetic import MOST, Dim, below, ceil_div, exact_div, is_symbolic
@@ -48,10 +49,10 @@ from costmodel.network import (
     text,
     valid,
 )
-from costmodel.shapes import axes, count, ranked, shape_rule
+from costmodel.shapes import agree, axes, count, ranked, same_shape, shape_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from costmodel.lower import Rule
     from costmodel.shapes import Inputs, Widths
@@ -89,16 +90,8 @@ def _refuse(layer: Layer, what: str, remedy: str = "trace again at that size") -
 
 
 def _alike(layer: Layer, size: Dim, other: Dim) -> bool:
-    """Whether two sizes are one.
-
-    A grid of sizes and a size of a function to be called later (`costmodel.sweeping`,
-    `costmodel.functions`) see to it themselves, with `must_equal`.
-    """
-    for one, another in ((size, other), (other, size)):
-        if hasattr(one, "must_equal"):
-            one.must_equal(another, f"{layer.name} fixes its input's size")
-            return True
-    return bool(size == other)
+    """Whether two sizes are one, of which the layer may have fixed one."""
+    return agree(size, other, f"{layer.name} fixes its input's size")
 
 
 def _text(shape: Shape) -> str:
@@ -380,7 +373,7 @@ def _indices(layer: Einsum, inputs: Inputs) -> dict[str, Dim]:
             _refuse(layer, f"{term} indexes an input of {_text(shape)}", "change the equation")
         for letter, size in zip(term, shape, strict=True):
             has = extents.get(letter, 1)
-            if has not in (1, size) and size != 1:
+            if has not in (1, size) and size != 1 and not _alike(layer, has, size):
                 _refuse(layer, f"{layer.equation} multiplies {' and '.join(map(_text, inputs))}")
             extents[letter] = size if has == 1 else has
     return extents
@@ -439,10 +432,10 @@ def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim
     query, key, value = (ranked(layer, shape, 2 + bool(layer.heads)) for shape in inputs[:3])
     if layer.heads:
         features, values = exact_div(query[2], layer.heads), exact_div(value[2], layer.heads)
-        if features is None or values is None or query[2] != key[2]:
+        if features is None or values is None or not _alike(layer, query[2], key[2]):
             _refuse(layer, f"{layer.heads} heads must divide {query[2]} features", "keep them")
         return query[1] * layer.heads, query[0], key[0], features, values
-    if query[-1] != key[-1] or key[-2] != value[-2]:
+    if not (_alike(layer, query[-1], key[-1]) and _alike(layer, key[-2], value[-2])):
         _refuse(layer, f"attends from {_text(query)} to {_text(key)} and {_text(value)}")
     return prod(query[:-2]), query[-2], key[-2], query[-1], value[-1]
 
@@ -451,7 +444,8 @@ def _attended(layer: DotProductAttention, inputs: Inputs) -> tuple[Dim, Dim, Dim
 def _attention_shape(layer: DotProductAttention, inputs: Inputs, _widths: Widths) -> Shape:
     _, queries, keys, _, features = _attended(layer, inputs)
     for mask in (ranked(layer, shape, 2) for shape in inputs[3:]):
-        if mask[-1] not in (1, keys) or mask[-2] not in (1, queries):
+        pairs = ((mask[-1], keys), (mask[-2], queries))
+        if not all(size == 1 or _alike(layer, size, wanted) for size, wanted in pairs):
             _refuse(layer, f"its mask is {_text(mask)} for {queries} queries and {keys} keys")
     return inputs[0] if layer.heads else (*inputs[0][:-1], features)
 
@@ -509,7 +503,9 @@ def _combine_shape(layer: Combine, inputs: Inputs, _widths: Widths) -> Shape:
     output = []
     for sizes in zip(*aligned, strict=True):
         size, *others = [size for size in sizes if size != 1] or [1]
-        if not all(_alike(layer, size, other) for other in others):
+        ones = [one for one in sizes if one == 1]
+        fits = all(_alike(layer, size, other) for other in others)
+        if not (fits and all(_alike(layer, one, 1) for one in ones)):
             given = " and ".join(map(_text, inputs))
             _refuse(layer, f"{layer.function} of {given}, one of which fixes the size")
         output.append(size)
@@ -731,7 +727,8 @@ def _join_shape(layer: Join, inputs: Inputs, _widths: Widths) -> Shape:
     axis = _on_axis(layer, layer.along, inputs[0])
     first = inputs[0][:axis], inputs[0][axis + 1 :]
     for shape in inputs:
-        if len(shape) != len(inputs[0]) or (shape[:axis], shape[axis + 1 :]) != first:
+        rest = shape[:axis] + shape[axis + 1 :]
+        if len(shape) != len(inputs[0]) or not same_shape(layer, rest, first[0] + first[1]):
             _refuse(layer, f"joins {_text(inputs[0])} and {_text(shape)}")
     return *first[0], sum(shape[axis] for shape in inputs), *first[1]
 
@@ -952,6 +949,23 @@ class Constant(Layer):
     arity: ClassVar[int | None] = 0
     may_be_empty: ClassVar[bool] = True
 
+    @property
+    def widths(self) -> dict[str, Width]:
+        """The axes that may follow the width of what it is added to or joined with.
+
+        Along others (of a parameter that is repeated) it has no parameters.
+        """
+        scale = {i for i, size in enumerate(self.sizes) if size > 1 and not self.parameters % size}
+        return {f"{self.name}[{axis}]": self.sizes[axis] for axis in scale}
+
+    def with_widths(self, widths: Mapping[str, Width]) -> Self:
+        """The constant with others, and as many parameters for each position as before."""
+        sizes = [widths.get(f"{self.name}[{i}]", size) for i, size in enumerate(self.sizes)]
+        parameters: Dim = self.parameters
+        for before, after in zip(self.sizes, sizes, strict=True):
+            parameters = parameters if after is before else exact_div(parameters * after, before)
+        return self.evolve(sizes=tuple(sizes), parameters=parameters)
+
 
 @shape_rule(Constant)
 def _constant_shape(layer: Constant, _inputs: Inputs, _widths: Widths) -> Shape:
@@ -990,11 +1004,18 @@ trace again at that size
 
 @shape_rule(Recorded)
 def _recorded_shape(layer: Recorded, inputs: Inputs, _widths: Widths) -> Shape:
-    if inputs != layer.reads:
+    if inputs != layer.reads and not _recorded_so(layer, inputs):
         pairs = zip(layer.reads, inputs, strict=False)
         had, got = next(((a, b) for a, b in pairs if a != b), (layer.reads[0], inputs[0]))
         _refuse(layer, f"{layer.function} fixes its input's size to {_text(had)}, got {_text(got)}")
     return layer.sizes
+
+
+def _recorded_so(layer: Recorded, inputs: Inputs) -> bool:
+    if list(map(len, inputs)) != list(map(len, layer.reads)):
+        return False
+    pairs = zip(chain(*inputs), chain(*layer.reads), strict=True)
+    return all(size == had or _alike(layer, size, had) for size, had in pairs)
 
 
 @lower_rule(Recorded)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from math import gcd, lcm
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from costmodel import arithmetic
 from costmodel import network as ir
 from costmodel.errors import CostModelError
 from costmodel.network import SAME, Network
 from costmodel.shapes import Placed, count, infer
+from costmodel.widths import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,13 +26,18 @@ if TYPE_CHECKING:
 Select: TypeAlias = "str | Iterable[str] | Callable[[Placed], bool]"
 
 
+#: What ρ scales: an image's height and width.
+IMAGE_AXES = (-2, -1)
+
+
 def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     """The network with every plain channel count C turned into α·C, rounded.
 
     α is a number in (0, 4], a ratio such as "3/4", or a symbol. `rounding` is `floor`
     (max(⌊αC⌋, min(8, C))), `divisible(8)` or `exact`, and by default the network's own, its
-    authors'. Relations (`Times`, `AtLeast`, `Fixed`) hold as they are; a count that groups must
-    divide stays a multiple, unless it is none to begin with (a part of a concatenation, say).
+    authors'. Relations (`Times`, `AtLeast`, `Fixed`) hold as they are. What the layers' rules want
+    equal (a sum, a gate, a shared weight) or divided (by groups, heads or parts) stays so:
+    `costmodel.widths` reads it off them, and a constant that is added follows.
 
     >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
@@ -40,72 +45,51 @@ def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     >>> cost(widen(mobilenet_v2(), 0.35)).macs
     59285808
 
-    Raises CostModelError for α outside (0, 4] and an unknown rounding.
+    Raises CostModelError for α outside (0, 4], an unknown rounding, and where a layer keeps a
+    width as it is (a size that the traced model says by number).
     """
     alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
     divisor = arithmetic.rounding_divisor(network.rounding if rounding is None else rounding)
-    multiples = width_multiples(network)
+    widths = Widths.of(network)
 
-    def widened(layer: ir.Layer) -> ir.Layer:
-        width = getattr(layer, layer.width)
-        if isinstance(width, (ir.Times, ir.Fixed)):
-            return layer
-        grows = isinstance(width, ir.AtLeast)
-        plain, factor = (width.count, arithmetic.at_least_one(alpha)) if grows else (width, alpha)
-        multiple = multiples.get(layer.name, 1)
-        if multiple > 1 and not arithmetic.is_symbolic(plain) and plain % multiple:
-            multiple = 1  # as a summand of what groups divide; at α = 1 it has to stay
+    def scaled(name: str, multiple: int) -> Dim:
+        grows = name in widths.grows
+        factor = arithmetic.at_least_one(alpha) if grows else alpha
+        count = widths.counts[name]
         try:
-            scaled = arithmetic.scale_channels(plain, factor, divisor, multiple)
+            width = arithmetic.scale_channels(count, factor, divisor, multiple)
         except CostModelError as error:  # `exact` rounding of a count that does not divide
-            raise CostModelError(f"{layer.name}: {error}") from None
-        return layer.evolve(**{layer.width: ir.AtLeast(scaled) if grows else scaled})
+            raise CostModelError(f"{name}: {error}") from None
+        if name in widths.kept and not arithmetic.is_symbolic(width) and width != count:
+            what = f"{name}: its width of {count} cannot become {width}, since {widths.kept[name]}"
+            raise CostModelError(f"{what}; {_REMEDY}")
+        return width
 
-    return network.with_layers([widened(x) if x.width else x for x in network.layers])
-
-
-def width_multiples(network: Network) -> dict[str, int]:
-    """What each layer's channel count must be a multiple of, for the groups that divide it."""
-    convs = (x for x in network.layers if isinstance(x, ir.Conv))
-    grouped = [(x, x.groups) for x in convs if isinstance(x.groups, int) and x.groups > 1]
-    if not grouped:
-        return {}
-    sources = width_sources(network)
-    multiples: dict[str, int] = {}
-    for layer, groups in grouped:
-        for source, factor in sources[layer.name] | sources[layer.inputs[0]]:
-            multiples[source] = lcm(multiples.get(source, 1), groups // gcd(groups, factor))
-    # What is added must stay equal: a multiple of one summand is one of every summand.
-    sums = [x.inputs for x in network.layers if isinstance(x, ir.Add)]
-    for inputs in sums * len(sums) if multiples else ():
-        alike = {source for name in inputs for source, _ in sources[name]}
-        multiples |= dict.fromkeys(alike, lcm(*(multiples.get(source, 1) for source in alike)))
-    return multiples
+    return widths.sized(network, {name: scaled(name, by) for name, by in widths.columns.items()})
 
 
-def width_sources(network: Network) -> dict[str, frozenset[tuple[str, int]]]:
-    """For each layer, the layers whose count its channels come from, and how many times it."""
-    sources: dict[str, frozenset[tuple[str, int]]] = {}
-    for x in network.layers:
-        width = getattr(x, x.width) if x.width else SAME if x.inputs else None
-        if isinstance(width, ir.Times):
-            read = (width.of,) if width.of else x.inputs
-            found = frozenset((s, f * width.factor) for name in read for s, f in sources[name])
-        sources[x.name] = found if isinstance(width, ir.Times) else frozenset({(x.name, 1)})
-    return sources
+_REMEDY = "write that size in the model as one of its input's, or trace the model at that width"
 
 
 def resize(
-    network: Network, *, rho: Dim | None = None, resolution: Dim | tuple[Dim, ...] | None = None
+    network: Network,
+    *,
+    rho: Dim | None = None,
+    resolution: Dim | tuple[Dim, ...] | None = None,
+    axes: tuple[int, ...] = IMAGE_AXES,
 ) -> Network:
     """The network with inputs of another size: each side D becomes round(D·ρ), or `resolution`.
 
     ρ is a number in (0, 16], a ratio such as "6/7", or a symbol; `resolution` a side in pixels,
-    or a side for each axis.
+    or a side for each axis. ρ and a single side are those of `axes`, counted from the last (-1) as
+    in torch: by default an image's height and width, so that the frames of a video stay.
 
-    >>> from costmodel import mobilenet_v1
+    >>> from costmodel import Conv, Input, mobilenet_v1
     >>> resize(mobilenet_v1(), rho=0.857)
     Network('mobilenet_v1', 85 layers, input 1×3×192×192)
+    >>> video = Network("video", (Input("frames", (1, 3, 16, 112, 112)), Conv("conv", 8, 3)))
+    >>> resize(video, rho="1/2"), resize(video, rho="1/2", axes=(-3, -2, -1)).inputs[0].shape
+    (Network('video', 2 layers, input 1×3×16×56×56), (1, 3, 8, 56, 56))
 
     Raises CostModelError where both or neither are given, for ρ outside (0, 16] and for sizes
     below 1.
@@ -117,23 +101,38 @@ def resize(
 
     def resized(layer: ir.Input) -> ir.Layer:
         before = layer.shape[2:]
+        chosen = _axes(axes, len(before))
         if factor is None:
-            return layer.evolve(shape=layer.shape[:2] + _sides(resolution, len(before)))
-        after = tuple(arithmetic.round_size(side, factor) for side in before)
+            return layer.evolve(shape=layer.shape[:2] + _sides(resolution, before, chosen))
+        after = tuple(
+            arithmetic.round_size(side, factor) if i in chosen else side
+            for i, side in enumerate(before)
+        )
         if 0 in after:
             raise CostModelError(f"resolution must be at least 1, got 0 from rho {rho}; raise rho")
         return layer.evolve(shape=layer.shape[:2] + after)
 
-    return network.with_layers(resized(x) if isinstance(x, ir.Input) else x for x in network.layers)
+    known = all(type(side) is int for x in network.inputs for side in x.shape)
+    layers = (resized(x) if isinstance(x, ir.Input) else x for x in network.layers)
+    return network.with_layers(layers, same_widths=known)
 
 
-def _sides(resolution: Dim | tuple[Dim, ...] | None, rank: int) -> ir.Shape:
-    sides = tuple(resolution) if isinstance(resolution, (tuple, list)) else (resolution,) * rank
-    if len(sides) != rank:
-        raise CostModelError(f"resolution must have {rank} sides, got {len(sides)}")
+def _axes(axes: tuple[int, ...], rank: int) -> set[int]:
+    """The axes from 0 on; the default leaves out what an input of one axis does not have."""
+    if axes != IMAGE_AXES and not all(-rank <= axis < 0 for axis in axes):
+        given = ", ".join(map(str, axes))
+        raise CostModelError(f"rho's axes must be from -{rank} to -1 for this input, got {given}")
+    return {rank + axis for axis in axes}
+
+
+def _sides(resolution: Any, before: ir.Shape, chosen: set[int]) -> ir.Shape:
+    if not isinstance(resolution, (tuple, list)):
+        resolution = [resolution if i in chosen else side for i, side in enumerate(before)]
+    if len(resolution) != len(before):
+        raise CostModelError(f"resolution must have {len(before)} sides, got {len(resolution)}")
     return tuple(
         x if arithmetic.is_symbolic(x) else arithmetic.positive_integer(x, "resolution")
-        for x in sides
+        for x in resolution
     )
 
 

@@ -112,6 +112,26 @@ def ranked(layer: ir.Layer, shape: ir.Shape, least: int) -> ir.Shape:
     return shape
 
 
+def agree(size: Dim, other: Dim, what: str) -> bool:
+    """Whether two sizes are one; `what` says which layer wants it.
+
+    A size that is no plain number (of a grid, of a function to be called later, of a width that
+    may change) sees to it itself, with `must_equal`.
+    """
+    for one, another in ((size, other), (other, size)):
+        if hasattr(one, "must_equal"):
+            one.must_equal(another, what)
+            return True
+    return bool(size == other)
+
+
+def same_shape(layer: ir.Layer, shape: ir.Shape, other: ir.Shape) -> bool:
+    """Whether two shapes agree on every axis."""
+    what = f"{layer.name} needs equal sizes"
+    pairs = zip(shape, other, strict=False)
+    return len(shape) == len(other) and all(a == b or agree(a, b, what) for a, b in pairs)
+
+
 def _text(shape: ir.Shape) -> str:
     return "×".join(map(str, shape)) or "a number"
 
@@ -185,8 +205,9 @@ def _concat(layer: ir.Layer, inputs: Inputs, _widths: Widths) -> ir.Shape:
 @shape_rule(ir.Add)
 def _alike(layer: ir.Layer, inputs: Inputs, _widths: Widths, parts: Inputs = ()) -> ir.Shape:
     """The first input, if the parts that must be equal are: all of it, or some."""
+    first = (parts or inputs)[0]
     for shape, part in zip(inputs, parts or inputs, strict=True):
-        if part != (parts or inputs)[0]:
+        if part != first and not same_shape(layer, part, first):
             verb = "adds" if isinstance(layer, ir.Add) else "joins"
             what = f"{verb} {_text(inputs[0])} and {_text(shape)}"
             raise CostModelError(f"{layer.name}: {what}; make them equal")

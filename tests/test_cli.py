@@ -554,6 +554,10 @@ class Scored(nn.Module):
 
     def forward(self, x):
         return self.conv(x) @ self.scores
+
+
+def video():
+    return nn.Sequential(nn.Conv3d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 4, 3, padding=1))
 """
 
 
@@ -611,7 +615,27 @@ def test_what_mobilenets_ideas_do_to_it(run: Callable, mine: str) -> None:
     assert (layers["body.0.dw"], layers["body.0.pw"]) == (9 * 16 * 16 * 16, 16 * 32 * 16 * 16)
     assert data["check"]["model"] == "a torch model built from the network"
     assert data["check"]["status"] == "passed"
-    assert "before: " in run(*args).out
+    text = run(*args).out
+    assert "before: " in text
+    assert "the network is the rewritten one, not its authors' at this α" in " ".join(text.split())
+    assert "64×64 → 32×32 px" in text
+    own = run("report", "--model", mine, "--input", "3,64,64", "--resolution", "32").out
+    assert "rewritten" not in own
+
+
+@pytest.mark.usefixtures("mine")
+def test_rho_leaves_time_alone(run: Callable) -> None:
+    """ρ halves height and width, and all three axes where they are named."""
+    args = ("report", "--model", "mine:video", "--input", "3,6,16,16", "--rho", "0.5", "--no-check")
+    data = json.loads(run(*args, "--json").out)
+    assert (data["resolution"], data["rho"]) == ([6, 8, 8], 0.5)
+    assert data["totals"]["macs"] == 27 * (3 + 4) * 4 * 6 * 8 * 8
+    assert "ρ = 0.5, 6×16×16 → 6×8×8 px" in run(*args).out
+    data = json.loads(run(*args, "--rho-axes=-3,-2,-1", "--json").out)
+    assert data["resolution"] == [3, 8, 8]
+    for axes, message in (("-4", "from -3 to -1"), ("x", "axes from the last")):
+        made = run(*args, f"--rho-axes={axes}")
+        assert (made.code, message in made.err) == (2, True)
 
 
 def test_a_model_of_ones_own_is_swept_and_planned(run: Callable, mine: str) -> None:

@@ -328,23 +328,15 @@ def test_grids_and_functions_refuse_what_is_fixed() -> None:
             refused()
 
 
-def test_functions_refuse_channels_that_do_not_divide() -> None:
-    """Half of an odd number of channels is none, in a number as in an array."""
-    function, widths = cost_function(SHUFFLE), width_function(SHUFFLE)
-    for refused in (
-        lambda: widen_and_cost(25 / 24),
-        lambda: function(25 / 24, 32),
-        lambda: widths([25, 16], 32),
-        lambda: widths([[24, 16], [25, 16]], 32),
-        lambda: sweep(SHUFFLE, [1.0, 25 / 24], [32]),
-    ):
-        with pytest.raises(CostModelError, match="divide"):
-            refused()
-
-
-def widen_and_cost(alpha: float) -> object:
-    """The cost by numbers alone."""
-    return cost(widen(SHUFFLE, alpha))
+def test_channels_that_parts_divide_stay_multiples() -> None:
+    """At α = 25/24 a shuffle in two of 24 channels keeps 24, in a number as in a function."""
+    assert widen(SHUFFLE, 25 / 24)["a"].out_channels == 24
+    assert cost_function(SHUFFLE)(25 / 24, 32) == cost(widen(SHUFFLE, 25 / 24))
+    assert sweep(SHUFFLE, [25 / 24], [32]).macs == cost(widen(SHUFFLE, 25 / 24)).macs
+    widths = width_function(SHUFFLE)
+    for odd in ([25, 16], [[24, 16], [25, 16]]):
+        with pytest.raises(CostModelError, match="a: widths must be multiples of 2"):
+            widths(odd, 32)
 
 
 def test_a_filter_is_left_alone_by_what_rewrites_convolutions() -> None:

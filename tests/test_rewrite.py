@@ -44,6 +44,7 @@ from costmodel import (
     sweep,
     widen,
     width_function,
+    widths,
 )
 
 if TYPE_CHECKING:
@@ -186,9 +187,10 @@ def test_grouped_layers_stay_multiples(network: Network, alpha: Fraction, roundi
 
 def test_groups_are_noticed_when_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the multiples that groups need, a grouped layer does not divide."""
-    grouped = net(Conv("a", 12, 1), Conv("b", 12, 3, groups=4))
-    assert cost(widen(grouped, "5/6")).params == 3 * 8 + 9 * 8 * 2  # 12·5/6 = 10, of which 8
-    monkeypatch.setattr(rewrite, "width_multiples", lambda _: {})
+    layers = Conv("a", 12, 1), Conv("b", 12, 3, groups=4)
+    assert cost(widen(net(*layers), "5/6")).params == 3 * 8 + 9 * 8 * 2  # 12·5/6 = 10, of which 8
+    grouped = net(*layers)
+    monkeypatch.setattr(widths, "_step", lambda *_: 1)
     with pytest.raises(CostModelError, match="divisible by groups"):
         cost(widen(grouped, "5/6"))
 
@@ -345,6 +347,31 @@ def test_rho_or_resolution(arguments: dict[str, Any], got: str) -> None:
     """resize takes one of the two, and says what it got."""
     with pytest.raises(CostModelError, match=f"either rho or resolution, got {got}"):
         resize(V1, **arguments)
+
+
+VIDEO = Network("video", (Input("frames", (1, 3, 16, 112, 112)), Conv("conv", 8, 3)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sides"),
+    [
+        ({"rho": "1/2"}, (16, 56, 56)),
+        ({"resolution": 56}, (16, 56, 56)),
+        ({"rho": "1/2", "axes": (-3, -2, -1)}, (8, 56, 56)),
+        ({"rho": "1/2", "axes": (-1,)}, (16, 112, 56)),
+        ({"resolution": (4, 5, 6)}, (4, 5, 6)),
+    ],
+)
+def test_rho_scales_an_images_axes(settings: dict[str, Any], sides: tuple[int, ...]) -> None:
+    """ρ and one side are of height and width, not of time, unless the axes are named."""
+    assert resize(VIDEO, **settings).layers[0].shape[2:] == sides
+
+
+@pytest.mark.parametrize("axes", [(0,), (-4,), (-1, 3)])
+def test_axes_that_are_none_are_refused(axes: tuple[int, ...]) -> None:
+    """An axis that the input does not have is an error that says which it has."""
+    with pytest.raises(CostModelError, match=r"^rho's axes must be from -3 to -1 .*, got "):
+        resize(VIDEO, rho="1/2", axes=axes)
 
 
 def test_a_side_is_not_taken_for_rho() -> None:

@@ -36,6 +36,7 @@ from costmodel.symbols import H, W  # noqa: E402
 from costmodel.tracing import calls, products, relations  # noqa: E402
 from costmodel.tracing import forward as tracing  # noqa: E402
 from costmodel.tracing.forward import trace  # noqa: E402
+from costmodel.widths import Widths  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -353,11 +354,11 @@ def test_widened_is_the_wider_module(alpha: object, width: int) -> None:
     assert widen(network, 1) == network
 
 
-def test_relations() -> None:
-    """The classifier is fixed; a gate is as wide as what it multiplies."""
+def test_the_classifier_is_fixed() -> None:
+    """What the model returns keeps its width; a count inside, a gate's too, is a plain one."""
     network = trace(Residual(), (3, 40, 40))
     assert network["head"].out_features == Fixed(10)
-    assert network["excite"].out_features == Times(1, of="depthwise")
+    assert network["excite"].out_features == 32
     assert network["stem"].out_channels == 16
 
 
@@ -400,7 +401,7 @@ FIXED: dict[str, tuple[nn.Module, tuple[int, ...], str]] = {
     "a fixed size": (
         Apply(lambda _, x: F.interpolate(x, size=(4, 4))),
         (3, 8, 8),
-        r"^interpolate: interpolate fixes its input's size to 1×3×8×8, got 1×3×16×16",
+        r"^interpolate.size: fixes its input's size to \*×\*×8×8, got 1×3×16×16",
     ),
     "a branch on the remainder": (
         Apply(lambda _, x: x if x.shape[2] % 8 == 0 else F.pad(x, (0, 1)) + 1),
@@ -486,18 +487,36 @@ def test_a_size_of_no_one_layer_is_fixed(name: str) -> None:
         cost(resize(network, resolution=(21, 27)))
 
 
-def test_widening_what_cannot_be_scaled() -> None:
-    """Heads of a fixed number and parts of the channels are refused by name."""
-    heads = Apply(
-        lambda m, x: m.out(F.scaled_dot_product_attention(*[m.qkv(x).view(1, 4, 3, 16)] * 3)),
-        qkv=nn.Linear(8, 48),
-        out=nn.Linear(16, 4),
+def attending(width: int, heads: int) -> nn.Module:
+    """Attention whose model says heads × features by number."""
+    sizes = (1, 4, heads, width // heads)
+    return Apply(
+        lambda m, x: m.out(
+            F.scaled_dot_product_attention(*[m.qkv(x).view(sizes)] * 3).reshape(1, 4, width)
+        ),
+        qkv=nn.Linear(8, width),
+        out=nn.Linear(width, 4),
     )
-    with pytest.raises(CostModelError, match=r"^view: view fixes its input's size to 3×16, got 24"):
-        cost(widen(trace(heads, (4, 8)), 0.5))
+
+
+def test_of_heads_by_number_the_larger_size_follows() -> None:
+    """Of 3 × 16 the 16 is what is left, and merged again they are what there is."""
+    assert cost(widen(trace(attending(48, 3), (4, 8)), 0.5)) == cost(
+        trace(attending(24, 3), (4, 8))
+    )
+
+
+def test_what_keeps_a_width_is_named() -> None:
+    """A part of the channels by number is refused by widen itself, with whose they are."""
     part = Apply(lambda m, x: m.b(m.a(x)[:, :4]), a=nn.Conv2d(3, 8, 1), b=nn.Conv2d(4, 2, 1))
-    with pytest.raises(CostModelError, match=r"^getitem.channels: fixes its input's size to \*×8"):
-        cost(widen(trace(part, (3, 8, 8)), 2))
+    network = trace(part, (3, 8, 8))
+    assert widen(network, 1) == network
+    with pytest.raises(CostModelError) as caught:
+        widen(network, 2)
+    assert str(caught.value) == (
+        "a: its width of 8 cannot become 16, since getitem.channels fixes its input's size; "
+        "write that size in the model as one of its input's, or trace the model at that width"
+    )
 
 
 def test_transposed_convolutions_write_more_than_they_loop_over() -> None:
@@ -628,20 +647,21 @@ def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cost(resize(trace(module, (3, 8, 8)), rho=2)).params == 768 * 10 + 10
 
 
-def test_a_gate_is_what_follows_groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the relation a squeeze-excite's gate would miss what groups round."""
+def test_a_gate_follows_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A squeeze-excite's gate is as wide as what groups round, and is missed when forgotten."""
 
     def forward(m: Any, x: torch.Tensor) -> torch.Tensor:
         x = m.b(m.a(x))
         return m.out(x * m.gate(x.mean((2, 3), keepdim=True)))
 
     sizes = {"a": (3, 32), "b": (32, 32), "gate": (32, 32), "out": (32, 2)}
-    parts = {key: nn.Conv2d(*size, 1, groups=1 + (key == "b")) for key, size in sizes.items()}
-    module = Apply(forward, **parts)
-    assert infer(widen(trace(module, (3, 8, 8)), "0.8"))[-1].output == (1, 2, 8, 8)
-    monkeypatch.setattr(relations._Channels, "_merge", lambda *_: None)
+    parts = {key: nn.Conv2d(*size, 1, groups=8 if key == "b" else 1) for key, size in sizes.items()}
+    network = trace(Apply(forward, **parts), (3, 8, 8))
+    widened = widen(network, "0.8")  # 25.6 channels, of which groups of 8 leave 24
+    assert [widened[name].out_channels for name in ("a", "b", "gate")] == [24, 24, 24]
+    monkeypatch.setattr(Widths, "_equate", lambda *_: None)
     with pytest.raises(CostModelError, match=r"^mul: mul of 1×24×8×8 and 1×25×1×1"):
-        cost(widen(trace(module, (3, 8, 8)), "0.8"))
+        cost(widen(trace(Apply(forward, **parts), (3, 8, 8)), "0.8"))
 
 
 def test_several_inputs() -> None:

@@ -262,6 +262,48 @@ def test_widened_is_the_narrower_model(narrow: str, wide: str, alpha: str) -> No
     assert cost(widen(networks[0], alpha)) == cost(networks[1])
 
 
+def _tokens(of: int, **settings: Any) -> dict[str, Any]:
+    """A transformer of a width, with heads of 16 features."""
+    names = {"hidden_size": of, "num_attention_heads": of // 16, "intermediate_size": 2 * of}
+    return names | {"num_hidden_layers": 2} | settings
+
+
+#: Models that are their own narrower ones with half the width: kind, inputs and settings.
+HALVED = [
+    *(
+        (f"{kind}ForImageClassification", f"{kind}Config", {"pixel_values": (1, 3, 64, 64)}, of)
+        for kind in ("ViT", "DeiT", "Beit")
+        for of in [lambda width: _tokens(width, image_size=64)]
+    ),
+    ("BertForMaskedLM", "BertConfig", TOKENS, lambda width: _tokens(width, vocab_size=100)),
+    (
+        *("GPT2LMHeadModel", "GPT2Config", TOKENS),
+        lambda width: {"n_embd": width, "n_layer": 2, "n_head": width // 16, "vocab_size": 100},
+    ),
+    (
+        *("BloomForCausalLM", "BloomConfig", TOKENS),
+        lambda width: {"hidden_size": width, "n_layer": 2, "n_head": 4, "vocab_size": 100},
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "config", "sizes", "settings"), HALVED, ids=lambda x: str(x)[:5])
+def test_half_a_transformer(
+    kind: str, config: str, sizes: dict[str, tuple[int, ...]], settings: Any
+) -> None:
+    """Positions, class tokens, tied embeddings and heads follow α as the narrower model's."""
+    networks = []
+    for width in (64, 32):
+        with torch.device("meta"):
+            model = _transformer(kind, config, **settings(width))().eval()
+            inputs = {
+                key: torch.zeros(size, dtype=torch.long if "ids" in key else None)
+                for key, size in sizes.items()
+            }
+        networks.append(trace(model, example_inputs=inputs))
+    assert cost(widen(networks[0], "1/2")) == cost(networks[1])
+
+
 def _model_and_size(name: str) -> tuple[nn.Module, tuple[int, ...]]:
     model, inputs = built(name)
     return model, tuple(inputs["x"].shape[1:])

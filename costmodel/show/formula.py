@@ -15,7 +15,7 @@ from costmodel.errors import CostModelError
 from costmodel.lower import lower
 from costmodel.network import Conv, Input, Network
 from costmodel.polynomial import ALPHA, RHO, Polynomial
-from costmodel.rewrite import resize, separate, widen
+from costmodel.rewrite import IMAGE_AXES, resize, separate, widen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -193,8 +193,10 @@ class ClosedForm:
         return f"${self.latex}$"
 
 
-def closed_form(network: Network) -> ClosedForm:
+def closed_form(network: Network, axes: tuple[int, ...] = IMAGE_AXES) -> ClosedForm:
     """The paper's formula for a whole network: exact at α = ρ = 1, and where nothing is rounded.
+
+    ρ scales `axes`.
 
     >>> from costmodel import mobilenet_v1
     >>> print(closed_form(mobilenet_v1()))
@@ -203,7 +205,7 @@ def closed_form(network: Network) -> ClosedForm:
 
     Raises CostModelError where the relaxed cost is no polynomial.
     """
-    total = cost(widen(resize(network, rho=RHO), ALPHA))
+    total = cost(widen(resize(network, rho=RHO, axes=axes), ALPHA))
     return ClosedForm(total.macs + 0 * ALPHA, total.params + 0 * ALPHA, total.unknown)
 
 

@@ -17,7 +17,7 @@ from costmodel.cost import Cost, cost
 from costmodel.errors import CostModelError
 from costmodel.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.network import Network
-from costmodel.rewrite import join, resize, separable_pairs, separate, widen
+from costmodel.rewrite import IMAGE_AXES, join, resize, separable_pairs, separate, widen
 from costmodel.shapes import infer
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
@@ -93,6 +93,8 @@ class Report:
     before: Network | None = None
     #: The torch module that it was traced from.
     module: nn.Module | None = None
+    #: The axes that ρ scales, from the last (-1).
+    axes: tuple[int, ...] = IMAGE_AXES
     check: CrossCheck | Unchecked = Unchecked("skipped", "the check was left out")
 
     @property
@@ -103,7 +105,12 @@ class Report:
     @property
     def scale(self) -> Fraction | None:
         """D / D₀, which ρ was rounded to; None where the sides have no one ratio."""
-        return _implied_rho(self.base, self.network)
+        return _implied_rho(self.base, self.network, self.axes)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether α or the factorisation made it another network than the one to compare with."""
+        return self.before is not None and (self.alpha != 1 or self.before != self.base)
 
     @cached_property
     def rows(self) -> tuple[Row, ...]:
@@ -143,7 +150,7 @@ class Report:
     def closed_form(self) -> ClosedForm | None:
         """The formula in α and ρ; None where the relaxed cost is no polynomial."""
         try:
-            return closed_form(self.base)
+            return closed_form(self.base, self.axes)
         except CostModelError:
             return None
 
@@ -293,11 +300,13 @@ def report(  # noqa: PLR0913 - one for each option of the command
     resolution: Any = None,
     classes: Any = None,
     rounding: str | None = None,
+    axes: Any = IMAGE_AXES,
     separated: bool = False,
     module: nn.Module | None = None,
 ) -> Report:
     """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
 
+    ρ scales `axes`, by default an image's height and width, as in `resize`.
     With `separated` its standard convolutions are factorised first (§3.1); `module` is what a
     Network was traced from. Of both, the report shows the costs before, too.
 
@@ -317,9 +326,9 @@ def report(  # noqa: PLR0913 - one for each option of the command
             f"rho {rho} and resolution {resolution} both set the input's size; give one"
         )
     if resolution is not None:
-        resized = resize(base, resolution=parse_size(resolution))
+        resized = resize(base, resolution=parse_size(resolution), axes=axes)
     else:
-        resized = resize(base, rho=1 if rho is None else rho)
+        resized = resize(base, rho=1 if rho is None else rho, axes=axes)
     made = widen(resized, width)
     require_numbers(made, "a report")
     if (rho, resolution) != (None, None) and not any(x.shape[2:] for x in made.inputs):
@@ -329,10 +338,11 @@ def report(  # noqa: PLR0913 - one for each option of the command
         resized if symbolic else base,
         made,
         width,
-        rational(rho, "rho") if rho is not None else _implied_rho(base, resized),
+        rational(rho, "rho") if rho is not None else _implied_rho(base, resized, axes),
         classes,
         original if (separated or module) and made != original else None,
         module,
+        axes,
     )
 
 
@@ -380,15 +390,16 @@ def parse_size(size: Any, name: str = "resolution") -> int | tuple[int, ...]:
     return positive_integer(size, name)
 
 
-def _implied_rho(base: Network, resized: Network) -> Fraction | None:
-    """D / D₀ where every side has the same ratio, else None."""
+def _implied_rho(base: Network, resized: Network, axes: tuple[int, ...]) -> Fraction | None:
+    """D / D₀ where every side of `axes` has the same ratio and no other has changed, else None."""
     before, after = (network.inputs[0].shape[2:] for network in (base, resized))
     if len(before) != len(after):
         return None
     if any(map(is_symbolic, before)):
         return None
-    ratios = {Fraction(b, a) for a, b in zip(before, after, strict=True)}
-    return ratios.pop() if len(ratios) == 1 else None
+    ratios = [Fraction(b, a) for a, b in zip(before, after, strict=True)]
+    scaled = {ratios.pop(axis) for axis in sorted(axes) if -len(before) <= axis}
+    return scaled.pop() if len(scaled) == 1 and set(ratios) <= {1} else None
 
 
 #: The torch models written from the papers, and the twins of those that are separable.

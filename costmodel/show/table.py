@@ -64,7 +64,9 @@ def title(report: Report) -> Text:
     """The network's name and the settings it is at."""
     alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
     facts = [f"α = {alpha}"]
-    facts += [f"{rho}{_times(report.resolution)} px"] * bool(report.resolution)
+    before = report.base.inputs[0].shape[2:]
+    sizes = dict.fromkeys([_times(before), _times(report.resolution)])
+    facts += [f"{rho}{' → '.join(sizes)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
     facts += [f"rounding {report.network.rounding}"]
     name = Text(printable(report.network.name), style="bold")
@@ -111,6 +113,9 @@ def _verdict(report: Report) -> Text:
         text = Text("✓ ", style="bold green")
         whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
         text.append(f"all {count} figures equal {whose}: {tools}")
+        if report.rewritten:
+            at = " at this α" if report.alpha != 1 else ""
+            text.append(f"; the network is the rewritten one, not its authors'{at}")
         text.stylize("green")
         for explanation in check.explanations:
             text.append(f"\n≠ {explanation}", style="yellow")

@@ -32,7 +32,7 @@ from costmodel.tracing.batched import Each, interpret_each, is_batched, whole
 from costmodel.tracing.calls import Call, Extent, Graph, Value
 from costmodel.tracing.functions import interpret
 from costmodel.tracing.names import told
-from costmodel.tracing.relations import checked, relate
+from costmodel.tracing.relations import checked, related
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -138,8 +138,8 @@ def _watched(
 
 
 def _network(watch: _Watch, outputs: list[str]) -> Network:
-    related = Network(watch.name, tuple(relate(watch.graph, outputs)))
-    return checked(related, watch.graph)
+    network = Network(watch.name, tuple(watch.graph.layers))
+    return related(checked(network, watch.graph), outputs)
 
 
 def _check_strict(network: Network) -> None:

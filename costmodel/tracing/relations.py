@@ -10,6 +10,7 @@ from costmodel import network as ir
 from costmodel import operators as op
 from costmodel.errors import CostModelError
 from costmodel.shapes import walk
+from costmodel.widths import Widths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -17,113 +18,19 @@ if TYPE_CHECKING:
     from costmodel.shapes import Inputs
     from costmodel.tracing.calls import Graph
 
-#: Layers whose inputs have the same channels, where those are not 1.
-_ALIKE = (ir.Add, op.Combine)
-#: Layers whose output's channels are their input's.
+#: Layers whose output's shape is their input's.
 _KEEP = (ir.BatchNorm, ir.Activation, ir.Pool, ir.AdaptivePool, op.Affine, op.Pad, op.PadSame)
 
 
-def relate(graph: Graph, outputs: Iterable[str]) -> Iterator[ir.Layer]:
-    """The layers, with the counts that inputs, outputs and constants fix as `Fixed`.
-
-    The count of a squeeze-excite's gate becomes that of the layer it multiplies.
-    """
-    channels = _Channels(graph)
-    fixed = channels.fixed(outputs)
-    for layer in graph.layers:
-        width = getattr(layer, layer.width) if layer.width else None
-        if not isinstance(width, int):
-            yield layer
-        elif channels.find(layer.name) in fixed:
-            yield layer.evolve(**{layer.width: ir.Fixed(width)})
-        elif of := channels.gates.get(layer.name):
-            yield layer.evolve(**{layer.width: ir.Times(1, of)})
-        else:
-            yield layer
+def related(network: ir.Network, outputs: Iterable[str]) -> ir.Network:
+    """The network with the counts that its inputs and outputs fix as `Fixed`."""
+    kept = {name for name, why in Widths(network, outputs).kept.items() if not why}
+    return network.with_layers([_fixed(x) if x.name in kept else x for x in network.layers])
 
 
-class _Channels:
-    """Classes of layers with the same channels (a union–find), and what each is made of."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.parents: dict[str, str] = {}
-        #: By class, the classes that it is computed from: a concatenation's parts.
-        self.parts: dict[str, tuple[str, ...]] = {}
-        #: By layer, the last layer before it that set its channels; those layers in order.
-        self.setters: dict[str, str] = {}
-        self.order: dict[str, int] = {}
-        self.gates: dict[str, str] = {}
-        self.seeds: set[str] = set()
-        self.shapes = graph.shapes
-        for layer in graph.layers:
-            self._place(layer)
-
-    def find(self, name: str) -> str:
-        """The layer that stands for a class."""
-        root = name
-        while self.parents.get(root, root) != root:
-            root = self.parents[root]
-        while self.parents.get(name, name) != root:
-            self.parents[name], name = root, self.parents[name]
-        return root
-
-    def _union(self, name: str, other: str) -> None:
-        self.parents[self.find(name)] = self.find(other)
-
-    def _place(self, layer: ir.Layer) -> None:
-        name, shape = layer.name, self.shapes[layer.name]
-        width = getattr(layer, layer.width) if layer.width else None
-        if width is None and len(layer.inputs) == 1:
-            self.setters[name] = self._setter(layer, shape)
-        if width == ir.SAME or (isinstance(layer, _KEEP) and layer.inputs):
-            self._union(name, layer.inputs[0])
-        elif isinstance(layer, _ALIKE) and len(shape) > 1:
-            self._merge(layer, shape)
-        elif width is None or isinstance(width, ir.Times):
-            self.parts[name] = layer.inputs
-        if layer.width:
-            self.setters[name] = name
-            self.order[name] = len(self.order)
-        if not layer.inputs:
-            self.seeds.add(name)
-
-    def _setter(self, layer: ir.Layer, shape: tuple[int, ...]) -> str:
-        before = self.shapes[layer.inputs[0]]
-        kept = len(shape) > 1 and len(before) > 1 and shape[1] == before[1]
-        return self.setters.get(layer.inputs[0], "") if kept else ""
-
-    def _merge(self, layer: ir.Layer, shape: tuple[int, ...]) -> None:
-        same = [name for name in layer.inputs if self._channels(name, len(shape)) == shape[1]]
-        for each in same:
-            self._union(layer.name, each)
-        self.parts[layer.name] = tuple(name for name in layer.inputs if name not in same)
-        if not same:
-            return
-        self.setters[layer.name] = of = self.setters.get(same[0], "")
-        for gate in same[1:]:
-            source = self.setters.get(gate, "")
-            after = bool(of and source) and self.order[of] < self.order[source]
-            if after and self.shapes[gate][2:] != shape[2:]:
-                self.gates[source] = of
-
-    def _channels(self, name: str, rank: int) -> int:
-        """The size on axis 1 once broadcast to a rank; 0 where there is none."""
-        shape = (1,) * (rank - len(self.shapes[name])) + self.shapes[name]
-        return shape[1]
-
-    def fixed(self, outputs: Iterable[str]) -> set[str]:
-        """The classes α must leave: the inputs', the outputs' and constants', and their parts."""
-        todo = [self.find(name) for name in (*self.seeds, *outputs)]
-        parts: dict[str, list[str]] = {}
-        for name, sources in self.parts.items():
-            parts.setdefault(self.find(name), []).extend(sources)
-        found: set[str] = set()
-        while todo:
-            name = todo.pop()
-            if name not in found:
-                found.add(name)
-                todo += [self.find(part) for part in parts.get(name, ())]
-        return found
+def _fixed(layer: ir.Layer) -> ir.Layer:
+    width = getattr(layer, layer.width)
+    return layer.evolve(**{layer.width: ir.Fixed(width)}) if type(width) is int else layer
 
 
 class _Side(int):
@@ -166,6 +73,8 @@ def checked(network: ir.Network, graph: Graph) -> ir.Network:
         if output != graph.shapes[layer.name]:
             has, was = ("×".join(map(str, x)) for x in (output, graph.shapes[layer.name]))
             raise CostModelError(f"{layer.name}: its shape is {has} by its rule, {was} in torch")
+        if isinstance(layer, op.Reshape):
+            layers[layer.name] = _following(layer, inputs[0])
         if layer.inputs and layer.inputs[0] in remainders:
             pin = remainders.pop(layer.inputs[0])
             pins.setdefault(layer.name, []).append(pin)
@@ -177,7 +86,24 @@ def checked(network: ir.Network, graph: Graph) -> ir.Network:
                 pinned, fixed = source, (-1, -1, *graph.shapes[source.inputs[0]][2:])
             pin = op.FixedSize(f"{layer.name}.input", sizes=fixed)
             pins.setdefault(pinned.name, []).append(pin)
-    return replace(network, layers=tuple(_pinned(network, pins))) if pins else network
+    return replace(network, layers=tuple(_pinned(layers.values(), pins)))
+
+
+def _following(layer: op.Reshape, shape: ir.Shape) -> op.Reshape:
+    """A reshape that lets a width through, though the model says its sizes by number.
+
+    Of heads × features, say, the largest is what is left. A run that follows the resolution
+    stays as it is: at another one the model would fail.
+    """
+    runs, at = [], 0
+    for read, sizes in layer.runs:
+        follows = any(isinstance(size, _Side) for size in shape[at : at + read])
+        known = [size for size in sizes if isinstance(size, int) and size > 0]
+        free = not follows and len(known) == len(sizes) and max(known, default=1) > 1
+        last = max(range(len(sizes)), key=lambda i: (known[i], i)) if free else -1
+        runs.append((read, tuple(-1 if i == last else size for i, size in enumerate(sizes))))
+        at += read
+    return layer.evolve(runs=tuple(runs))
 
 
 def _remainders(graph: Graph) -> dict[str, op.FixedSize]:
@@ -222,8 +148,8 @@ def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
     return source if isinstance(source, ir.Flatten) else None
 
 
-def _pinned(network: ir.Network, pins: dict[str, list[op.FixedSize]]) -> Iterator[ir.Layer]:
-    for layer in network.layers:
+def _pinned(layers: Iterable[ir.Layer], pins: dict[str, list[op.FixedSize]]) -> Iterator[ir.Layer]:
+    for layer in layers:
         source = layer.inputs[:1]
         for pin in pins.get(layer.name, ()):
             yield pin.evolve(inputs=source)

@@ -59,13 +59,23 @@ def resized(call: Call, x: Value, sizes: list[Any]) -> Result:
     placed = all(isinstance(s, Extent) and s.axis == 2 + i for i, s in enumerate(sizes))
     like = values.pop() if len(values) == 1 else None
     if like is None or not placed:
-        return call.recorded((x,))
+        return _sized(call, x)
     factors = [size.factor for size in sizes]
     if like is x:
         return call.emit(op.Resample, per_axis(factors, len(sizes)), 1, call.function, reads=(x,))
     if factors.count(1) != len(factors):
-        return call.recorded((x,))
+        return _sized(call, x)
     return call.emit(op.Resample, 1, 1, call.function, reads=(x, like))
+
+
+def _sized(call: Call, x: Value) -> Value:
+    """To sizes that may be those of this resolution alone, for any number of channels."""
+    rank = len(x.shape) - 2
+    fixed = (-1, -1, *x.shape[2:])
+    x = call.emit(op.FixedSize, sizes=fixed, reads=(x,), shape=x.shape, suffix="size")
+    del call.graph.origins[x.layer]  # it is no call of torch's, which a tool would count
+    scale = [per_axis(sizes[2:], rank) for sizes in (call.shape, x.shape)]
+    return call.emit(op.Resample, *scale, call.function, reads=(x,))
 
 
 @handles("pad")
