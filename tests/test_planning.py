@@ -259,6 +259,13 @@ def test_the_front_is_undominated() -> None:
     assert len({params for _, params in pairs}) == len(pairs)
 
 
+def test_a_plan_of_too_many_is_refused() -> None:
+    """2,001 widths at 10,000 resolutions are just above 2·10⁷."""
+    alphas = [Fraction(n, 1000) for n in range(1, 2002)]
+    with pytest.raises(CostModelError, match=r"^a plan holds at most 2·10⁷ candidates, got 2,001"):
+        plan(V1, max_macs="1M", alphas=alphas, resolutions=range(1, 10_001))
+
+
 def test_bad_plans() -> None:
     """No limit, empty grids and `exact` are refused in one line."""
     for settings in (
