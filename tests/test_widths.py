@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 
 import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
