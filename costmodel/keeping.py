@@ -28,7 +28,9 @@ _LEARNED = {"add": NOTHING, "sub": NOTHING, "channel_shuffle": NOTHING}
 _LEARNED |= dict.fromkeys(("mul", "div", "truediv", "prelu"), INPUTS)
 #: By function, of several inputs: a product keeps each factor that another's gradient needs.
 _COMBINED = {"add": NOTHING, "sub": NOTHING, "mul": PRODUCT}
-_COMBINED |= dict.fromkeys(("div", "truediv", "maximum", "minimum"), INPUTS)
+_COMBINED |= {"subtract": NOTHING, "multiply": PRODUCT}
+_QUOTIENTS = ("div", "divide", "truediv", "true_divide")
+_COMBINED |= dict.fromkeys((*_QUOTIENTS, "maximum", "minimum"), INPUTS)
 _COMBINED |= dict.fromkeys(("expand", "expand_as", "broadcast_to"), NOTHING)
 #: By function, of a reduction.
 _REDUCED = {"mean": NOTHING, "sum": NOTHING, "var": INPUTS}

@@ -291,7 +291,7 @@ def _reduce(layer: op.Reduce, _inputs: Inputs, _output: Shape) -> nn.Module:
 
 @build_rule(op.Repeat)
 def _repeat(layer: op.Repeat, inputs: Inputs, _output: Shape) -> nn.Module:
-    if layer.function == "repeat":
+    if layer.function in {"repeat", "tile"}:
         return Function(lambda x: x.repeat(layer.times))
     new = len(layer.times) - len(inputs[0])
     sizes = [-1] * new + list(inputs[0])

@@ -298,7 +298,10 @@ def test_keywords_in_a_dict_are_refused() -> None:
         (("report", "--rounding", "divisible(100000000000000000000)"), "divisible(N<10⁶)"),
         (("plan", "--max-macs", "9" * 5000), "max_macs must be a positive amount"),
         (("report", "--resolution", "9" * 5000), "resolution must be an integer"),
-        (("plan", "--max-macs", "1M", "--resolutions", "1:10000000"), "in at most 1,000,000 values"),
+        (
+            ("plan", "--max-macs", "1M", "--resolutions", "1:10000000"),
+            "in at most 1,000,000 values",
+        ),
         (("sweep", "--alphas", "0.0000001:1:0.0000001"), "in at most 1,000,000 values"),
         (("plan", "--max-macs", "1M", "--resolutions", "1:90000"), "at most 2·10⁷ candidates"),
     ],

@@ -242,6 +242,7 @@ FUNCTIONS: dict[str, Function] = {
     "parts": lambda x, _: x[:, :, 1::2, -3:] - x.split([2, 4], 2)[1][:, :, :3, :3],
     "a shuffle": lambda x, _: x.view(1, 3, 2, 6, 6).transpose(1, 2).reshape(1, 6, 6, 6),
     "another": lambda x, _: f.channel_shuffle(x, 3),
+    "tiles": lambda x, _: x.tile(1, 2, 1, 3),
     "pixels": lambda x, _: f.pixel_unshuffle(f.pixel_shuffle(x.repeat(1, 2, 1, 1), 2), 3),
     "padding": lambda x, _: f.pad(x, (1, 0, 2, -1)).permute(0, 2, 3, 1),
     "sizes": lambda x, _: f.interpolate(x, scale_factor=2),

@@ -119,7 +119,11 @@ def mutants(tree: ast.Module) -> list[Mutant]:
     """
     return [
         Mutant(
-            range(first, node.end_lineno + 1), place, f"{_short(node)} → {_short(new)}", slot, new
+            range(min(first, node.lineno), node.end_lineno + 1),
+            place,
+            f"{_short(node)} → {_short(new)}",
+            slot,
+            new,
         )
         for node, place, first, slot in _nodes(tree, "", 1)
         for new in (ast.copy_location(new, node) for new in _changed(node, slot))
