@@ -60,7 +60,7 @@ FUNCTIONS: dict[str, Function] = {
     "a product of a map and a vector": lambda x, y: x * y.mean((2, 3), keepdim=True),
     "a gate": lambda x, y: x * f.relu6(y + 3) / 6,
     "a quotient": lambda x, y: x / y,
-    "a true quotient": lambda x, y: torch.true_divide(x, y),
+    "a true quotient": torch.true_divide,
     "long names": lambda x, y: torch.divide(x, y) - torch.multiply(x, y).subtract(x),
     "sums and numbers": lambda x, y: 1 - (x + 1) * 2 - (-y),
     "a maximum": torch.maximum,

@@ -544,8 +544,13 @@ def test_readers_of_the_dropped_read_what_it_read() -> None:
 # selectors -----------------------------------------------------------------------------------
 
 
+NO_SELECTORS = {"name": "zzz", "names": ["zzz", "yyy"], "none": [], "input": "image"}
+
+
 @pytest.mark.parametrize("apply", [separate, join, drop])
-@pytest.mark.parametrize("select", ["zzz", ["zzz", "yyy"], [], "image", lambda _: False], ids=repr)
+@pytest.mark.parametrize(
+    "select", [*NO_SELECTORS.values(), lambda _: False], ids=[*NO_SELECTORS, "never"]
+)
 def test_selectors_that_match_nothing_are_an_error(
     apply: Callable[..., Network], select: Any
 ) -> None:
