@@ -121,13 +121,17 @@ def text(value: Any) -> Any:
     return valid(value, type(value) is str)
 
 
+def _name(value: Any) -> Any:
+    return valid(text(value), value)
+
+
 def _names(value: Any) -> tuple[str, ...]:
-    return each(text)((value,) if isinstance(value, str) else value)
+    return each(_name)((value,) if isinstance(value, str) else value)
 
 
 #: A plain count scales with α.
 Width = Annotated[Dim | Times | AtLeast | Fixed, Kind("a positive count or a relation", _width)]
-Name = Annotated[str, Kind("a text that is not empty", lambda value: valid(text(value), value))]
+Name = Annotated[str, Kind("a text that is not empty", _name)]
 Names = Annotated[tuple[str, ...], Kind("names of layers", _names)]
 Owner = Annotated[str, Kind("the name of a layer", text)]
 Text = Annotated[str, Kind("a text", text)]
