@@ -324,8 +324,6 @@ RECORDED = {
     "bagnet9": "__getitem__",
     "condensenet74_c4_g4": "index_select",
     "ConvNextV2": "linalg_v",
-    **dict.fromkeys(("ctxnet_cityscapes", "fastscnn_cityscapes"), "interpolate"),
-    **dict.fromkeys(("deeplabv3_resnetd50b_voc", "pspnet_resnetd50b_voc"), "interpolate"),
     **dict.fromkeys(("enet_cityscapes", "segnet_cityscapes"), "max_pool2d_with_indices"),
     **dict.fromkeys(("Swin", "Swinv2"), "pad"),
     **dict.fromkeys(("Llama", "Mistral", "Qwen2"), "__getitem__"),
@@ -359,8 +357,8 @@ CONVOLUTIONAL = {
     **dict.fromkeys(("regnety004", "MobileNetV1", "MobileNetV2"), 161),
     "squeezenet_v1_1": 225,
 }
-#: Those with parts of the channels or with sums that rounding by 8 does not keep.
-FIXED = {"dpn68", "sknet50", "ghostnet", "nasnet_4a1056"}
+#: Those that say by number which channels a part has.
+FIXED = {"dpn68"}
 
 REWRITES: dict[str, Callable[[Network], Network]] = {
     "as it is": lambda network: network,
