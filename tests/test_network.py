@@ -219,7 +219,10 @@ BAD_FIELDS = [
     *(("groups", bad, "must be a positive integer or Times(n)") for bad in (0, -1, 1.5, True)),
     *(("bias", bad, "must be true or false") for bad in (0, 1, None, [], {})),
     *(("shares", bad, "must be the name of a layer") for bad in (None, 1, True, ["image"])),
-    *(("inputs", bad, "must be names of layers") for bad in (1, None, [1], [["image"]], [""], True, {})),
+    *(
+        ("inputs", bad, "must be names of layers")
+        for bad in (1, None, [1], [["image"]], [""], True, {})
+    ),
 ]
 
 
