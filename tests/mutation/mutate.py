@@ -265,6 +265,21 @@ class Trial:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
+class Control(Trial):
+    """A trial without a mutant: what fails in it can notice nothing."""
+
+    def __init__(self, failed: Path) -> None:
+        """Names of tests are added to a file."""
+        super().__init__(lambda trial: trial.run(trial.items))
+        self.failed = failed
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note it and go on."""
+        if report.failed:
+            with self.failed.open("a") as file:
+                print(report.nodeid, file=file)
+
+
 def apart(work: Callable[[], object], seconds: float = 1e6) -> bool:
     """Whether a fork that does this ends well, in not much more processor time than this."""
     child = os.fork()
@@ -393,9 +408,9 @@ class Bench:
 
         self.path.write_text(source, "utf-8")
         whole = [own] if own in self.seen.hashes else []
-        fastest = self.seen.seconds.get
+        seen = self.seen.seconds
         passed = run(
-            whole, lambda trial: trial.run(sorted(trial.items, key=lambda t: fastest(t, 0)))
+            whole, lambda trial: trial.run(sorted(trial.items.keys() & seen, key=seen.__getitem__))
         ) and run(files, lambda trial: trial.run(others))
         self.path.write_text(self.source, "utf-8")
         return passed
@@ -420,7 +435,24 @@ def seen_by_tests(path: Path) -> Seen:
         seen.hashes.clear(), seen.hashes.update(hashes)
         if not apart(lambda: session(tests, Mapper(path, seen))):
             raise SystemExit("the tests fail without a mutant")
+        believe(path)
     return Seen(*json.loads(path.read_text("utf-8")))
+
+
+def believe(path: Path) -> None:
+    """Leave out of the map the tests that fail in the tool's own two ways of running them."""
+    failed = Path(tempfile.mkstemp()[1])
+    for way in (session, unwritten):
+        apart(lambda way=way: way([], Control(failed)))  # type: ignore[misc]
+    names = set(failed.read_text("utf-8").splitlines())
+    print(f"{len(names)} tests fail without a mutant, and are left out:", *sorted(names), sep="\n")
+    seen = Seen(*json.loads(path.read_text("utf-8")))
+    for lines in seen.lines.values():
+        for line, tests in lines.items():
+            lines[line] = [test for test in tests if test not in names]
+    for name in names & set(seen.seconds):
+        del seen.seconds[name]
+    path.write_text(json.dumps(seen), "utf-8")
 
 
 def known() -> set[tuple[str, str, str]]:
