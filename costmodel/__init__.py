@@ -9,11 +9,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from costmodel.cost import Cost, cost, layer_cost
-from costmodel.errors import CostModelError
-from costmodel.lower import Lowered, lower, lower_rule
-from costmodel.nest import Elementwise, LoopNest, Parameter
-from costmodel.network import (
+from costmodel.core.cost import Cost, cost, layer_cost
+from costmodel.core.lower import Lowered, lower, lower_rule
+from costmodel.core.nest import Elementwise, LoopNest, Parameter
+from costmodel.core.network import (
     SAME,
     Activation,
     AdaptivePool,
@@ -31,32 +30,32 @@ from costmodel.network import (
     Pool,
     Times,
 )
-from costmodel.regions import CropAndResize
-from costmodel.rewrite import drop, join, resize, separable_pairs, separate, widen
-from costmodel.shapes import Placed, infer, shape_rule
-
-__version__ = "0.1.0"
+from costmodel.core.rewrite import drop, join, resize, separable_pairs, separate, widen
+from costmodel.core.shapes import Placed, infer, shape_rule
+from costmodel.errors import CostModelError
+from costmodel.layers.regions import CropAndResize
+from costmodel.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from costmodel.building import build, build_rule
-    from costmodel.check import crosscheck
-    from costmodel.functions import (
+    from costmodel.algebra.symbols import alpha, relax, rho
+    from costmodel.backends.building import build, build_rule
+    from costmodel.frontends.torch.forward import trace
+    from costmodel.metrics.memory import MemoryRules, peak_activations, traffic, weight_bytes
+    from costmodel.metrics.training import kept_bytes, training_cost
+    from costmodel.planners.compiling import (
         cost_function,
         relaxed_function,
         relaxed_width_function,
         width_function,
     )
-    from costmodel.inverse import solve_alpha
-    from costmodel.memory import MemoryRules, peak_activations, traffic, weight_bytes
-    from costmodel.planning import plan
-    from costmodel.reconciling import reconcile
+    from costmodel.planners.inverting import solve_alpha
+    from costmodel.planners.planning import plan
+    from costmodel.planners.sweeping import sweep
     from costmodel.show.formula import closed_form, formulas
     from costmodel.show.frame import table
     from costmodel.show.report import report
-    from costmodel.sweeping import sweep
-    from costmodel.symbols import alpha, relax, rho
-    from costmodel.tracing.forward import trace
-    from costmodel.training import kept_bytes, training_cost
+    from costmodel.tools.crosscheck import crosscheck
+    from costmodel.tools.reconciling import reconcile
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
 #: The zoo, and what loads sympy, numpy, pandas or torch: imported when first asked for.
@@ -65,31 +64,31 @@ _LAZY = {
     "mobilenet_v1": "zoo",
     "mobilenet_v2": "zoo",
     "conv_mobilenet": "zoo",
-    "alpha": "symbols",
-    "rho": "symbols",
-    "relax": "symbols",
+    "alpha": "algebra.symbols",
+    "rho": "algebra.symbols",
+    "relax": "algebra.symbols",
     "table": "show.frame",
     "formulas": "show.formula",
     "closed_form": "show.formula",
     "report": "show.report",
-    "sweep": "sweeping",
-    "cost_function": "functions",
-    "relaxed_function": "functions",
-    "width_function": "functions",
-    "relaxed_width_function": "functions",
-    "MemoryRules": "memory",
-    "peak_activations": "memory",
-    "traffic": "memory",
-    "weight_bytes": "memory",
-    "trace": "tracing.forward",
-    "build": "building",
-    "build_rule": "building",
-    "training_cost": "training",
-    "kept_bytes": "training",
-    "plan": "planning",
-    "solve_alpha": "inverse",
-    "crosscheck": "check",
-    "reconcile": "reconciling",
+    "sweep": "planners.sweeping",
+    "cost_function": "planners.compiling",
+    "relaxed_function": "planners.compiling",
+    "width_function": "planners.compiling",
+    "relaxed_width_function": "planners.compiling",
+    "MemoryRules": "metrics.memory",
+    "peak_activations": "metrics.memory",
+    "traffic": "metrics.memory",
+    "weight_bytes": "metrics.memory",
+    "trace": "frontends.torch.forward",
+    "build": "backends.building",
+    "build_rule": "backends.building",
+    "training_cost": "metrics.training",
+    "kept_bytes": "metrics.training",
+    "plan": "planners.planning",
+    "solve_alpha": "planners.inverting",
+    "crosscheck": "tools.crosscheck",
+    "reconcile": "tools.reconciling",
 }
 
 __all__ = [

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from costmodel import __version__
-from costmodel.arithmetic import positive_integer, rational
+from costmodel.algebra.arithmetic import positive_integer, rational
+from costmodel.core.rewrite import IMAGE_AXES
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, image_format, make_directory, write_atomically
-from costmodel.rewrite import IMAGE_AXES
 from costmodel.show import table as show
+from costmodel.show.explorer.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
 from costmodel.show.grid import console, plain
 from costmodel.show.report import Report, base_network, parse_size
 from costmodel.show.report import report as make_report
-from costmodel.show.sheet import TYPICAL_SIZE, formula_sheet, typical_sheet, value_sheet
+from costmodel.version import __version__
 
 #: Of a message: a name or a number may be as long as a file.
 MOST_CHARACTERS = 1000
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from torch import nn
 
-    from costmodel.amounts import Limit
-    from costmodel.network import Network
-    from costmodel.show.sheet import Sheet
+    from costmodel.core.network import Network
+    from costmodel.planners.limits import Limit
+    from costmodel.show.explorer.sheet import Sheet
 
 app = typer.Typer(
     add_completion=False,
@@ -251,7 +251,7 @@ def report(  # noqa: PLR0913 - a parameter is an option
     if not live:
         _write(made, form, output)
     if plots is not None:
-        from costmodel.plot import report_figures, save_figures
+        from costmodel.show.plots import report_figures, save_figures
 
         _wrote(save_figures(report_figures(made), plots))
     if made.failed:
@@ -262,7 +262,7 @@ def _running(model: str | None) -> AbstractContextManager[None]:
     """While the user's model, if it is one, may run."""
     if model is None:
         return nullcontext()
-    from costmodel.models import running
+    from costmodel.frontends.torch.models import running
 
     return running(model)
 
@@ -288,8 +288,8 @@ def _traced(
         return "mobilenet_v1" if network is None else network, None
     if network is not None:
         raise CostModelError(f"{network} and --model {model} are two networks; give one")
-    from costmodel.models import load_model
-    from costmodel.tracing.forward import trace
+    from costmodel.frontends.torch.forward import trace
+    from costmodel.frontends.torch.models import load_model
 
     sizes = ("3,224,224" if input_size is None else input_size).split(",")
     shape = tuple(positive_integer(size, "input") for size in sizes)
@@ -406,7 +406,7 @@ def family_command(
         writers = {"json": shown.to_json, "csv": shown.to_csv, "markdown": shown.to_markdown}
         sys.stdout.write(writers[form]())
     if plots is not None:
-        from costmodel.plot import family_figures, save_figures
+        from costmodel.show.plots import family_figures, save_figures
 
         _wrote(save_figures(family_figures(), plots))
 
@@ -554,10 +554,10 @@ def sweep_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel sweep --alphas 0.1:1.5:0.01 --resolutions 32:512 --max-macs 150M[/bold]
     """
-    from costmodel.amounts import fractions
-    from costmodel.memory import MemoryRules
+    from costmodel.metrics.memory import MemoryRules
+    from costmodel.planners.limits import fractions
+    from costmodel.planners.sweeping import sweep
     from costmodel.show import sweep as shown
-    from costmodel.sweeping import sweep
 
     limits = _limits(max_macs, max_params, max_peak_memory, max_flash)
     chosen = _one_of(front=front, histogram=histogram, output=output)
@@ -620,9 +620,9 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel plan --max-macs 150M --max-flash 1MiB --dtype int8[/bold]
     """
-    from costmodel.amounts import fractions
-    from costmodel.memory import MemoryRules
-    from costmodel.planning import plan
+    from costmodel.metrics.memory import MemoryRules
+    from costmodel.planners.limits import fractions
+    from costmodel.planners.planning import plan
     from costmodel.show import plan as shown
 
     base, _ = base_network(_traced(network, model, input_size)[0], classes, rounding)
@@ -644,7 +644,7 @@ def plan_command(  # noqa: PLR0913 - a parameter is an option
     else:
         _print(shown.rich(made))
     if plot is not None:
-        from costmodel.plot import plan_figure, save_figure
+        from costmodel.show.plots import plan_figure, save_figure
 
         save_figure(plan_figure(made), plot)
         _wrote([Path(plot)])
@@ -672,7 +672,7 @@ def explore_command(
 
     Example: [bold]costmodel explore -o explorer.html mobilenet_v1 squeezenet_1_1[/bold]
     """
-    from costmodel.show.page import FAMILY, page
+    from costmodel.show.explorer.page import FAMILY, page
 
     check_target(output)
     write_atomically(output, page(networks or FAMILY))
@@ -681,7 +681,7 @@ def explore_command(
 
 def _sides(network: Network, given: str | None, default: str) -> tuple[int, ...]:
     """The resolutions; one that changes nothing for a network without an image."""
-    from costmodel.amounts import integers
+    from costmodel.planners.limits import integers
 
     if any(layer.shape[2:] for layer in network.inputs):
         return integers(default if given is None else given, "resolutions")
@@ -693,7 +693,7 @@ def _sides(network: Network, given: str | None, default: str) -> tuple[int, ...]
 
 
 def _limits(*given: str | None) -> tuple[Limit, ...]:
-    from costmodel.amounts import LIMITS, Limit
+    from costmodel.planners.limits import LIMITS, Limit
 
     pairs = zip(LIMITS, given, strict=True)
     return tuple(Limit.of(name, text) for name, text in pairs if text is not None)

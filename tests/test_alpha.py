@@ -20,16 +20,16 @@ from costmodel import (
     CostModelError,
     Input,
     Network,
-    arithmetic,
     cost,
     cost_function,
     plan,
     report,
     sweep,
-    sweeping,
     widen,
     width_function,
 )
+from costmodel.algebra import arithmetic
+from costmodel.planners import sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from costmodel import CostModelError
-from costmodel.amounts import Limit, fractions, integers
+from costmodel.planners.limits import Limit, fractions, integers
 
 
 @pytest.mark.parametrize(

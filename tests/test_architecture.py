@@ -8,53 +8,60 @@ import subprocess
 import sys
 import tokenize
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import costmodel
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from collections.abc import Set as AbstractSet
+
 ROOT = Path(costmodel.__file__).parent
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in ROOT.rglob("*.py")
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in ROOT.rglob("*.py")
 }
 
-#: What each module of the core may import when it runs; all of it lies below.
-BELOW = {
-    "errors": set(),
-    "arithmetic": {"errors"},
-    "symbols": {"arithmetic", "errors"},
-    "nest": {"arithmetic", "errors"},
-    "network": {"symbols", "arithmetic", "errors"},
-    "shapes": {"network", "arithmetic", "errors"},
-    "lower": {"nest", "shapes", "network", "arithmetic", "errors"},
-    "widths": {"lower", "shapes", "network", "arithmetic", "errors"},
-    "rewrite": {"widths", "shapes", "network", "arithmetic", "errors"},
-    "cost": {"lower", "nest", "shapes", "network", "symbols", "arithmetic", "errors"},
-}
-#: Algebras beside numbers: sympy's expressions, and the sums of widths that rules are asked with.
-ALGEBRAS = ("symbols", "widths")
-CORE = tuple(module for module in BELOW if module not in ALGEBRAS)
-#: What architectures are made of.
-MAY_BUILD = {*BELOW, "regions", "zoo"} - {"cost"}
-#: What is shown, plotted, reported and checked: nothing below may know of it.
-OUTER = ("show", "plot", "report", "crosscheck", "check", "reconciling", "cli", "__main__")
+#: From the ground up, a floor in each line. A module stands where the longest name that begins its
+#: own does. It imports what stands below, and of its own room what does not import it.
+FLOORS = """
+errors version
+algebra
+core files frontends reference
+layers.named
+metrics.layouts
+metrics.memory
+layers
+metrics zoo
+backends published
+frontends.torch planners
+tools
+show
+show.explorer
+__init__
+cli
+__main__
+"""
+FLOOR = {room: floor for floor, line in enumerate(FLOORS.split("\n")) for room in line.split()}
+#: The counting core: what counts in numbers. Other algebras stand beside it.
+CORE = ("errors", "algebra.arithmetic", "core")
+ALGEBRAS = ("algebra.symbols", "core.widths", "core.symbolic")
 #: What counts torch models, beside fvcore and torch itself.
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
-    "sympy": ("symbols", "inverse", "show"),
-    "numpy": ("sweeping", "functions", "reductions", "planning", "plot", "reference"),
-    "pandas": ("show", "sweeping"),
+    "sympy": ("algebra.symbols", "planners.inverting", "show"),
+    "numpy": ("planners", "show.plots", "reference"),
+    "pandas": ("show", "planners.sweeping"),
     "rich": ("show",),
     "pyarrow": ("show",),
-    "matplotlib": ("plot",),
+    "matplotlib": ("show.plots",),
     "typer": ("cli",),
-    "torch": (
-        *("reference", "models", "modules", "building", "rebuilding", "tracing", "check"),
-        "reconciling",
-    ),
-    "fvcore": ("reference", "check", "reconciling"),
-    **dict.fromkeys(TOOLS, ("reconciling",)),
+    "torch": ("backends", "frontends.torch", "reference", "tools"),
+    "fvcore": ("reference", "tools"),
+    **dict.fromkeys(TOOLS, ("tools",)),
 }
 HEAVY = set(LIBRARIES)
 
@@ -83,6 +90,13 @@ class Imports(ast.NodeVisitor):
         }
         self.found |= own or {module}
 
+    def visit_Call(self, node: ast.Call) -> None:
+        """`import_module("a.b")`; of a name that is put together, what it begins with."""
+        if ast.unparse(node.func).endswith("import_module") and node.args:
+            parts = [x.value for x in ast.walk(node.args[0]) if isinstance(x, ast.Constant)]
+            self.found |= {str(part).rstrip(".") for part in parts[:1]}
+        self.generic_visit(node)
+
 
 def imports(source: str) -> set[str]:
     """Everything a source imports at run time."""
@@ -93,34 +107,48 @@ def imports(source: str) -> set[str]:
 
 def own_imports(source: str) -> set[str]:
     """The modules of this package among them, without its name."""
-    return {
-        name.removeprefix("costmodel.") or "__init__"
-        for name in imports(source)
-        if name.partition(".")[0] == "costmodel"
-    }
+    own = {f"{name}." for name in imports(source) if name.partition(".")[0] == "costmodel"}
+    return {name.removeprefix("costmodel.").rstrip(".") or "__init__" for name in own}
+
+
+def within(module: str, rooms: Iterable[str]) -> str:
+    """The longest name among these that begins a module's; nothing where none does."""
+    names = (room for room in rooms if f"{module}.".startswith(f"{room}."))
+    return max(names, key=len, default="")
 
 
 def misplaced(module: str, source: str) -> set[str]:
     """What a module imports and must not."""
-    top = module.partition(".")[0]
-    own = own_imports(source)
-    if module in BELOW:
-        return own - BELOW[module]
-    if top == "zoo":
-        return {name for name in own if name.partition(".")[0] not in MAY_BUILD}
-    if top == "reference":
-        return {name for name in own if name.partition(".")[0] != "reference"}
-    if top in OUTER:
-        return set()
-    return {name for name in own if name.partition(".")[0] in OUTER}
+    room = within(module, FLOOR)
+    below = {name for name in FLOOR if FLOOR[name] < FLOOR[room]} | {room}
+    return {name for name in own_imports(source) if within(name, FLOOR) not in below}
 
 
 def misplaced_libraries(module: str, source: str) -> set[str]:
     """The libraries a module imports and must not."""
     used = {name.partition(".")[0] for name in imports(source)}
-    return {
-        name for name in used & set(LIBRARIES) if module.partition(".")[0] not in LIBRARIES[name]
-    }
+    return {name for name in used & set(LIBRARIES) if not within(module, LIBRARIES[name])}
+
+
+def circles(graph: Mapping[str, AbstractSet[str]]) -> list[list[str]]:
+    """The modules that import each other, directly or not."""
+    left = {module: set(read) & set(graph) for module, read in graph.items()}
+    while free := {module for module, read in left.items() if not read}:
+        left = {module: read - free for module, read in left.items() if module not in free}
+    return [sorted(left)] if left else []
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_a_floor(module: str) -> None:
+    """The list of floors knows each module: a new room has to say where it stands."""
+    assert within(module, FLOOR)
+
+
+def test_no_circles() -> None:
+    """No modules import each other, wherever in them the import is."""
+    graph = {name: own_imports(path.read_text("utf-8")) - {name} for name, path in MODULES.items()}
+    assert circles(graph) == []
+    assert circles(graph | {"errors": {"core.cost"}})
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -138,14 +166,14 @@ def test_libraries_stay_in_their_place(module: str) -> None:
 @pytest.mark.parametrize(
     ("module", "source"),
     [
-        ("network", "from costmodel.shapes import infer"),
-        ("network", "def f():\n    from costmodel.cost import cost"),
-        ("rewrite", "from costmodel import lower"),
-        ("lower", "import costmodel.rewrite"),
-        ("errors", "from costmodel.arithmetic import Dim"),
-        ("zoo.vgg", "from costmodel.cost import cost"),
+        ("core.network", "from costmodel.layers.named import plain"),
+        ("core.rewrite", "from costmodel import widen"),
+        ("core.lower", "import costmodel.metrics.memory"),
+        ("core.lower", "from importlib import import_module\nimport_module('costmodel.layers')"),
+        ("core.lower", "import_module(f'costmodel.{name}')"),
+        ("errors", "def f():\n    from costmodel.algebra.arithmetic import Dim"),
         ("zoo.vgg", "from costmodel.show.table import table"),
-        ("sweep", "from costmodel.plot import plot"),
+        ("planners.sweeping", "from costmodel.show.plots import plot"),
         ("reference.naive", "from costmodel.zoo import mobilenet_v1"),
     ],
 )
@@ -156,8 +184,8 @@ def test_an_import_that_points_up_is_noticed(module: str, source: str) -> None:
 
 def test_a_type_checkers_import_is_no_import() -> None:
     """What only a type checker reads points anywhere; a library out of place is noticed."""
-    assert not misplaced("network", "if TYPE_CHECKING:\n    from costmodel.cost import Cost")
-    assert misplaced_libraries("cost", "def f():\n    import torch.nn") == {"torch"}
+    assert not misplaced("core.network", "if TYPE_CHECKING:\n    from costmodel.show import table")
+    assert misplaced_libraries("core.cost", "def f():\n    import torch.nn") == {"torch"}
 
 
 _NO_CODE = {
@@ -192,8 +220,12 @@ def test_the_core_is_small() -> None:
 
     Other algebras stand beside it: symbols, widths, grids, polynomials and emitted code.
     """
-    lines = {module: lines_of_code(MODULES[module].read_text("utf-8")) for module in BELOW}
-    core = sum(lines[module] for module in CORE)
+    lines = {
+        module: lines_of_code(path.read_text("utf-8"))
+        for module, path in MODULES.items()
+        if within(module, (*CORE, *ALGEBRAS))
+    }
+    core = sum(count for module, count in lines.items() if module not in ALGEBRAS)
     print(f"the core: {core} lines of code, {sum(lines.values())} with {ALGEBRAS}")  # noqa: T201
     assert core < 1_000, lines
 
@@ -227,18 +259,18 @@ LIGHT = {
     "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), rho=0.857), '3/4')",
     "JSON": "import costmodel as c; c.Network.from_json(c.mobilenet_v2().to_json())",
     "training": (
-        "import costmodel as c; from costmodel.training import kept_bytes, training_cost; "
+        "import costmodel as c; from costmodel.metrics.training import kept_bytes, training_cost; "
         "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
     ),
-    "rules for building": "from costmodel.building import build_rule",
+    "rules for building": "from costmodel.backends.building import build_rule",
     "conventions": (
-        "import costmodel as c; from costmodel.conventions import THOP; "
+        "import costmodel as c; from costmodel.tools.conventions import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
     "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
     "closed form": (
-        "import costmodel as c; from costmodel.polynomial import ALPHA, RHO; "
+        "import costmodel as c; from costmodel.algebra.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), rho=RHO), ALPHA)).macs.free_symbols"
     ),
 }

@@ -13,8 +13,9 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from strategies import alphas, rhos
 
-from costmodel import CostModelError, arithmetic
-from costmodel.arithmetic import (
+from costmodel import CostModelError
+from costmodel.algebra import arithmetic
+from costmodel.algebra.arithmetic import (
     MAX_ALPHA,
     MAX_RHO,
     at_least_one,

@@ -39,10 +39,10 @@ from costmodel import (
     separate,
     widen,
 )
-from costmodel.building import FUNCTIONS, build, build_rule
-from costmodel.check import BUILT, WRITTEN
+from costmodel.backends.building import FUNCTIONS, build, build_rule
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show.report import report
+from costmodel.tools.crosscheck import BUILT, WRITTEN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -300,7 +300,7 @@ class Negative(Layer):
 @pytest.fixture
 def rules() -> Iterator[None]:
     """The registry as it was, afterwards."""
-    import_module("costmodel.rebuilding")  # or its rules would be lost with what is undone
+    import_module("costmodel.backends.rebuilding")  # or its rules would be lost with what is undone
     before = dict(build_rule.registered)
     yield
     build_rule.registered = before
@@ -368,7 +368,7 @@ def test_what_torch_does_not_have_is_refused(layers: tuple[Layer, ...], words: s
 
 def test_without_torch_building_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch is missing, the error names the command that brings it."""
-    monkeypatch.setattr("costmodel.building.find_spec", lambda _: None)
+    monkeypatch.setattr("costmodel.backends.building.find_spec", lambda _: None)
     with pytest.raises(CostModelError, match=r"pip install 'costmodel\[torch\]'"):
         build(mobilenet_v1())
 

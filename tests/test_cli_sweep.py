@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from costmodel import Network, cost, mobilenet_v1, resize, sweep, widen
-from costmodel.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.show import sweep as shown
 
 if TYPE_CHECKING:

@@ -41,8 +41,12 @@ from costmodel import (
     rho,
     widen,
 )
-from costmodel.building import FUNCTIONS, build_rule
-from costmodel.conventions import (
+from costmodel.backends.building import FUNCTIONS, build_rule
+from costmodel.core.lower import lower_rule
+from costmodel.reference import mobilenet as reference
+from costmodel.show.reconcile import rich, to_json, to_markdown
+from costmodel.show.report import report
+from costmodel.tools.conventions import (
     CALFLOPS,
     CALFLOPS_FLOPS,
     CONVENTIONS,
@@ -57,18 +61,14 @@ from costmodel.conventions import (
     operation_rule,
     operations,
 )
-from costmodel.lower import lower_rule
-from costmodel.reference import mobilenet as reference
-from costmodel.show.reconcile import rich, to_json, to_markdown
-from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from strategies import Case, PoolCase
 
-    from costmodel.conventions import Convention
-    from costmodel.shapes import Inputs
+    from costmodel.core.shapes import Inputs
+    from costmodel.tools.conventions import Convention
 
 TOOLS = CONVENTIONS[1:]
 

@@ -27,7 +27,7 @@ from costmodel import (
     mobilenet_v1,
     widen,
 )
-from costmodel.symbols import alpha
+from costmodel.algebra.symbols import alpha
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 numbers = st.integers(0, 2**80)

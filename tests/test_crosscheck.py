@@ -23,11 +23,11 @@ from costmodel import (
     resize,
     widen,
 )
-from costmodel.conventions import FVCORE, TORCH
 from costmodel.reference import mobilenet as reference
+from costmodel.tools.conventions import FVCORE, TORCH
 
 if TYPE_CHECKING:
-    from costmodel.check import CrossCheck
+    from costmodel.tools.crosscheck import CrossCheck
 
 ALPHAS = (1, Fraction(3, 4), Fraction(1, 2), Fraction(1, 4))
 RESOLUTIONS = (224, 192, 160, 128)
@@ -226,8 +226,8 @@ def test_a_forward_pass_that_fails_is_one_clear_line() -> None:
 
 def test_without_torch_the_check_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch is missing, the error names the command that brings it."""
-    monkeypatch.setattr("costmodel.check.torch_is_installed", lambda: False)
-    from costmodel.check import crosscheck as run
+    monkeypatch.setattr("costmodel.tools.crosscheck.torch_is_installed", lambda: False)
+    from costmodel.tools.crosscheck import crosscheck as run
 
     with pytest.raises(CostModelError, match=r"pip install 'costmodel\[torch\]'"):
         run(mobilenet_v1(), reference.MobileNetV1())

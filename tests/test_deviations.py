@@ -12,14 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 import costmodel
-from costmodel.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
-from costmodel.deviations import DEVIATIONS
-from costmodel.reconciling import measure, reconcile_model
+from costmodel.tools.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
+from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools.reconciling import measure, reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.conventions import Convention
+    from costmodel.tools.conventions import Convention
 
 
 class Calls(nn.Module):

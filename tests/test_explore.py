@@ -37,11 +37,11 @@ from costmodel import (
     resize,
     widen,
 )
-from costmodel.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.show import page as module
-from costmodel.show.page import page
-from costmodel.show.script import script
-from costmodel.symbols import H, W, alpha
+from costmodel.algebra.symbols import H, W, alpha
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.show.explorer import page as module
+from costmodel.show.explorer.page import page
+from costmodel.show.explorer.script import script
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def test_names_cannot_leave_the_script(run: Callable, tmp_path: Path) -> None:
 def test_what_it_loads() -> None:
     """Neither torch nor pandas nor matplotlib nor numpy is needed for a page."""
     code = (
-        "import sys; from costmodel.show.page import page; page(); "
+        "import sys; from costmodel.show.explorer.page import page; page(); "
         "print(*{'torch', 'fvcore', 'pandas', 'matplotlib', 'numpy'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -108,7 +108,7 @@ def test_what_it_loads() -> None:
 
 def test_the_same_page_every_time() -> None:
     """Two interpreters write the same bytes."""
-    code = "import sys; from costmodel.show.page import page; sys.stdout.write(page())"
+    code = "import sys; from costmodel.show.explorer.page import page; sys.stdout.write(page())"
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, encoding="utf-8")
     assert done.stdout == page()

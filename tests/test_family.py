@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from costmodel import CostModelError
-from costmodel.family import alternatives, family, law
-from costmodel.plot import family_figures
+from costmodel.published.family import alternatives, family, law
 from costmodel.show.compare import variant
+from costmodel.show.plots import family_figures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,7 +30,7 @@ from costmodel import (
     widen,
     width_function,
 )
-from costmodel.symbols import alpha, rho
+from costmodel.algebra.symbols import alpha, rho
 
 if TYPE_CHECKING:
     from collections.abc import Callable

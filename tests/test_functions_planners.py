@@ -39,12 +39,12 @@ from costmodel import (
     widen,
     width_function,
 )
-from costmodel.symbols import alpha, relax, rho
+from costmodel.algebra.symbols import alpha, relax, rho
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from costmodel.functions import WidthFunction
+    from costmodel.planners.compiling import WidthFunction
 
 pytestmark = pytest.mark.slow  # test_sweeping.py and test_functions.py are the quick ones
 
@@ -249,7 +249,7 @@ def test_a_ceil_mode_pool_may_hang_over_its_map(side: int) -> None:
 
 
 def relaxed(network: Network) -> Cost:
-    """The polynomials of `costmodel.symbols`."""
+    """The polynomials of `costmodel.algebra.symbols`."""
     return cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
 
 

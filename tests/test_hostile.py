@@ -27,13 +27,13 @@ from costmodel import (
     Linear,
     Network,
     Times,
-    operators,
 )
-from costmodel.amounts import Limit
 from costmodel.files import write_atomically
-from costmodel.models import load_model
-from costmodel.planning import distinct_alphas
-from costmodel.show.page import page
+from costmodel.frontends.torch.models import load_model
+from costmodel.layers import operators
+from costmodel.planners.limits import Limit
+from costmodel.planners.planning import distinct_alphas
+from costmodel.show.explorer.page import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from costmodel import (
     rho,
     widen,
 )
-from costmodel.inverse import solve_alpha
+from costmodel.planners.inverting import solve_alpha
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "vgg_16", "squeezenet_1_1"])

@@ -16,11 +16,11 @@ from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network
-from costmodel import operators as op
-from costmodel.layouts import order_rule, plain
-from costmodel.memory import MemoryRules
-from costmodel.tracing.forward import trace
-from costmodel.training import (
+from costmodel.frontends.torch.forward import trace
+from costmodel.layers import operators as op
+from costmodel.metrics.layouts import order_rule, plain
+from costmodel.metrics.memory import MemoryRules
+from costmodel.metrics.training import (
     INPUTS,
     NOTHING,
     OUTPUT,
@@ -193,8 +193,8 @@ def test_rules_are_there_when_they_are_needed() -> None:
     """A traced network read from JSON finds them in a fresh program; a zoo's network loads none."""
     network = trace(Between(FUNCTIONS["halves"]), example_inputs=(SIZE,))
     code = (
-        "import sys, costmodel as c; from costmodel.training import kept_bytes; "
-        "kept_bytes(c.mobilenet_v1()); assert 'costmodel.keeping' not in sys.modules; "
+        "import sys, costmodel as c; from costmodel.metrics.training import kept_bytes; "
+        "kept_bytes(c.mobilenet_v1()); assert 'costmodel.metrics.keeping' not in sys.modules; "
         "print(kept_bytes(c.Network.from_json(sys.stdin.read())))"
     )
     command = [sys.executable, "-c", code]
@@ -328,7 +328,7 @@ WRONG: dict[str, tuple[type[Layer], Keeps, str]] = {
 @pytest.fixture
 def registry() -> Iterator[None]:
     """The registry as it was, afterwards."""
-    import_module("costmodel.keeping")  # or its rules would be lost with what is undone
+    import_module("costmodel.metrics.keeping")  # or its rules would be lost with what is undone
     before = dict(kept_rule.registered)
     yield
     kept_rule.registered = before

@@ -12,9 +12,9 @@ from torch import nn
 from torch.nn import functional as f
 from torch_models.live import samples
 
-from costmodel.memory import peak_activations
-from costmodel.tracing.forward import trace
-from costmodel.training import kept_bytes
+from costmodel.frontends.torch.forward import trace
+from costmodel.metrics.memory import peak_activations
+from costmodel.metrics.training import kept_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -41,8 +41,8 @@ from costmodel import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from costmodel.lower import Rule
-    from costmodel.network import Shape
+    from costmodel.core.lower import Rule
+    from costmodel.core.network import Shape
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (2, 8, 9, 6))

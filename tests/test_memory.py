@@ -41,7 +41,6 @@ from costmodel import (
     alpha,
     infer,
     lower_rule,
-    memory,
     mobilenet_v1,
     mobilenet_v2,
     relax,
@@ -50,7 +49,11 @@ from costmodel import (
     shape_rule,
     widen,
 )
-from costmodel.memory import (
+from costmodel.algebra.polynomial import ALPHA, RHO
+from costmodel.algebra.symbols import H, parse
+from costmodel.core.nest import Elementwise
+from costmodel.metrics import memory
+from costmodel.metrics.memory import (
     MemoryRules,
     live_bytes,
     peak_activations,
@@ -59,10 +62,7 @@ from costmodel.memory import (
     traffic,
     weight_bytes,
 )
-from costmodel.nest import Elementwise
-from costmodel.polynomial import ALPHA, RHO
 from costmodel.reference.mobilenet import MobileNetV1
-from costmodel.symbols import H, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +80,7 @@ FLOATS = {"float32": torch.float32, "float16": torch.float16}
 
 @pytest.fixture
 def mutate(monkeypatch: pytest.MonkeyPatch) -> Mutate:
-    """`costmodel.memory` with one piece of its source replaced; the piece must be there."""
+    """`costmodel.metrics.memory` with one piece of its source replaced; the piece must be there."""
 
     def mutant(old: str, new: str) -> ModuleType:
         source = Path(memory.__file__).read_text("utf-8")

@@ -10,9 +10,15 @@ from torch.nn import functional as f
 from torch_models.live import samples
 
 from costmodel import Conv, Input, Layer, Network, cost
-from costmodel import operators as op
-from costmodel.memory import MemoryRules, live_bytes, peak_activations, traffic, weight_bytes
-from costmodel.tracing.forward import trace
+from costmodel.frontends.torch.forward import trace
+from costmodel.layers import operators as op
+from costmodel.metrics.memory import (
+    MemoryRules,
+    live_bytes,
+    peak_activations,
+    traffic,
+    weight_bytes,
+)
 
 
 class Shuffle(nn.Module):

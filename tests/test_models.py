@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from costmodel import CostModelError
-from costmodel.models import load_model
+from costmodel.frontends.torch.models import load_model
 
 if TYPE_CHECKING:
     from pathlib import Path

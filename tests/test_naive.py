@@ -15,7 +15,8 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from strategies import Case, PoolCase, convolutions, pools
 from torch.nn import functional
 
-from costmodel import Conv, CostModelError, lower, lower_rule, shape_rule, shapes
+from costmodel import Conv, CostModelError, lower, lower_rule, shape_rule
+from costmodel.core import shapes
 from costmodel.reference.naive import Convolved, convolve
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from torch import nn
 from torch.nn import functional
 
 from costmodel import Activation, Conv, Input, Network, trace
-from costmodel import operators as op
-from costmodel.building import FUNCTIONS
-from costmodel.memory import MemoryRules, live_bytes, peak_activations
-from costmodel.named import ELEMENTWISE, is_elementwise, plain
-from costmodel.tracing.free import FREE
+from costmodel.backends.building import FUNCTIONS
+from costmodel.frontends.torch.free import FREE
+from costmodel.layers import operators as op
+from costmodel.layers.named import ELEMENTWISE, is_elementwise, plain
+from costmodel.metrics.memory import MemoryRules, live_bytes, peak_activations
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
 from costmodel import SAME, Conv, Elementwise, Input, Layer, Linear, LoopNest, Network, lower
-from costmodel.symbols import C_in, alpha
+from costmodel.algebra.symbols import C_in, alpha
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 extents = st.integers(1, 3)

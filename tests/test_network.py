@@ -36,7 +36,7 @@ from costmodel import (
     resize,
     widen,
 )
-from costmodel.symbols import H, W, alpha, rho
+from costmodel.algebra.symbols import H, W, alpha, rho
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (1, 8, 9, 9))

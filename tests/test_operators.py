@@ -27,12 +27,12 @@ from costmodel import (
     widen,
     width_function,
 )
-from costmodel import operators as op
-from costmodel.memory import MemoryRules, live_bytes, traffic, weight_bytes
-from costmodel.symbols import H, W
+from costmodel.algebra.symbols import H, W
+from costmodel.layers import operators as op
+from costmodel.metrics.memory import MemoryRules, live_bytes, traffic, weight_bytes
 
 if TYPE_CHECKING:
-    from costmodel.network import Shape
+    from costmodel.core.network import Shape
 
 
 def network(layer: Layer, *shapes: Shape) -> Network:

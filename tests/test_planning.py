@@ -23,15 +23,15 @@ from costmodel import (
     cost,
     infer,
     mobilenet_v1,
-    planning,
     resize,
     widen,
 )
-from costmodel.amounts import LIMITS
-from costmodel.family import model
-from costmodel.inverse import solve_alpha
-from costmodel.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.planning import distinct_alphas, estimate, plan
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.planners import planning
+from costmodel.planners.inverting import solve_alpha
+from costmodel.planners.limits import LIMITS
+from costmodel.planners.planning import distinct_alphas, estimate, plan
+from costmodel.published.family import model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,8 +29,10 @@ from costmodel import (
 )
 from costmodel import alpha as alpha_symbol
 from costmodel import rho as rho_symbol
-from costmodel.planning import plan
-from costmodel.plot import (
+from costmodel.algebra.polynomial import ALPHA, RHO
+from costmodel.planners.planning import plan
+from costmodel.show.format import si
+from costmodel.show.plots import (
     _evaluate,
     filters_figure,
     house_figure,
@@ -41,8 +43,6 @@ from costmodel.plot import (
     reduction_map_figure,
     save_figures,
 )
-from costmodel.polynomial import ALPHA, RHO
-from costmodel.show.format import si
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -387,7 +387,7 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path) -> None:
     paths = save_figures(figures, tmp_path / "here")
     script = (
         "import sys; from pathlib import Path; from costmodel import mobilenet_v1\n"
-        "from costmodel.plot import multipliers_figure, reduction_figure, save_figures\n"
+        "from costmodel.show.plots import multipliers_figure, reduction_figure, save_figures\n"
         "net = mobilenet_v1()\n"
         "figures = {'r': reduction_figure(net), 'm': multipliers_figure(net, (1, 224))}\n"
         "save_figures(figures, Path(sys.argv[1]))\n"

@@ -21,7 +21,6 @@ from costmodel import (
     Pool,
     closed_form,
     cost,
-    polynomial,
     relaxed_function,
     relaxed_width_function,
     resize,
@@ -29,8 +28,9 @@ from costmodel import (
     widen,
     width_function,
 )
-from costmodel.polynomial import ALPHA, RHO, Polynomial
-from costmodel.symbols import alpha, relax, rho
+from costmodel.algebra import polynomial
+from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
+from costmodel.algebra.symbols import alpha, relax, rho
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 #: What the names in a polynomial stand for in sympy.

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import pytest
 from strategies import mostly_slow
 
-from costmodel import MemoryRules, mobilenet_v1, plan, plot
+from costmodel import MemoryRules, mobilenet_v1, plan
+from costmodel.show import plots as plot
 from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.planning import Plan
+    from costmodel.planners.planning import Plan
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -28,16 +28,16 @@ from costmodel import (
     resize,
     widen,
 )
-from costmodel.conventions import CONVENTIONS, PTFLOPS, THOP
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
 from costmodel.show.report import report
+from costmodel.tools.conventions import CONVENTIONS, PTFLOPS, THOP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from costmodel.reconciling import Reckoning, Reconciliation
+    from costmodel.tools.reconciling import Reckoning, Reconciliation
 
 TINY = Network("tiny", (Input("image", (1, 3, 8, 8)), Conv("conv", 4, 3, bias=True)))
 OPTIONS = ("--alpha", 0.25, "--resolution", 32)
@@ -280,7 +280,7 @@ def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """thop's convention with batch norm wrong."""
     rules = tuple(r._replace(factor=3) if r.part == "batch norm" else r for r in THOP.rules)
     conventions = tuple(replace(x, rules=rules) if x == THOP else x for x in CONVENTIONS)
-    monkeypatch.setattr("costmodel.reconciling.CONVENTIONS", conventions)
+    monkeypatch.setattr("costmodel.tools.reconciling.CONVENTIONS", conventions)
 
 
 @pytest.mark.usefixtures("wrong")
@@ -300,7 +300,7 @@ def test_a_failure_is_no_difference(monkeypatch: pytest.MonkeyPatch, run: Callab
         message = "unkind"
         raise OSError(message)
 
-    monkeypatch.setitem(sys.modules["costmodel.reconciling"]._TOOLS, PTFLOPS.name, fail)
+    monkeypatch.setitem(sys.modules["costmodel.tools.reconciling"]._TOOLS, PTFLOPS.name, fail)
     ran = run("reconcile", *OPTIONS, "--run")
     assert ran.code == 0
     assert "✗" not in ran.out

@@ -12,16 +12,16 @@ from test_conventions import differs as built_differs
 from torch import nn
 from torch.nn import functional
 
-from costmodel.conventions import CONVENTIONS
-from costmodel.lower import lower
-from costmodel.reconciling import reconcile
-from costmodel.tracing.forward import trace_origins
+from costmodel.core.lower import lower
+from costmodel.frontends.torch.forward import trace_origins
+from costmodel.tools.conventions import CONVENTIONS
+from costmodel.tools.reconciling import reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.conventions import Convention
-    from costmodel.origins import Traced
+    from costmodel.frontends.origins import Traced
+    from costmodel.tools.conventions import Convention
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated")
 

@@ -11,17 +11,17 @@ from torch import nn
 from torch.nn import functional
 
 from costmodel import CostModelError, mobilenet_v1, reconcile, resize, trace
-from costmodel.deviations import DEVIATIONS
-from costmodel.reconciling import reconcile_model
+from costmodel.frontends.torch.names import told
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
 from costmodel.show.report import report
-from costmodel.tracing.names import told
+from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools.reconciling import reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.reconciling import Reckoning, Reconciliation
+    from costmodel.tools.reconciling import Reckoning, Reconciliation
 
 
 class Own(nn.Module):
@@ -104,7 +104,7 @@ def test_zeros_are_said_to_be_on_no_real_weights() -> None:
 
 def test_tied_weights_stay_tied() -> None:
     """The copy with zeros has as many parameters as the module."""
-    from costmodel.reconciling import _copy, _real
+    from costmodel.tools.reconciling import _copy, _real
 
     with torch.device("meta"):
         module = Own()
@@ -224,7 +224,7 @@ def test_an_error_is_explained_by_what_raises_it() -> None:
 
 def test_a_difference_that_nothing_explains_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the deviation's record the figure is different, and the check has failed."""
-    monkeypatch.setattr("costmodel.deviations.DEVIATIONS", ())
+    monkeypatch.setattr("costmodel.tools.deviations.DEVIATIONS", ())
     made = reconcile_model(nn.Sequential(nn.Linear(8, 8), Normalised()), (8,), run=True)
     assert of(made, "fvcore").status == "different"
     assert made.failed

@@ -18,8 +18,8 @@ transformers = pytest.importorskip(
     "transformers", reason="no transformers: pip install -e '.[dev]'"
 )
 
-from costmodel.conventions import CONVENTIONS  # noqa: E402
-from costmodel.reconciling import Reconciliation, reconcile_model  # noqa: E402
+from costmodel.tools.conventions import CONVENTIONS  # noqa: E402
+from costmodel.tools.reconciling import Reconciliation, reconcile_model  # noqa: E402
 
 if TYPE_CHECKING:
     from torch import nn
@@ -144,7 +144,7 @@ def table() -> str:
 What nine figures of seven tools print of {len(MODELS)} models of pytorchcv and transformers, from
 configurations only ({ran}).
 `=`: exactly what `reconcile_model` predicts. Else predicted → printed, and the deviations of
-`costmodel/deviations.py` that the model shows.
+`costmodel/tools/deviations.py` that the model shows.
 
 | model | {head} |
 |---|{":-:|" * len(tools)}

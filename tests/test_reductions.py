@@ -10,13 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from costmodel import CostModelError
-from costmodel.reductions import best, extremes, front, histogram
-from costmodel.sweeping import Sweep
+from costmodel.planners.reducing import best, extremes, front, histogram
+from costmodel.planners.sweeping import Sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from costmodel.reductions import Cell
+    from costmodel.planners.reducing import Cell
 
 Figures = list[tuple[int, int]]
 

@@ -38,14 +38,13 @@ from costmodel import (
     plan,
     report,
     resize,
-    rewrite,
     separable_pairs,
     separate,
     sweep,
     widen,
     width_function,
-    widths,
 )
+from costmodel.core import rewrite, widths
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,13 +30,13 @@ from costmodel import (
     Times,
     infer,
     shape_rule,
-    shapes,
 )
+from costmodel.core import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.network import Shape
+    from costmodel.core.network import Shape
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (2, 6, 11, 8))

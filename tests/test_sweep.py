@@ -41,8 +41,8 @@ from costmodel import (
     resize,
     widen,
 )
-from costmodel.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.sweeping import Sweep, sweep
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.planners.sweeping import Sweep, sweep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -53,7 +53,7 @@ QUICK = settings(
     derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 V1, V2 = mobilenet_v1(), mobilenet_v2()
-MODULE: Any = import_module("costmodel.sweeping")
+MODULE: Any = import_module("costmodel.planners.sweeping")
 IMAGE = Input("image", (1, 3, 64, 64))
 
 

@@ -27,15 +27,15 @@ from costmodel import (
     mobilenet_v1,
     resize,
     shape_rule,
-    sweeping,
     widen,
 )
 from costmodel import sweep as swept_by
-from costmodel.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.reductions import best, front, histogram
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.planners import sweeping
+from costmodel.planners.reducing import best, front, histogram
 
 if TYPE_CHECKING:
-    from costmodel.sweeping import Sweep
+    from costmodel.planners.sweeping import Sweep
 
 V1 = mobilenet_v1()
 QUICK = settings(derandomize=True, deadline=None, database=None, max_examples=20)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from strategies import alphas, networks, rhos, roundings
 
 from costmodel import Cost, CostModelError, Network, cost, mobilenet_v1, mobilenet_v2, resize, widen
-from costmodel.symbols import (
+from costmodel.algebra.symbols import (
     SYMBOLS,
     CeilDiv,
     CeilModeSize,

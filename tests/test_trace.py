@@ -31,12 +31,12 @@ from costmodel import (  # noqa: E402
     resize,
     widen,
 )
-from costmodel import operators as op  # noqa: E402
-from costmodel.symbols import H, W  # noqa: E402
-from costmodel.tracing import calls, products, relations  # noqa: E402
-from costmodel.tracing import forward as tracing  # noqa: E402
-from costmodel.tracing.forward import trace  # noqa: E402
-from costmodel.widths import Widths  # noqa: E402
+from costmodel.algebra.symbols import H, W  # noqa: E402
+from costmodel.core.widths import Widths  # noqa: E402
+from costmodel.frontends.torch import calls, products, relations  # noqa: E402
+from costmodel.frontends.torch import forward as tracing  # noqa: E402
+from costmodel.frontends.torch.forward import trace  # noqa: E402
+from costmodel.layers import operators as op  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -924,12 +924,12 @@ def test_memory_of_a_large_model() -> None:
     code = """
 import resource, torch
 from torch import nn
-import costmodel.tracing.forward
+import costmodel.frontends.torch.forward
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 with torch.device("meta"):
     model = nn.Sequential(*(nn.Linear(1024, 1024) for _ in range(290)))
 before = peak()
-net = costmodel.tracing.forward.trace(model, (16, 1024))
+net = costmodel.frontends.torch.forward.trace(model, (16, 1024))
 assert costmodel.cost(net).params > 300_000_000
 print(peak() - before)
 """
@@ -962,7 +962,9 @@ def test_tracing_is_linear() -> None:
 def test_nothing_else_of_the_library_needs_torch() -> None:
     """The layers of a traced network are read from JSON without torch."""
     text = trace(Residual(), (3, 32, 32)).to_json()
-    code = "import sys, costmodel, costmodel.operators; from costmodel import Network, cost; "
+    code = (
+        "import sys, costmodel, costmodel.layers.operators; from costmodel import Network, cost; "
+    )
     code += "print(cost(Network.from_json(sys.stdin.read())).macs, 'torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True

@@ -12,10 +12,10 @@ from applied import Apply, counted, written
 from torch import nn
 
 from costmodel import CostModelError, Network, cost, resize
-from costmodel.check import crosscheck_traced
-from costmodel.operators import operators
-from costmodel.tracing.forward import trace
-from costmodel.tracing.free import FREE, SINGULAR
+from costmodel.frontends.torch.forward import trace
+from costmodel.frontends.torch.free import FREE, SINGULAR
+from costmodel.layers.operators import operators
+from costmodel.tools.crosscheck import crosscheck_traced
 
 Case = tuple[nn.Module, tuple[int, ...], int]
 
@@ -314,7 +314,7 @@ def test_a_wrong_count_is_still_found(monkeypatch: pytest.MonkeyPatch) -> None:
     module = Apply(lambda m, x: m.c(x) @ m.w, c=nn.Conv2d(3, 4, 3), w=(6,))
     network = trace(module, (3, 8, 8))
     assert crosscheck_traced(network, module).status == "passed"
-    monkeypatch.setattr("costmodel.check.operations", lambda *_: iter(()))
+    monkeypatch.setattr("costmodel.tools.crosscheck.operations", lambda *_: iter(()))
     check = crosscheck_traced(network, module)
     assert (check.status, check.explanations) == ("failed", ())
 
@@ -394,7 +394,7 @@ def test_free_or_unknown_by_decision(name: str) -> None:
 def test_one_table_says_what_is_free() -> None:
     """Each function whose norm may be unknown is in it, and no name stands there twice."""
     assert set(SINGULAR) <= FREE
-    from costmodel.tracing import free
+    from costmodel.frontends.torch import free
 
     assert len(free._NAMES.split()) == len(FREE)
 

@@ -29,7 +29,7 @@ from costmodel import (  # noqa: E402
     resize,
     widen,
 )
-from costmodel.tracing.forward import trace  # noqa: E402
+from costmodel.frontends.torch.forward import trace  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,7 +237,7 @@ IN_SYMBOLS = [
 @pytest.mark.parametrize(("name", "sides"), IN_SYMBOLS)
 def test_the_formula_in_the_resolution(name: str, sides: tuple[int, int]) -> None:
     """In symbols it is exact wherever the model runs, its fixed pooling included."""
-    from costmodel.symbols import H, W
+    from costmodel.algebra.symbols import H, W
 
     model, inputs = built(name)
     (key,) = inputs

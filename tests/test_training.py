@@ -42,11 +42,10 @@ from costmodel import (
     rho,
     widen,
 )
-from costmodel.building import FUNCTIONS, build, build_rule
-from costmodel.layouts import order_rule, plain
-from costmodel.memory import MemoryRules
-from costmodel.reference import mobilenet as reference
-from costmodel.training import (
+from costmodel.backends.building import FUNCTIONS, build, build_rule
+from costmodel.metrics.layouts import order_rule, plain
+from costmodel.metrics.memory import MemoryRules
+from costmodel.metrics.training import (
     GROUPED_WEIGHT_GRADIENT,
     INPUTS,
     NOTHING,
@@ -62,6 +61,7 @@ from costmodel.training import (
     layer_training_costs,
     training_cost,
 )
+from costmodel.reference import mobilenet as reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -463,13 +463,13 @@ def test_a_wrong_gradient_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     measured = measured_flops(network)
     assert flop_counter_flops(network) == measured
     monkeypatch.setattr(
-        "costmodel.training.GROUPED_WEIGHT_GRADIENT",
+        "costmodel.metrics.training.GROUPED_WEIGHT_GRADIENT",
         replace(GROUPED_WEIGHT_GRADIENT, times=lambda _: 1),
     )
     assert flop_counter_flops(network) != measured
     monkeypatch.undo()
     monkeypatch.setattr(
-        "costmodel.training._trained", lambda layers: {x.layer.name for x in layers}
+        "costmodel.metrics.training._trained", lambda layers: {x.layer.name for x in layers}
     )
     assert flop_counter_flops(network) != measured
 
@@ -480,7 +480,7 @@ def test_a_layer_without_gradient_that_keeps_is_caught(monkeypatch: pytest.Monke
     measured = measured_bytes(network)
     assert kept_bytes(network) == measured
     monkeypatch.setattr(
-        "costmodel.training._trained", lambda layers: {x.layer.name for x in layers}
+        "costmodel.metrics.training._trained", lambda layers: {x.layer.name for x in layers}
     )
     assert kept_bytes(network) != measured
 

@@ -24,7 +24,6 @@ from costmodel import (
     Pool,
     cost,
     cost_function,
-    functions,
     infer,
     lower,
     mobilenet_v1,
@@ -32,8 +31,9 @@ from costmodel import (
     sweep,
     width_function,
 )
-from costmodel import operators as op
-from costmodel.symbols import H, K
+from costmodel.algebra.symbols import H, K
+from costmodel.layers import operators as op
+from costmodel.planners import compiling as functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable

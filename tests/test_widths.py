@@ -27,10 +27,10 @@ from costmodel import (  # noqa: E402
     widen,
     width_function,
 )
-from costmodel import operators as op  # noqa: E402
-from costmodel.building import build  # noqa: E402
-from costmodel.tracing.forward import trace  # noqa: E402
-from costmodel.widths import Widths  # noqa: E402
+from costmodel.backends.building import build  # noqa: E402
+from costmodel.core.widths import Widths  # noqa: E402
+from costmodel.frontends.torch.forward import trace  # noqa: E402
+from costmodel.layers import operators as op  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

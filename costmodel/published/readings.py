@@ -8,16 +8,16 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
 
-from costmodel import network as ir
-from costmodel.cost import Cost, cost, layer_cost
-from costmodel.lower import lower
-from costmodel.rewrite import join, resize, separable_pairs, separate, widen
+from costmodel.core import network as ir
+from costmodel.core.cost import Cost, cost, layer_cost
+from costmodel.core.lower import lower
+from costmodel.core.rewrite import join, resize, separable_pairs, separate, widen
 from costmodel.zoo import applications, architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from costmodel.network import Network
+    from costmodel.core.network import Network
     from costmodel.published import Printed
 
 

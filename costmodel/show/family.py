@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.family import Alternative, Member, alternatives, family, law
+from costmodel.published.family import Alternative, Member, alternatives, family, law
 from costmodel.show.grid import Grid
 
 if TYPE_CHECKING:

@@ -9,13 +9,13 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
-from costmodel.cost import Cost, cost, layer_cost
+from costmodel.algebra.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
+from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
+from costmodel.core.cost import Cost, cost, layer_cost
+from costmodel.core.lower import lower
+from costmodel.core.network import Conv, Input, Network
+from costmodel.core.rewrite import IMAGE_AXES, resize, separate, widen
 from costmodel.errors import CostModelError
-from costmodel.lower import lower
-from costmodel.network import Conv, Input, Network
-from costmodel.polynomial import ALPHA, RHO, Polynomial
-from costmodel.rewrite import IMAGE_AXES, resize, separate, widen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -216,7 +216,7 @@ COLUMNS = ("standard", "depthwise", "pointwise", "depthwise separable")
 @cache
 def _exact_costs() -> tuple[dict[str, Cost], ...]:
     """The exact symbolic cost of each column: plain, with α, with α and ρ."""
-    from costmodel.symbols import C_in, C_out, H, K, W, alpha, rho
+    from costmodel.algebra.symbols import C_in, C_out, H, K, W, alpha, rho
 
     standard = _middle_layer(K, (K - 1) / 2, C_in, C_out, (H, W))
     wide = widen(standard, alpha)
@@ -276,7 +276,7 @@ def formulas() -> Formulas:
     >>> unicode(formulas().reduction)
     '1/C_out + 1/K²'
     """
-    from costmodel.symbols import relax
+    from costmodel.algebra.symbols import relax
 
     plain, wide, small = _exact_costs()
     quantities = (
@@ -331,7 +331,7 @@ def steps(  # noqa: PLR0913 - the six symbols of the formulas
     """
     from sympy import Rational
 
-    from costmodel import symbols
+    from costmodel.algebra import symbols
 
     if len(size) != 2:  # noqa: PLR2004 - the H and W of the formulas
         raise CostModelError(f"size must be a side or HxW, got {'x'.join(map(str, size))}")

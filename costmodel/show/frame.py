@@ -7,19 +7,19 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from costmodel.arithmetic import Dim, is_symbolic
+from costmodel.algebra.arithmetic import Dim, is_symbolic
+from costmodel.core.lower import Lowered, lower
+from costmodel.core.network import Activation, BatchNorm
+from costmodel.core.rewrite import join, separable_pairs
 from costmodel.errors import CostModelError
-from costmodel.lower import Lowered, lower
-from costmodel.memory import DEFAULT, layer_traffic
-from costmodel.network import Activation, BatchNorm
-from costmodel.rewrite import join, separable_pairs
+from costmodel.metrics.memory import DEFAULT, layer_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     import pandas as pd
 
-    from costmodel.network import Network
+    from costmodel.core.network import Network
 
 Axes = tuple[Dim, ...]
 #: The kind of a layer that no rule knows.

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from costmodel.errors import CostModelError, printable
-from costmodel.family import law
+from costmodel.published.family import law
 from costmodel.show.grid import Grid, plain
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
-    from costmodel.network import Network
-    from costmodel.planning import Choice, Plan
+    from costmodel.core.network import Network
+    from costmodel.planners.planning import Choice, Plan
 
 #: Rows of the front that a terminal shows.
 MOST_ROWS = 8
@@ -112,7 +112,7 @@ def reason(made: Plan) -> str:
     """Why this choice, in a sentence.
 
     >>> from costmodel import mobilenet_v1
-    >>> from costmodel.planning import plan
+    >>> from costmodel.planners.planning import plan
     >>> print(reason(plan(mobilenet_v1(), max_macs="1k")))
     nothing fits: the smallest network there is breaks --max-macs
     """
@@ -151,7 +151,7 @@ def _notes(made: Plan) -> Iterator[RenderableType]:
 
 def closed_form_hint(made: Plan) -> str | None:
     """The α that takes exactly the limit's MACs at the chosen resolution, if it has a formula."""
-    from costmodel.inverse import solve_alpha
+    from costmodel.planners.inverting import solve_alpha
 
     limits = [limit for limit in made.limits if limit.name == "max_macs"]
     sides = {side for layer in made.network.inputs for side in layer.shape[2:]}

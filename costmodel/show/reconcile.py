@@ -11,22 +11,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.check import BUILT
-from costmodel.deviations import DEVIATIONS
 from costmodel.errors import CostModelError
-from costmodel.reconciling import built, reconcile, reconcile_model
 from costmodel.show.grid import Grid, plain_table
 from costmodel.show.report import too_large, written_modules
 from costmodel.show.table import escape, title
+from costmodel.tools.crosscheck import BUILT
+from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools.reconciling import built, reconcile, reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
 
-    from costmodel.conventions import Rule
-    from costmodel.reconciling import Reckoning, Reconciliation
     from costmodel.show.report import Report
+    from costmodel.tools.conventions import Rule
+    from costmodel.tools.reconciling import Reckoning, Reconciliation
 
 
 def reconciled(report: Report, *, run: bool = False) -> Reconciliation:

@@ -10,19 +10,25 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.arithmetic import MAX_ALPHA, is_symbolic, multiplier, positive_integer, rational
-from costmodel.building import INSTALL
-from costmodel.check import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
-from costmodel.cost import Cost, cost
+from costmodel.algebra.arithmetic import (
+    MAX_ALPHA,
+    is_symbolic,
+    multiplier,
+    positive_integer,
+    rational,
+)
+from costmodel.backends.building import INSTALL
+from costmodel.core.cost import Cost, cost
+from costmodel.core.network import Network
+from costmodel.core.rewrite import IMAGE_AXES, join, resize, separable_pairs, separate, widen
+from costmodel.core.shapes import infer
+from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.memory import MemoryRules, Peak, peak_activations, weight_bytes
-from costmodel.network import Network
-from costmodel.rewrite import IMAGE_AXES, join, resize, separable_pairs, separate, widen
-from costmodel.shapes import infer
+from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
+from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 from costmodel.show.formula import ClosedForm, closed_form
 from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
-from costmodel.symbolic import require_numbers
-from costmodel.training import TrainingCost, kept_bytes, training_cost
+from costmodel.tools.crosscheck import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
 from costmodel.zoo import architecture
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from costmodel import reductions
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, is_stream, replacing
-from costmodel.reductions import extremes
+from costmodel.planners import reducing as reductions
+from costmodel.planners.reducing import extremes
 from costmodel.show.format import si
 from costmodel.show.grid import Grid, console
 from costmodel.show.plan import square
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from costmodel.amounts import Limit
-    from costmodel.memory import MemoryRules
-    from costmodel.network import Network
-    from costmodel.reductions import Cell
-    from costmodel.sweeping import Sweep
+    from costmodel.core.network import Network
+    from costmodel.metrics.memory import MemoryRules
+    from costmodel.planners.limits import Limit
+    from costmodel.planners.reducing import Cell
+    from costmodel.planners.sweeping import Sweep
 
     Advance = Callable[[int], object]
 

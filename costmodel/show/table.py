@@ -13,17 +13,17 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from costmodel.check import TRACED, WRITTEN, CrossCheck
 from costmodel.errors import printable
 from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
+from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
-    from costmodel.cost import Cost
+    from costmodel.core.cost import Cost
     from costmodel.show.frame import Row
     from costmodel.show.report import Report
 

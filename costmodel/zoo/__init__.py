@@ -18,7 +18,7 @@ from costmodel.zoo.vgg import vgg_16
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.network import Network
+    from costmodel.core.network import Network
 
 __all__ = ["ZOO", "Architecture", "architecture", "conv_mobilenet", "mobilenet_v1", "mobilenet_v2"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import (
+from costmodel.core.network import (
     Activation,
     AdaptivePool,
     Conv,
@@ -18,7 +18,7 @@ from costmodel.network import (
 )
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
+    from costmodel.algebra.arithmetic import Dim
 
 
 def alexnet(

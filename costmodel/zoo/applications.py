@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import Fixed, Linear, Network
-from costmodel.rewrite import drop
+from costmodel.core.network import Fixed, Linear, Network
+from costmodel.core.rewrite import drop
 from costmodel.zoo.mobilenet import mobilenet_v1
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
+    from costmodel.algebra.arithmetic import Dim
 
 
 def stanford_dogs(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import (
+from costmodel.core.network import (
     SAME,
     Activation,
     AdaptivePool,
@@ -15,13 +15,13 @@ from costmodel.network import (
     Linear,
     Network,
 )
-from costmodel.regions import CropAndResize
-from costmodel.rewrite import drop, widen
+from costmodel.core.rewrite import drop, widen
+from costmodel.layers.regions import CropAndResize
 from costmodel.zoo.mobilenet import mobilenet_v1
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
-    from costmodel.network import Layer, Width
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.network import Layer, Width
 
 CLASSIFIER = ("pool", "flatten", "classifier")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import (
+from costmodel.core.network import (
     Activation,
     AdaptivePool,
     Concat,
@@ -19,7 +19,7 @@ from costmodel.network import (
 )
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
+    from costmodel.algebra.arithmetic import Dim
 
 # Szegedy et al. 2015, Table 1: the modules with the columns #1×1, #3×3 reduce, #3×3,
 # #5×5 reduce, #5×5 and pool proj, a stage for each size; a max pool stands before each stage.

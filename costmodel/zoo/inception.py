@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from costmodel.network import (
+from costmodel.core.network import (
     Activation,
     AdaptivePool,
     BatchNorm,
@@ -23,7 +23,7 @@ from costmodel.network import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from costmodel.arithmetic import Dim
+    from costmodel.algebra.arithmetic import Dim
 
     Branches = tuple[list[Layer], ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import (
+from costmodel.core.network import (
     SAME,
     Activation,
     AdaptivePool,
@@ -20,11 +20,11 @@ from costmodel.network import (
     Network,
     Times,
 )
-from costmodel.rewrite import drop, join
+from costmodel.core.rewrite import drop, join
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
-    from costmodel.network import Width
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.network import Width
 
 # Howard et al. 2017, Table 1: stride and output channels of the thirteen depthwise separable
 # blocks. The table prints stride 2 for the last; its input and output are both 7×7, so it is 1.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.network import Activation, Conv, Input, Layer, Network, Pool
+from costmodel.core.network import Activation, Conv, Input, Layer, Network, Pool
 from costmodel.zoo.alexnet import fully_connected
 
 if TYPE_CHECKING:
-    from costmodel.arithmetic import Dim
+    from costmodel.algebra.arithmetic import Dim
 
 # Simonyan & Zisserman 2015, Table 1, column D: the widths of the 3×3 convolutions that stand
 # before each max pool.

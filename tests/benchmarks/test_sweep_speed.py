@@ -228,8 +228,8 @@ PLANNED = (
 import sys, time, statistics
 import numpy as np
 from costmodel import mobilenet_v1, sweep
-from costmodel.amounts import LIMITS
-from costmodel.planning import distinct_alphas, plan
+from costmodel.planners.limits import LIMITS
+from costmodel.planners.planning import distinct_alphas, plan
 rounds, last = map(int, sys.argv[1:])
 network, sides = mobilenet_v1(), range(32, last + 1)
 alphas = distinct_alphas(network)
@@ -273,7 +273,7 @@ REDUCED = (
 import sys, time
 import numpy as np
 from costmodel import mobilenet_v1, sweep
-from costmodel.reductions import best
+from costmodel.planners.reducing import best
 rows, columns = map(int, sys.argv[1:])
 before = peak()
 swept = sweep(mobilenet_v1(), np.arange(1, rows + 1) / (rows // 2), np.arange(32, 32 + columns))

@@ -14,8 +14,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import ZOO, build, cost, trace
-from costmodel.conventions import FVCORE, PTFLOPS, THOP, TORCHINFO
-from costmodel.reconciling import measure
+from costmodel.tools.conventions import FVCORE, PTFLOPS, THOP, TORCHINFO
+from costmodel.tools.reconciling import measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,0 +1,1 @@
+"""A network as a real torch module, and the counts of that beside ours."""

@@ -1,0 +1,1 @@
+"""Tracing: a torch module's forward pass, recorded as a network."""

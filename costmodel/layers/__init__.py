@@ -1,0 +1,1 @@
+"""The layers there are, a family in each module."""

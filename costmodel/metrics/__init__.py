@@ -1,0 +1,1 @@
+"""What a network takes beside multiply–accumulates: memory, traffic, training."""

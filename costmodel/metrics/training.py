@@ -1,0 +1,358 @@
+"""Training: the multiply–accumulates of a backward pass, and the activations kept for it.
+
+A nest O += W·I has two gradients, ∂W += ∂O·I and ∂I += W·∂O. Both run over the indices of the
+nest itself, so each costs its MACs. What is kept is what torch saves, as rules that can be
+compared with `==`.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.core import network as ir
+from costmodel.core.lower import Lowered, lower_rule
+from costmodel.errors import CostModelError
+from costmodel.layers.named import plain
+from costmodel.layers.regions import CropAndResize
+from costmodel.metrics.layouts import is_copied, placed
+from costmodel.metrics.memory import DEFAULT, MemoryRules, known_layers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from collections.abc import Set as AbstractSet
+
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.nest import LoopNest
+    from costmodel.core.network import Network, Shape
+    from costmodel.core.shapes import Inputs
+
+
+@dataclass(frozen=True)
+class TrainingCost:
+    """MACs of a forward and a backward pass, of a layer or of a network; they add up.
+
+    `input_gradient` is what the gradients of activations take, `weight_gradient` those of
+    weights. Biases, normalisation and activations have no MACs, forwards or backwards.
+
+    >>> TrainingCost(3, 2, 3) + TrainingCost(1, 1, 1)
+    TrainingCost(forward=4, input_gradient=3, weight_gradient=4)
+    """
+
+    forward: Dim = 0
+    input_gradient: Dim = 0
+    weight_gradient: Dim = 0
+
+    @property
+    def backward(self) -> Dim:
+        """Both gradients."""
+        return self.input_gradient + self.weight_gradient
+
+    @property
+    def macs(self) -> Dim:
+        """Forward and backward."""
+        return self.forward + self.backward
+
+    def __add__(self, other: TrainingCost) -> TrainingCost:
+        if not isinstance(other, TrainingCost):
+            return NotImplemented
+        return TrainingCost(
+            self.forward + other.forward,
+            self.input_gradient + other.input_gradient,
+            self.weight_gradient + other.weight_gradient,
+        )
+
+
+def training_cost(network: Network) -> TrainingCost:
+    """The MACs of one step of training, without the optimiser's: the sum over the layers.
+
+    About 3 times the forward pass's; less what the gradient with respect to the image would
+    cost, which nobody asks for:
+
+    >>> from costmodel import mobilenet_v1
+    >>> step = training_cost(mobilenet_v1())
+    >>> step.macs == 3 * 568_740_352 - 9*3*32 * 112*112
+    True
+
+    Raises CostModelError for a layer without a rule.
+    """
+    return sum(layer_training_costs(network).values(), TrainingCost())
+
+
+def layer_training_costs(network: Network) -> dict[str, TrainingCost]:
+    """The same by layer: M forward, M for the weight, M for an input that has a gradient.
+
+    An input has one where a parameter stands before it. A product of two activations has no
+    weight and a gradient for each of the two. In a layer of several nests each of them is taken
+    to read what the layer reads.
+
+    >>> from costmodel import mobilenet_v1
+    >>> layer_training_costs(mobilenet_v1())["conv1"]
+    TrainingCost(forward=10838016, input_gradient=0, weight_gradient=10838016)
+
+    Raises CostModelError for a layer without a rule.
+    """
+    layers = known_layers(network)
+    trained = _trained(layers)
+    return {x.layer.name: _gradients(x, trained, lambda _: 1) for x in layers}
+
+
+def _trained(layers: tuple[Lowered, ...]) -> set[str]:
+    """The layers whose output depends on a parameter, and so has a gradient."""
+    trained: set[str] = set()
+    for layer, inputs, output, _, _ in layers:
+        _, parameters = lower_rule[type(layer)](layer, inputs, output)  # shared ones too
+        if parameters or not trained.isdisjoint(layer.inputs):
+            trained.add(layer.name)
+    return trained
+
+
+def _gradients(
+    x: Lowered, trained: AbstractSet[str], times: Callable[[LoopNest], Dim]
+) -> TrainingCost:
+    """A layer's cost, where a weight's gradient counts so many times; a fixed one has none."""
+    _, learned = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
+    with_gradient = [int(name in trained) for name in x.layer.inputs]
+    any_input = max(with_gradient, default=0)
+    # Of a product of two layers each is an operand; of a layer with itself it is both.
+    operands = sum(with_gradient) if len(with_gradient) == 2 else 2 * any_input  # noqa: PLR2004
+    forward = inputs = weights = 0
+    for nest in x.nests:
+        forward += nest.macs
+        inputs += nest.macs * (any_input if nest.weighted else operands)
+        weights += nest.macs * times(nest) if nest.weighted and learned else 0
+    return TrainingCost(forward, inputs, weights)
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """What a tool counts wrong in a backward pass: a weight's gradient, so many `times`."""
+
+    tool: str
+    what: str
+    times: Callable[[LoopNest], Dim]
+
+
+#: torch.utils.flop_counter.conv_backward_flop gives the shapes of a convolution without groups,
+#: C_in × C_out, to the weight's gradient; with G groups there are C_in × C_out / G.
+GROUPED_WEIGHT_GRADIENT = Deviation(
+    "FlopCounterMode",
+    "counts the weight's gradient of a convolution with G groups G times",
+    lambda nest: nest.g,
+)
+
+
+def flop_counter_flops(network: Network) -> Dim:
+    """What torch's FlopCounterMode counts of a forward and a backward pass: 2 per MAC.
+
+    A depthwise convolution's weight has G = C_in groups, and its gradient counts as much as a
+    standard one's (GROUPED_WEIGHT_GRADIENT): for MobileNetV1 3.5 times what there is in all.
+
+    >>> from costmodel import mobilenet_v1
+    >>> flop_counter_flops(mobilenet_v1()), 2 * training_cost(mobilenet_v1()).macs
+    (11910801408, 3390766080)
+
+    Raises CostModelError for a layer without a rule.
+    """
+    layers = known_layers(network)
+    trained = _trained(layers)
+    times = GROUPED_WEIGHT_GRADIENT.times
+    return 2 * sum(_gradients(x, trained, times).macs for x in layers)
+
+
+class Keeps(NamedTuple):
+    """What a layer keeps for its backward pass.
+
+    Its inputs, its output, or tensors of its own, each as elements and their bytes (0 is the
+    dtype's width). A `product` keeps each factor that another's gradient needs. Of a view
+    (`costmodel.metrics.layouts.order_rule`) what is kept is its input.
+    """
+
+    inputs: bool = False
+    product: bool = False
+    output: bool = False
+    own: tuple[tuple[Dim, int], ...] = ()
+
+
+NOTHING = Keeps()
+INPUTS = Keeps(inputs=True)
+PRODUCT = Keeps(product=True)
+OUTPUT = Keeps(output=True)
+#: Bytes of the position of a maximum: torch's int64.
+_INDEX = 8
+
+#: Rules (layer, input shapes, output shape) → Keeps. They are those of torch on a CPU, in
+#: training mode; on a GPU dropout's mask is one byte an element, and cuDNN may keep more.
+kept_rule = ir.Rules()
+
+#: Those activations whose derivative is a function of the output keep that, others their input.
+_FUNCTIONS = {
+    **dict.fromkeys(("relu", "sigmoid", "tanh"), OUTPUT),
+    **dict.fromkeys(("relu6", "leaky_relu", "elu", "gelu", "silu", "swish", "mish"), INPUTS),
+    **dict.fromkeys(("hsigmoid", "hardsigmoid", "hswish", "hardswish"), INPUTS),
+    **dict.fromkeys(("exp", "sqrt", "rsqrt", "softmax", "log_softmax"), OUTPUT),
+    **dict.fromkeys(("hardtanh", "clamp", "softplus", "celu", "pow", "square", "abs"), INPUTS),
+    **dict.fromkeys(("log", "sin", "cos"), INPUTS),
+    **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "truediv", "neg"), NOTHING),
+    **dict.fromkeys(("identity", "contiguous"), NOTHING),
+}
+
+
+@kept_rule(ir.Conv)
+@kept_rule(ir.Linear)
+def _weighted(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
+    return INPUTS  # for ∂W; for ∂I the weight, which is no activation
+
+
+@kept_rule(ir.BatchNorm)
+def _batch_norm(_layer: ir.Layer, _inputs: Inputs, output: Shape) -> Keeps:
+    # The mean and the reciprocal deviation of the batch; running statistics are the module's.
+    return Keeps(inputs=True, own=((2 * output[1], 0),))
+
+
+@kept_rule(ir.Activation)
+def _activation(layer: ir.Activation, _inputs: Inputs, output: Shape) -> Keeps:
+    size = prod(output)
+    if layer.function == "dropout":
+        return Keeps(own=((size, 0),))  # the mask, scaled
+    if layer.function == "local_response_norm":
+        # Over 5 channels: the squares, padded by 2 on each side; the sum; and its power.
+        padded = output[0] * (output[1] + 4) * prod(output[2:])
+        return Keeps(inputs=True, own=((padded, 0), (size, 0), (size, 0)))
+    name = plain(layer.function)  # in place it keeps the same
+    if name not in _FUNCTIONS:
+        raise CostModelError(
+            f"{layer.name}: no rule for what {layer.function!r} keeps for the backward pass; "
+            "subclass Activation and register one with kept_rule"
+        )
+    return _FUNCTIONS[name]
+
+
+@kept_rule(ir.Pool)
+def _pool(layer: ir.Pool, _inputs: Inputs, output: Shape) -> Keeps:
+    return _max_or_average(layer.kind, output)
+
+
+@kept_rule(ir.AdaptivePool)
+def _adaptive(layer: ir.AdaptivePool, _inputs: Inputs, output: Shape) -> Keeps:
+    if layer.kind == "average" and all(side == 1 for side in output[2:]):
+        return NOTHING  # a mean, whose gradient is the same everywhere
+    return _max_or_average(layer.kind, output)
+
+
+def _max_or_average(kind: str, output: Shape) -> Keeps:
+    return Keeps(inputs=True, own=((prod(output), _INDEX),)) if kind == "max" else INPUTS
+
+
+@kept_rule(ir.Input)
+@kept_rule(ir.Add)
+@kept_rule(ir.Concat)
+@kept_rule(ir.Flatten)
+@kept_rule(CropAndResize)
+def _nothing(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
+    return NOTHING
+
+
+class Kept(NamedTuple):
+    """A tensor kept for the backward pass: the layer that made it, and its bytes.
+
+    `role` is "output", or "own" where it is no output: indices, a mask, statistics, or a copy that
+    a product of matrices makes of what is not in one piece.
+    """
+
+    layer: str
+    role: str
+    bytes: Dim
+
+
+def kept_activations(network: Network, rules: MemoryRules = DEFAULT) -> tuple[Kept, ...]:
+    """The tensors that torch keeps from the forward pass for the backward pass, each once.
+
+    - A convolution and a linear layer keep their input; so does a batch norm, with two values
+      per channel; a max pool with an int64 index per output; an average pool, if not to one
+      element; and an activation, but for ReLU, sigmoid and tanh, which keep their output.
+    - Dropout keeps a mask; local response normalisation three tensors of its own.
+    - Sums and concatenations keep nothing, and Flatten's output is its input.
+    - Layers of traced models keep what `costmodel.metrics.keeping` says.
+    - Layers before the first parameter have no gradient and keep nothing.
+
+    Parameters and running statistics are not among them, and the network's inputs only with
+    `count_input`. float16 is a module all of float16.
+
+    >>> from costmodel import mobilenet_v1
+    >>> kept_activations(mobilenet_v1())[:2]
+    (Kept(layer='image', role='output', bytes=602112), Kept(layer='conv1', role='output', \
+bytes=1605632))
+
+    Raises CostModelError for a layer without a rule and for rules of inference.
+    """
+    if rules != MemoryRules(rules.dtype, rules.count_input) or rules.dtype == "int8":
+        raise CostModelError(
+            f"training keeps float32 or float16, not in place and not folded, got {rules}; "
+            "leave dtype int8, in_place and fold_batch_norm to inference"
+        )
+    layers = known_layers(network)
+    trained, places = _trained(layers), placed(layers)
+    shapes = {x.layer.name: x.output for x in layers}
+    home: dict[str, str] = {}
+    kept: dict[object, Kept] = {}
+    for layer, inputs, output, _, _ in layers:
+        keeps = _keeps(layer, inputs, output)
+        same = (
+            places[layer.name].is_view and not keeps.own
+        )  # a dropout is a view at inference alone
+        home[layer.name] = home[layer.inputs[0]] if same else layer.name
+        if layer.name not in trained:
+            continue
+        read = layer.inputs if keeps.inputs else _factors(layer.inputs, trained, keeps)
+        for name in (*read, *([layer.name] if keeps.output else ())):
+            made, shape = home[name], shapes[name]
+            if name != layer.name and is_copied(layer, places[name].order, shape):
+                kept[layer.name, name] = Kept(layer.name, "own", rules.width * prod(shape))
+            else:
+                kept.setdefault(made, Kept(made, "output", rules.width * prod(shapes[made])))
+        for i, (elements, width) in enumerate(keeps.own):
+            kept[layer.name, i] = Kept(layer.name, "own", (width or rules.width) * elements)
+    given = {x.layer.name for x in layers if x.layer.arity == 0}  # and the module's own tensors
+    given -= {layer.name for layer in network.inputs if rules.count_input}
+    return tuple(tensor for tensor in kept.values() if tensor.layer not in given)
+
+
+def _factors(inputs: tuple[str, ...], trained: AbstractSet[str], keeps: Keeps) -> tuple[str, ...]:
+    """Of a product, the factors that another's gradient needs; one layer is both factors."""
+    if not keeps.product:
+        return ()
+    factors = inputs if len(inputs) > 1 else inputs * 2
+    return tuple(
+        name
+        for i, name in enumerate(factors)
+        if not trained.isdisjoint(factors[:i] + factors[i + 1 :])
+    )
+
+
+def _keeps(layer: ir.Layer, inputs: Inputs, output: Shape) -> Keeps:
+    if "costmodel.layers.operators" in sys.modules:  # or no layer is of its types
+        import_module("costmodel.metrics.keeping")
+    rule = kept_rule[type(layer)]
+    if rule is None:
+        raise CostModelError(
+            f"{layer.name}: no rule for what a {type(layer).__name__} keeps for the backward pass; "
+            "register one with kept_rule"
+        )
+    keeps: Keeps = rule(layer, inputs, output)
+    return keeps
+
+
+def kept_bytes(network: Network, rules: MemoryRules = DEFAULT) -> Dim:
+    """Bytes of `kept_activations`: what a batch adds to the memory of training.
+
+    >>> from costmodel import mobilenet_v1
+    >>> kept_bytes(mobilenet_v1())
+    41035264
+
+    Raises CostModelError as `kept_activations` does.
+    """
+    return sum(tensor.bytes for tensor in kept_activations(network, rules))

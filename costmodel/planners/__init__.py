@@ -1,0 +1,1 @@
+"""What is asked of many networks at once: sweeps, compiled functions, plans."""

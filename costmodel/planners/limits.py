@@ -1,0 +1,107 @@
+"""Amounts and ranges as people write them: 150M MACs, 512KiB of memory, 96:224:32."""
+
+from __future__ import annotations
+
+import re
+import reprlib
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from costmodel.algebra.arithmetic import rational
+from costmodel.errors import CostModelError
+
+#: What may be limited, and the sweep's quantity that it limits.
+LIMITS = {
+    "max_macs": "macs",
+    "max_params": "params",
+    "max_peak_memory": "peak_bytes",
+    "max_flash": "weight_bytes",
+}
+_COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_BYTES = {"B": 1}
+_BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
+_BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
+_AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)")
+_MOST_VALUES = 10**6
+
+
+class Limit(NamedTuple):
+    """The most of a quantity: 150M or 1.2G of MACs and params, 512KB (10³) or 512KiB (2¹⁰).
+
+    >>> str(Limit.of("max_macs", "150M")), str(Limit.of("max_flash", "1MiB"))
+    ('--max-macs 150M = 150,000,000', '--max-flash 1MiB = 1,048,576 bytes')
+    """
+
+    name: str
+    given: str
+    most: int
+
+    @classmethod
+    def of(cls, name: str, value: Any) -> Limit:
+        """The limit that a user wrote.
+
+        Raises CostModelError for what is no positive amount, and for bytes without a unit.
+        """
+        units = _BYTES if LIMITS[name].endswith("bytes") else _COUNTS
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return cls(name, f"{value}", value)
+        found = _AMOUNT.fullmatch(str(value).strip())
+        most = int(Fraction(found[1]) * units.get(found[2], 0)) if found else 0
+        if most < 1:
+            known = ", ".join(filter(None, units))
+            raise CostModelError(
+                f"{name} must be a positive amount in {known}, got {reprlib.repr(value)}"
+            )
+        return cls(name, str(value).strip(), most)
+
+    @property
+    def quantity(self) -> str:
+        """The quantity that is limited."""
+        return LIMITS[self.name]
+
+    @property
+    def option(self) -> str:
+        """The name as it is typed: --max-macs."""
+        return "--" + self.name.replace("_", "-")
+
+    def __str__(self) -> str:
+        """The amount as it was given and in full."""
+        unit = " bytes" if self.quantity.endswith("bytes") else ""
+        return f"{self.option} {self.given} = {self.most:,}{unit}"
+
+
+def fractions(text: str, name: str) -> tuple[Fraction, ...]:
+    """Numbers as a list, 0.25,0.5,1, or as start:stop:step with the stop, 0.25:1:0.25.
+
+    >>> [str(f) for f in fractions("0.25:1:0.25", "alphas")]
+    ['1/4', '1/2', '3/4', '1']
+
+    Raises CostModelError for an empty range, a step that is not positive, and what is no number.
+    """
+    if ":" not in text:
+        return tuple(rational(part, name) for part in text.split(","))
+    parts = [rational(part, name) for part in text.split(":")]
+    if len(parts) not in {2, 3}:
+        raise CostModelError(f"{name} must be START:STOP or START:STOP:STEP, got {text!r}")
+    start, stop, step = (*parts, Fraction(1))[:3]
+    if step <= 0 or stop < start or (stop - start) / step >= _MOST_VALUES:
+        rule = f"must rise by a positive step, in at most {_MOST_VALUES:,} values"
+        raise CostModelError(f"{name} {rule}, got {text!r}")
+    steps = range(int((stop - start) / step) + 1)
+    if start.denominator == step.denominator == 1:  # as resolutions are: no sum of fractions each
+        return tuple(
+            map(Fraction, range(int(start), int(start) + len(steps) * int(step), int(step)))
+        )
+    return tuple(start + i * step for i in steps)
+
+
+def integers(text: str, name: str) -> tuple[int, ...]:
+    """As `fractions`, of whole numbers.
+
+    >>> integers("96:224:32", "resolutions")
+    (96, 128, 160, 192, 224)
+    """
+    found = fractions(text, name)
+    if wrong := [f for f in found if f.denominator != 1 or f.numerator < 1]:
+        raise CostModelError(f"{name} must be integers of at least 1, got {wrong[0]}")
+    return tuple(f.numerator for f in found)

@@ -1,0 +1,1 @@
+"""The explorer: one HTML page that computes what the package does."""

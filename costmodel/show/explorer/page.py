@@ -1,0 +1,73 @@
+"""The explorer: one HTML file that holds all it needs, and computes as the library does."""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from costmodel.errors import CostModelError
+from costmodel.metrics.memory import MemoryRules
+from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
+from costmodel.show.formula import mathml, reduction
+from costmodel.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.core.network import Network
+
+#: The networks of a page for which none are named.
+FAMILY = ("mobilenet_v1", "mobilenet_v2")
+_FILES = Path(__file__).with_name("explorer")
+#: What the page may do: its own scripts and style, by hash, and pictures that it draws. Vega makes
+#: functions of its specifications' expressions, and so needs eval; nothing is fetched or sent.
+_POLICY = (
+    "default-src 'none'; script-src 'unsafe-eval' {script}; style-src {style}; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+_INLINE = re.compile("<(script|style)>(.*?)</\\1>", re.DOTALL)
+_PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
+
+
+def page(networks: Sequence[str | Network] = FAMILY) -> str:
+    """The explorer of some networks: of the zoo, in JSON files, or Networks.
+
+    Its figures are the library's own expressions, printed as JavaScript (`show.script`), and
+    Vega draws its charts. It needs no network and no other file.
+
+    >>> len(page(["mobilenet_v1"])) < 1_000_000
+    True
+
+    Raises CostModelError as `script` does, and for two networks of one name.
+    """
+    scripts = [script(network) for network in networks]
+    name, times = Counter(made.name for made in scripts).most_common(1)[0]
+    if times > 1:
+        raise CostModelError(f"{times} networks are named {name!r}; rename one, or give it once")
+    parts = {
+        "policy": "{{ policy }}",  # of what is not written yet
+        "version": __version__,
+        "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
+        "most_side": str(MOST_SIDE),
+        "reduction": as_json(mathml(reduction())),
+        "networks": ",\n".join(made.text for made in scripts),
+    }
+
+    def part(place: re.Match[str]) -> str:
+        name = place[1]
+        return parts[name] if name in parts else (_FILES / name).read_text(encoding="utf-8")
+
+    text = _PLACE.sub(part, (_FILES / "page.html").read_text(encoding="utf-8"))
+    return text.replace("{{ policy }}", _policy(text), 1)
+
+
+def _policy(text: str) -> str:
+    hashes: dict[str, list[str]] = {"script": [], "style": []}
+    for element in _INLINE.finditer(text):
+        digest = b64encode(sha256(element[2].encode()).digest()).decode()
+        hashes[element[1]].append(f"'sha256-{digest}'")
+    return _POLICY.format_map({kind: " ".join(found) for kind, found in hashes.items()})

@@ -1,0 +1,240 @@
+"""A network's costs as JavaScript: its lowered expressions in α, D and the classes, printed.
+
+A network is rewritten and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
+`live_bytes` and `held_parameters` make of it, so that a page and the library cannot disagree.
+The functions take integers, either JavaScript's numbers or its BigInts.
+"""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from math import lcm, prod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import sympy
+from sympy.printing.jscode import JavascriptCodePrinter
+from sympy.printing.precedence import PRECEDENCE
+
+from costmodel.algebra.arithmetic import is_symbolic
+from costmodel.algebra.polynomial import Polynomial
+from costmodel.algebra.symbols import alpha
+from costmodel.core.cost import layer_cost
+from costmodel.core.lower import lower
+from costmodel.core.rewrite import join, resize, separable_pairs, widen
+from costmodel.core.symbolic import require_numbers
+from costmodel.errors import CostModelError
+from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
+from costmodel.show.formula import closed_form, mathml
+from costmodel.show.frame import rows
+from costmodel.show.report import base_network
+from costmodel.zoo import ZOO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.nest import LoopNest
+    from costmodel.core.network import Network
+    from costmodel.core.rewrite import Pair
+    from costmodel.show.frame import Row
+
+    Blocks = list[tuple[Pair, LoopNest]]
+
+#: The side of the input, and the classes.
+D, N = sympy.symbols("D N", positive=True, integer=True)
+SIDE = 224  # of an image that has none of its own
+MOST_SIDE = 10**6
+DTYPES = ("float32", "float16", "int8")
+FOLDED = (False, True)
+_CLASSES = Polynomial({(("N", 1),): Fraction(1)})
+
+
+class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
+    """Prints counts as exact integer arithmetic; widths and sizes become names, made once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.widths: dict[str, str] = {}  # names by what makes them
+        self.sizes: dict[str, str] = {}  # as above, each after those it is made of
+        self.denominator = 1  # a multiple of all that is divided by
+        self.texts: dict[Any, str] = {}  # what has been printed: layers repeat
+
+    def _print_ScaledChannels(self, expr: Any) -> str:  # noqa: N802
+        count, factor, _, groups = map(self._print, expr.args)
+        made = f"scaled({count}, {factor}, {groups})"
+        return self.widths.setdefault(made, f"w{len(self.widths)}")
+
+    def _size(self, function: str, expr: Any) -> str:
+        made = f"{function}({', '.join(map(self._print, expr.args))})"
+        return self.sizes.setdefault(made, f"h{len(self.sizes)}")
+
+    def _print_CeilDiv(self, expr: Any) -> str:  # noqa: N802
+        return self._size("ceilDiv", expr)
+
+    def _print_CeilModeSize(self, expr: Any) -> str:  # noqa: N802
+        return self._size("ceilModeSize", expr)
+
+    def _print_Max(self, expr: Any) -> str:  # noqa: N802
+        return f"atLeastOne({self._print(expr.args[-1])})"  # of 1 and α
+
+    def _print_Pow(self, expr: Any) -> str:  # noqa: N802
+        base = self.parenthesize(expr.base, PRECEDENCE["Mul"])
+        return "*".join([base] * int(expr.exp))
+
+    def _print_Mul(self, expr: Any) -> str:  # noqa: N802
+        top, bottom = sympy.fraction(expr)
+        factors = sympy.Mul.make_args(top)
+        text = "*".join(self.parenthesize(factor, PRECEDENCE["Mul"]) for factor in factors)
+        return text if bottom == 1 else self._quotient(text, int(bottom))
+
+    def _print_Add(self, expr: Any, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
+        common = lcm(*(int(term.as_coeff_Mul()[0].q) for term in expr.args))
+        terms = " + ".join(self._print(common * term) for term in expr.args)
+        text = terms.replace("+ -", "- ")
+        return text if common == 1 else self._quotient(text, common)
+
+    def _quotient(self, text: str, divisor: int) -> str:
+        """Divided last: a sum leaves no remainder where its parts may."""
+        self.denominator = lcm(self.denominator, divisor)
+        return f"({text})/{divisor}"
+
+    def array(self, values: Iterable[Dim]) -> str:
+        """The values as an array in JavaScript."""
+        return f"[{', '.join(map(self._text, values))}]"
+
+    def _text(self, value: Dim) -> str:
+        if value not in self.texts:
+            self.texts[value] = self._print(sympy.sympify(value))
+        return self.texts[value]
+
+
+class Script(NamedTuple):
+    """A network's name, and its costs as an object in JavaScript."""
+
+    name: str
+    text: str
+
+
+def script(network: str | Network) -> Script:
+    """A network of the zoo, one in a JSON file, or a Network, in JavaScript.
+
+    >>> "9*h0*h0*w0" in script("mobilenet_v1").text  # the first depthwise convolution's MACs
+    True
+
+    Raises CostModelError for a layer without a rule, a network without an image, and one with
+    symbols of its own.
+    """
+    base, classes = base_network(network)
+    sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
+    if not sides:
+        raise CostModelError(f"{base.name} has no image whose resolution could be set")
+    side = SIDE if is_symbolic(sides[0]) else sides[0]
+    require_numbers(resize(base, resolution=MOST_SIDE), "a page")
+    made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
+    table = rows(made)
+    printer = _Printer()
+    blocks = _blocks(made)
+    arrays = {name: printer.array(v) for name, v in _quantities(made, table, blocks).items()}
+    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(made).items()}
+    given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
+
+    def function(array: str) -> str:
+        return f"({given}) => {array}"
+
+    form = closed_form(resize(_with_classes(network, base, _CLASSES), resolution=side))
+    values = {
+        "name": base.name,
+        "side": side,
+        "classes": classes,
+        "rounding": base.rounding,
+        "denominator": printer.denominator,
+        "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
+        "layers": [layer.name for layer in made.layers],
+        "rows": [_row(row) for row in table],
+        "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],
+    }
+    parts = {name: as_json(value) for name, value in values.items()}
+    parts |= {name: function(array) for name, array in arrays.items()} | {
+        "weightBytes": _object({k: f"[{', '.join(map(function, v))}]" for k, v in weights.items()}),
+        "widths": f"(scaled, atLeastOne, alpha) => [{', '.join(printer.widths)}]",
+        "sizes": f"(ceilDiv, ceilModeSize, D) => {_sizes(printer.sizes)}",
+        "relaxed": f"(alpha, rho, N, max) => {form.macs}",
+    }
+    return Script(base.name, _object(parts))
+
+
+def _object(parts: Mapping[str, str]) -> str:
+    return "{" + ",\n".join(f"{name}: {part}" for name, part in parts.items()) + "}"
+
+
+def as_json(value: Any) -> str:
+    r"""JSON that may stand in a page's script, whatever names are in it.
+
+    >>> as_json("</script>")
+    '"\\u003c/script>"'
+    """
+    return json.dumps(value).replace("<", r"\u003c")
+
+
+def _with_classes(network: str | Network, base: Network, classes: Dim) -> Network:
+    """The network with that many classes, where they can be set."""
+    found = ZOO.get(network) if isinstance(network, str) else None
+    return found.build(classes=classes) if found and found.classes else base
+
+
+def _sizes(sizes: dict[str, str]) -> str:
+    made = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
+    return f"{{ {made}return [{', '.join(sizes.values())}]; }}"
+
+
+def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[str, Iterable[Dim]]:
+    """What the page computes, by name: of each row, of each layer, of each block."""
+    lowered = lower(network)
+    elements = [live_bytes(network, MemoryRules("int8", fold_batch_norm=f)) for f in FOLDED]
+    return {
+        "inChannels": [row.in_channels for row in table],
+        "outChannels": [row.out_channels for row in table],
+        "heights": [(1, 1, *row.out_size)[-2] for row in table],
+        "lengths": [(1, 1, *row.out_size)[-1] for row in table],
+        "macs": [row.macs for row in table],
+        "params": [row.params for row in table],
+        "activations": [layer_cost(part).activations for part in lowered if part.nests],
+        "live": [size for _, size in elements[0]],  # int8: a byte is an element
+        "liveFolded": [size for _, size in elements[1]],
+        "sides": _distinct(side for part in lowered for side in part.output[2:]),
+        "shares": _distinct(x for part in lowered for nest in part.nests for x in (nest.c, nest.k)),
+        "blockChannels": [nest.k for _, nest in blocks],
+    }
+
+
+def _weights(network: Network) -> dict[str, list[list[Dim]]]:
+    """By dtype the bytes of each layer's parameters, batch norm left alone and folded."""
+    held = [held_parameters(network, MemoryRules(fold_batch_norm=folded)) for folded in FOLDED]
+    return {
+        dtype: [[MemoryRules(dtype).parameter_bytes(own) for own in parts if own] for parts in held]
+        for dtype in DTYPES
+    }
+
+
+def _distinct(extents: Iterable[Dim]) -> list[Dim]:
+    """The formulas among them, once each."""
+    return list(dict.fromkeys(extent for extent in extents if is_symbolic(extent)))
+
+
+def _blocks(network: Network) -> Blocks:
+    """The separable pairs, and the convolution that each factorises."""
+    pairs = {pair.joined: pair for pair in separable_pairs(network)}
+    joined = [x for x in lower(join(network)) if x.layer.name in pairs] if pairs else []
+    return [(pairs[x.layer.name], x.nests[0]) for x in joined]
+
+
+def _row(row: Row) -> dict[str, str]:
+    """What of a row does not change with α, D and the classes."""
+    alike = len(set(row.stride)) == 1
+    return {
+        "name": row.name,
+        "kind": row.kind.replace("_", " "),
+        "kernel": "×".join(map(str, row.kernel)),
+        "stride": "×".join(map(str, row.stride[:1] if alike else row.stride)),
+    }

@@ -1,0 +1,1 @@
+"""What other cost tools count, and why it differs."""

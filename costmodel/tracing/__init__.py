@@ -1,1 +1,0 @@
-"""What `costmodel.tracing.forward` sees: torch's calls as layers, and how those belong together."""
