@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 #: The networks of a page for which none are named.
 FAMILY = ("mobilenet_v1", "mobilenet_v2")
-_FILES = Path(__file__).with_name("explorer")
+_FILES = Path(__file__).parent
 #: What the page may do: its own scripts and style, by hash, and pictures that it draws. Vega makes
 #: functions of its specifications' expressions, and so needs eval; nothing is fetched or sent.
 _POLICY = (
