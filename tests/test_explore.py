@@ -47,7 +47,7 @@ from costmodel.zoo import ZOO
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-FILES = Path(module.__file__).with_name("explorer")
+FILES = Path(module.__file__).parent
 SQUARE = Input("image", (1, 3, 64, 64))
 NASTY = "</script><script>alert(1)</script>\u2028<!--"
 
