@@ -9,37 +9,30 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from costmodel.core.cost import Cost, cost, layer_cost
-from costmodel.core.lower import Lowered, lower, lower_rule
-from costmodel.core.nest import Elementwise, LoopNest, Parameter
-from costmodel.core.network import (
-    SAME,
-    Activation,
-    AdaptivePool,
-    Add,
-    AtLeast,
-    BatchNorm,
-    Concat,
-    Conv,
-    Fixed,
-    Flatten,
-    Input,
-    Layer,
-    Linear,
-    Network,
-    Pool,
-    Times,
-)
-from costmodel.core.rewrite import drop, join, resize, separable_pairs, separate, widen
-from costmodel.core.shapes import Placed, infer, shape_rule
-from costmodel.errors import CostModelError
-from costmodel.layers.regions import CropAndResize
 from costmodel.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from costmodel.algebra.symbols import alpha, relax, rho
-    from costmodel.backends.building import build, build_rule
+    from costmodel.backends.building import build
+    from costmodel.backends.rule import build_rule
+    from costmodel.core.cost import Cost, cost, layer_cost
+    from costmodel.core.layer import Input, Layer
+    from costmodel.core.lower import Lowered, lower
+    from costmodel.core.nest import Elementwise, Keeps, LoopNest, Parameter
+    from costmodel.core.network import Network
+    from costmodel.core.relations import SAME, AtLeast, Fixed, Times
+    from costmodel.core.rewrite import drop, resize, widen
+    from costmodel.core.shapes import Placed, infer
+    from costmodel.errors import CostModelError
     from costmodel.frontends.torch.forward import trace
+    from costmodel.layers.arranging import Concat, Flatten
+    from costmodel.layers.convolution import Conv
+    from costmodel.layers.elementwise import Activation, Add
+    from costmodel.layers.factorising import join, separable_pairs, separate
+    from costmodel.layers.linear import Linear
+    from costmodel.layers.normalisation import BatchNorm
+    from costmodel.layers.pooling import AdaptivePool, CropAndResize, Pool
+    from costmodel.layers.serial import from_json, to_json
     from costmodel.metrics.memory import MemoryRules, peak_activations, traffic, weight_bytes
     from costmodel.metrics.training import kept_bytes, training_cost
     from costmodel.planners.compiling import (
@@ -58,39 +51,43 @@ if TYPE_CHECKING:
     from costmodel.tools.reconciling import reconcile
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
 
-#: The zoo, and what loads sympy, numpy, pandas or torch: imported when first asked for.
-_LAZY = {
-    "ZOO": "zoo",
-    "mobilenet_v1": "zoo",
-    "mobilenet_v2": "zoo",
-    "conv_mobilenet": "zoo",
-    "alpha": "algebra.symbols",
-    "rho": "algebra.symbols",
-    "relax": "algebra.symbols",
-    "table": "show.frame",
-    "formulas": "show.formula",
-    "closed_form": "show.formula",
-    "report": "show.report",
-    "sweep": "planners.sweeping",
-    "cost_function": "planners.compiling",
-    "relaxed_function": "planners.compiling",
-    "width_function": "planners.compiling",
-    "relaxed_width_function": "planners.compiling",
-    "MemoryRules": "metrics.memory",
-    "peak_activations": "metrics.memory",
-    "traffic": "metrics.memory",
-    "weight_bytes": "metrics.memory",
-    "trace": "frontends.torch.forward",
-    "build": "backends.building",
-    "build_rule": "backends.building",
-    "training_cost": "metrics.training",
-    "kept_bytes": "metrics.training",
-    "plan": "planners.planning",
-    "solve_alpha": "planners.inverting",
-    "crosscheck": "tools.crosscheck",
-    "reconcile": "tools.reconciling",
+#: Where each name is: imported when it is first asked for, and what it needs with it.
+_PLACES = {
+    "algebra.symbols": "alpha relax rho",
+    "backends.building": "build",
+    "backends.rule": "build_rule",
+    "core.cost": "Cost cost layer_cost",
+    "core.layer": "Input Layer",
+    "core.lower": "Lowered lower",
+    "core.nest": "Elementwise Keeps LoopNest Parameter",
+    "core.network": "Network",
+    "core.relations": "SAME AtLeast Fixed Times",
+    "core.rewrite": "drop resize widen",
+    "core.shapes": "Placed infer",
+    "errors": "CostModelError",
+    "frontends.torch.forward": "trace",
+    "layers.arranging": "Concat Flatten",
+    "layers.convolution": "Conv",
+    "layers.elementwise": "Activation Add",
+    "layers.factorising": "join separable_pairs separate",
+    "layers.linear": "Linear",
+    "layers.normalisation": "BatchNorm",
+    "layers.pooling": "AdaptivePool CropAndResize Pool",
+    "layers.serial": "from_json to_json",
+    "metrics.memory": "MemoryRules peak_activations traffic weight_bytes",
+    "metrics.training": "kept_bytes training_cost",
+    "planners.compiling": "cost_function relaxed_function relaxed_width_function width_function",
+    "planners.inverting": "solve_alpha",
+    "planners.planning": "plan",
+    "planners.sweeping": "sweep",
+    "show.formula": "closed_form formulas",
+    "show.frame": "table",
+    "show.report": "report",
+    "tools.crosscheck": "crosscheck",
+    "tools.reconciling": "reconcile",
+    "zoo": "ZOO conv_mobilenet mobilenet_v1 mobilenet_v2",
 }
-
+_PLACE = {name: place for place, names in _PLACES.items() for name in names.split()}
 __all__ = [
     "SAME",
     "ZOO",
@@ -108,6 +105,7 @@ __all__ = [
     "Fixed",
     "Flatten",
     "Input",
+    "Keeps",
     "Layer",
     "Linear",
     "LoopNest",
@@ -128,12 +126,12 @@ __all__ = [
     "crosscheck",
     "drop",
     "formulas",
+    "from_json",
     "infer",
     "join",
     "kept_bytes",
     "layer_cost",
     "lower",
-    "lower_rule",
     "mobilenet_v1",
     "mobilenet_v2",
     "peak_activations",
@@ -147,10 +145,10 @@ __all__ = [
     "rho",
     "separable_pairs",
     "separate",
-    "shape_rule",
     "solve_alpha",
     "sweep",
     "table",
+    "to_json",
     "trace",
     "traffic",
     "training_cost",
@@ -161,13 +159,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is lazy, when it is asked for."""
-    if name in _LAZY:
-        value = getattr(import_module(f"costmodel.{_LAZY[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    """What a name stands for, imported when it is asked for."""
+    if name not in _PLACE:
+        raise AttributeError(f"module 'costmodel' has no attribute {name!r}")
+    globals()[name] = value = getattr(import_module(f"costmodel.{_PLACE[name]}"), name)
+    return value
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return __all__

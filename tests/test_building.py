@@ -39,7 +39,9 @@ from costmodel import (
     separate,
     widen,
 )
-from costmodel.backends.building import FUNCTIONS, build, build_rule
+from costmodel.backends.building import build
+from costmodel.backends.rule import build_rule
+from costmodel.backends.rules import FUNCTIONS
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show.report import report
 from costmodel.tools.crosscheck import BUILT, WRITTEN
@@ -300,7 +302,7 @@ class Negative(Layer):
 @pytest.fixture
 def rules() -> Iterator[None]:
     """The registry as it was, afterwards."""
-    import_module("costmodel.backends.rebuilding")  # or its rules would be lost with what is undone
+    import_module("costmodel.backends.rules")  # or its rules would be lost with what is undone
     before = dict(build_rule.registered)
     yield
     build_rule.registered = before
@@ -348,7 +350,7 @@ def test_a_wrong_rule_is_caught(mutation: str) -> None:
     ("layers", "words"),
     [
         ((Input("x", (1, 3, 4, 4, 4, 4)), Conv("conv", 2, 1)), "conv: torch has a Conv over 1, 2"),
-        ((IMAGE, Activation("act", "cosine")), "act: function must be one of relu, relu6"),
+        ((IMAGE, Activation("act", "cosine")), "act: function must be one of relu, sigmoid"),
         (
             (IMAGE, Conv("a", 4, (3, 1)), Conv("b", 4, (1, 3), shares="a")),
             "b: shares the weight of a, got 4×4×3×1 and 4×4×1×3",

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import Input, Linear, Network, kept_bytes, mobilenet_v1, resize, widen
+from costmodel import Input, Linear, Network, kept_bytes, mobilenet_v1, resize, to_json, widen
 from costmodel.reference import mobilenet as reference
 
 if TYPE_CHECKING:
@@ -383,7 +383,7 @@ def test_a_closed_output_is_no_traceback(tmp_path: Path) -> None:
 def test_a_file_that_begins_with_a_byte_order_mark(run: Callable, tmp_path: Path) -> None:
     """What Windows' editors put first is no part of a network; a bar in a name breaks no table."""
     file = tmp_path / "a@b|c.json"
-    file.write_text(mobilenet_v1().to_json(), encoding="utf-8-sig")
+    file.write_text(to_json(mobilenet_v1()), encoding="utf-8-sig")
     assert "568,740,352" in run("report", file, "--no-check").out
     line = run("compare", file, "--markdown").out.splitlines()[-1]
     assert "568,740,352" in line
@@ -394,7 +394,7 @@ def test_a_network_without_an_image_has_no_pixels(run: Callable, tmp_path: Path)
     """A network of vectors is headed by its width and rounding alone."""
     file = tmp_path / "mlp.json"
     layers = (Input("x", (1, 64)), Linear("fc", 10))
-    file.write_text(Network("mlp", layers).to_json(), encoding="utf-8")
+    file.write_text(to_json(Network("mlp", layers)), encoding="utf-8")
     assert run("report", file).out.startswith("mlp  α = 1 · rounding floor\n")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from costmodel import Network, cost, mobilenet_v1, resize, sweep, widen
+from costmodel import Network, cost, mobilenet_v1, resize, sweep, to_json, widen
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.show import sweep as shown
 
@@ -195,7 +195,7 @@ def test_plan_draws(run: Callable, tmp_path: Path, kind: str) -> None:
 def test_plan_of_a_file(run: Callable, tmp_path: Path) -> None:
     """A network of a user's own is planned by its MACs."""
     path = tmp_path / "mine.json"
-    path.write_text(Network("mine", mobilenet_v1().layers).to_json(), "utf-8")
+    path.write_text(to_json(Network("mine", mobilenet_v1().layers)), "utf-8")
     out = run("plan", path, "--max-macs", "150M").out
     assert "the largest that fits" in out
     assert "top-1" not in out

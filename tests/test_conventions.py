@@ -41,8 +41,8 @@ from costmodel import (
     rho,
     widen,
 )
-from costmodel.backends.building import FUNCTIONS, build_rule
-from costmodel.core.lower import lower_rule
+from costmodel.backends.rule import build_rule
+from costmodel.backends.rules import FUNCTIONS
 from costmodel.reference import mobilenet as reference
 from costmodel.show.reconcile import rich, to_json, to_markdown
 from costmodel.show.report import report
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
     from strategies import Case, PoolCase
 
-    from costmodel.core.shapes import Inputs
+    from costmodel.core.layer import Inputs
     from costmodel.tools.conventions import Convention
 
 TOOLS = CONVENTIONS[1:]
@@ -294,11 +294,11 @@ def scores(_layer: Layer, inputs: Inputs, _output: object) -> tuple[object, tupl
 
 
 @pytest.fixture
-def product() -> Iterator[Network]:
+def product(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
     """A linear layer and such a product, and the registries as they were, afterwards."""
-    registries = lower_rule, build_rule, operation_rule
+    registries = build_rule, operation_rule
     before = [dict(registry.registered) for registry in registries]
-    lower_rule(Scores)(scores)
+    monkeypatch.setattr(Scores, "lowered", scores)
     build_rule(Scores)(lambda *_: Product())
     yield Network("product", (Input("x", (2, 5, 8)), Linear("q", 8), Scores("scores")))
     for registry, registered in zip(registries, before, strict=True):

@@ -23,7 +23,6 @@ from costmodel import (
     cost,
     layer_cost,
     lower,
-    lower_rule,
     mobilenet_v1,
     widen,
 )
@@ -139,13 +138,15 @@ def test_strict_costs_refuse_the_unknown() -> None:
 
 
 def test_a_body_of_another_type_is_no_silent_zero() -> None:
-    """A rule that returns what is neither nest nor elementwise is an error, not nothing."""
+    """A layer of what is neither nest nor elementwise is an error, not nothing."""
 
     @dataclass(frozen=True)
     class Wrong(Layer):
-        """Its rule forgets to build a body."""
+        """It forgets to make a body."""
 
-    lower_rule(Wrong)(lambda _layer, _inputs, output: ((output,), ()))
+        def lowered(self, _inputs: object, output: object) -> tuple:
+            return (output,), ()
+
     network = Network("n", (Input("i", (1, 3, 4, 4)), Wrong("wrong")))
     with pytest.raises(AttributeError, match="macs"):
         cost(network)

@@ -35,6 +35,7 @@ from costmodel import (
     Times,
     cost,
     resize,
+    to_json,
     widen,
 )
 from costmodel.algebra.symbols import H, W, alpha
@@ -86,7 +87,7 @@ def test_names_cannot_leave_the_script(run: Callable, tmp_path: Path) -> None:
     """A network whose names are markup adds no element."""
     layers = (SQUARE, Conv(NASTY, 8, kernel=3))
     path = tmp_path / "evil.json"
-    path.write_text(Network(NASTY, layers).to_json(), "utf-8")
+    path.write_text(to_json(Network(NASTY, layers)), "utf-8")
     out = tmp_path / "page.html"
     assert run("explore", path, "-o", out).code == 0
     text = out.read_text("utf-8")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from costmodel import CostModelError, Input, Network, cost, mobilenet_v1, resize, widen
-from costmodel.core.network import Activation, Conv
+from costmodel.layers import Activation, Conv
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.show.explorer.page import page as make_page
 from costmodel.show.frame import rows

@@ -31,7 +31,7 @@ from costmodel import (
     trace,
     widen,
 )
-from costmodel.layers.operators import Affine, Combine, Constant, TransposedConv
+from costmodel.layers import Affine, Combine, Constant, TransposedConv
 from costmodel.show.frame import by_kind, params_by_part, rows
 from costmodel.show.report import report
 from costmodel.show.table import to_csv, to_text

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import typer
 
-from costmodel import ZOO, Layer, Network, cli
+from costmodel import ZOO, Layer, cli, from_json, to_json
 from costmodel.cli import app, main
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _mutate(document: dict[str, Any], chance: random.Random) -> None:
 
 def _seeds() -> list[dict[str, Any]]:
     """Those above, and the beginnings of the zoo's networks, at 32 px."""
-    zoo = [json.loads(ZOO[name].build().to_json()) for name in ZOO]
+    zoo = [json.loads(to_json(ZOO[name].build())) for name in ZOO]
     for data in zoo:
         data["layers"] = data["layers"][:14]
         data["layers"][0]["shape"] = [1, 3, 64, 64]
@@ -206,7 +206,7 @@ def check(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
 
 def test_the_seeds_have_every_type_of_layer() -> None:
     """Each type of layer is in a seed, and each seed is a network."""
-    seeds = [Network.from_json(json.dumps(seed)) for seed in SEEDS]
+    seeds = [from_json(json.dumps(seed)) for seed in SEEDS]
     types = {  # but for those of tests and examples
         name
         for name, kind in Layer.types.items()

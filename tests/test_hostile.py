@@ -27,10 +27,11 @@ from costmodel import (
     Linear,
     Network,
     Times,
+    to_json,
 )
+from costmodel import layers as ir
 from costmodel.files import write_atomically
 from costmodel.frontends.torch.models import load_model
-from costmodel.layers import operators
 from costmodel.planners.limits import Limit
 from costmodel.planners.planning import distinct_alphas
 from costmodel.show.explorer.page import page
@@ -106,7 +107,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _file(folder: Path, network: Network | str) -> Path:
     path = folder / "net.json"
-    path.write_text(network if isinstance(network, str) else network.to_json(), encoding="utf-8")
+    path.write_text(network if isinstance(network, str) else to_json(network), encoding="utf-8")
     return path
 
 
@@ -134,15 +135,15 @@ def test_json_that_says_two_things_or_none(
 @pytest.mark.parametrize(
     ("kind", "fields", "words"),
     [
-        (operators.Slice, {"items": ((0, None, 0),)}, "items must be indices or (start, stop, s"),
-        (operators.Affine, {"function": "f", "groups": 0}, "groups must be a positive count"),
-        (operators.Affine, {"function": "f", "groups": Times(1)}, "groups must be a positive"),
-        (operators.Pad, {"amounts": ((1, 2.5),)}, "amounts must be pairs"),
-        (operators.WithNumbers, {"numbers": (True,)}, "numbers must be finite numbers"),
-        (operators.WithNumbers, {"numbers": (10**400,)}, "numbers must be finite numbers"),
-        (operators.TransposedConv, {"out_channels": 1, "kernel": 1, "output_padding": -1}, "least"),
-        (operators.Reshape, {"runs": ((True, (-1,)),)}, "runs must be runs of"),
-        (operators.FixedSize, {"modulo": (0,), "sizes": (1,)}, "modulo must be positive counts"),
+        (ir.Slice, {"items": ((0, None, 0),)}, "items must be indices or (start, stop, s"),
+        (ir.Affine, {"function": "f", "groups": 0}, "groups must be a positive count"),
+        (ir.Affine, {"function": "f", "groups": Times(1)}, "groups must be a positive"),
+        (ir.Pad, {"amounts": ((1, 2.5),)}, "amounts must be pairs"),
+        (ir.WithNumbers, {"numbers": (True,)}, "numbers must be finite numbers"),
+        (ir.WithNumbers, {"numbers": (10**400,)}, "numbers must be finite numbers"),
+        (ir.TransposedConv, {"out_channels": 1, "kernel": 1, "output_padding": -1}, "least"),
+        (ir.Reshape, {"runs": ((True, (-1,)),)}, "runs must be runs of"),
+        (ir.FixedSize, {"modulo": (0,), "sizes": (1,)}, "modulo must be positive counts"),
         (
             CropAndResize,
             {"proposals": True, "output_size": 1},
@@ -171,17 +172,13 @@ def test_a_layer_of_a_users_own_is_checked_by_the_kinds_it_declares() -> None:
 @pytest.mark.parametrize(
     ("layers", "words"),
     [
-        ((operators.Reduce("r", (0, 1, 2, 3)), Linear("l", 4)), "l: needs 1 axes or more"),
+        ((ir.Reduce("r", (0, 1, 2, 3)), Linear("l", 4)), "l: needs 1 axes or more"),
         (
-            (
-                operators.Reduce("r", (1, 2, 3)),
-                operators.Permute("p", (0,)),
-                operators.Join("j", 1, inputs=("x", "p")),
-            ),
+            (ir.Reduce("r", (1, 2, 3)), ir.Permute("p", (0,)), ir.Join("j", 1, inputs=("x", "p"))),
             "j: joins 1×3×8×8 and 1",
         ),
-        ((operators.Reshape("s", ((4, ((5, 0), -1)),)),), "s: takes a size of input 5, and has 1"),
-        ((operators.Reshape("s", ((4, (0, -1)),)),), "s: 0 parts must divide 192"),
+        ((ir.Reshape("s", ((4, ((5, 0), -1)),)),), "s: takes a size of input 5, and has 1"),
+        ((ir.Reshape("s", ((4, (0, -1)),)),), "s: 0 parts must divide 192"),
     ],
 )
 def test_shapes_of_too_few_axes_are_refused(
@@ -195,7 +192,7 @@ def test_shapes_of_too_few_axes_are_refused(
 
 def test_symbols_of_its_own_are_refused(run: Callable, tmp_path: Path) -> None:
     """A size that no resolution sets is named, also where it costs nothing."""
-    text = Network("n", (IMAGE, Conv("c", 4, 1, padding=1))).to_json()
+    text = to_json(Network("n", (IMAGE, Conv("c", 4, 1, padding=1))))
     path = _file(tmp_path, text.replace('"padding": 1', '"padding": "K"'))
     for command in ("report", "sweep"):
         code, _, err = run(command, path)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,25 +14,16 @@ from torch import nn
 from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network
+from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network, to_json
+from costmodel import layers as ir
+from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
+from costmodel.core.orders import plain
 from costmodel.frontends.torch.forward import trace
-from costmodel.layers import operators as op
-from costmodel.metrics.layouts import order_rule, plain
 from costmodel.metrics.memory import MemoryRules
-from costmodel.metrics.training import (
-    INPUTS,
-    NOTHING,
-    OUTPUT,
-    PRODUCT,
-    Keeps,
-    flop_counter_flops,
-    kept_bytes,
-    kept_rule,
-    layer_training_costs,
-)
+from costmodel.metrics.training import flop_counter_flops, kept_bytes, layer_training_costs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Function = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
@@ -183,7 +173,7 @@ def test_modules(name: str) -> None:
 
 def test_a_table_keeps_its_rows_numbers() -> None:
     """An embedding keeps int64 indices."""
-    layers = Input("tokens", (5, 2)), op.Embedding("table", 8, rows=10), Linear("a", 3)
+    layers = Input("tokens", (5, 2)), ir.Embedding("table", 8, rows=10), Linear("a", 3)
     network = Network("n", layers)
     assert kept_bytes(network, MemoryRules(count_input=False)) == measured_bytes(network)
     assert kept_bytes(network) == 8 * 5 * 2 + 4 * 5 * 2 * 8
@@ -194,12 +184,12 @@ def test_rules_are_there_when_they_are_needed() -> None:
     network = trace(Between(FUNCTIONS["halves"]), example_inputs=(SIZE,))
     code = (
         "import sys, costmodel as c; from costmodel.metrics.training import kept_bytes; "
-        "kept_bytes(c.mobilenet_v1()); assert 'costmodel.metrics.keeping' not in sys.modules; "
-        "print(kept_bytes(c.Network.from_json(sys.stdin.read())))"
+        "kept_bytes(c.mobilenet_v1()); assert 'costmodel.layers.products' not in sys.modules; "
+        "print(kept_bytes(c.from_json(sys.stdin.read())))"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(
-        command, check=True, capture_output=True, encoding="utf-8", input=network.to_json()
+        command, check=True, capture_output=True, encoding="utf-8", input=to_json(network)
     )
     assert int(done.stdout) == kept_bytes(network)
 
@@ -214,7 +204,7 @@ def test_an_encoder() -> None:
 
 def test_a_fixed_filter_has_no_gradient_of_its_own() -> None:
     """A kernel that is no parameter costs one product backwards, and not two."""
-    layers = Input("image", SIZE), Conv("conv", 4, 1), op.Filter("blur", SAME, 3, groups=SAME)
+    layers = Input("image", SIZE), Conv("conv", 4, 1), ir.Filter("blur", SAME, 3, groups=SAME)
     network = Network("n", layers)
     made = layer_training_costs(network)["blur"]
     assert (made.input_gradient, made.weight_gradient) == (made.forward, 0)
@@ -226,8 +216,8 @@ def test_constants_are_the_modules_own() -> None:
     """A learned table of positions is a parameter: neither it nor a made one is an activation."""
     layers = (
         Input("image", SIZE),
-        op.Constant("positions", (1, 3, 8, 8), 192),
-        op.Combine("scale", "mul", inputs=("image", "positions")),
+        ir.Constant("positions", (1, 3, 8, 8), 192),
+        ir.Combine("scale", "mul", inputs=("image", "positions")),
         Conv("conv", 4, 1),
     )
     network = Network("n", layers)
@@ -270,13 +260,13 @@ def test_models(name: str) -> None:
 
 
 REFUSED: list[tuple[Layer, str]] = [
-    (op.Combine("x", "atan2"), "x: no rule for what 'atan2' keeps"),
-    (op.Reduce("x", (2,), function="prod"), "x: no rule for what 'prod' keeps"),
-    (op.Affine("x", "pow"), "x: no rule for what 'pow' keeps"),
-    (op.WithNumbers("x", "normalize", (2,)), "x: no rule for what 'normalize' keeps"),
-    (op.Recorded("x", "roll", (SIZE,), SIZE), "x: no rule for what a Recorded keeps"),
+    (ir.Combine("x", "atan2"), "x: no rule for what 'atan2' keeps"),
+    (ir.Reduce("x", (2,), function="prod"), "x: no rule for what 'prod' keeps"),
+    (ir.Affine("x", "pow"), "x: no rule for what 'pow' keeps"),
+    (ir.WithNumbers("x", "normalize", (2,)), "x: no rule for what 'normalize' keeps"),
+    (ir.Recorded("x", "roll", (SIZE,), SIZE), "x: no rule for what 'roll' keeps"),
     (
-        op.DotProductAttention("x", inputs=("tokens",) * 3),
+        ir.DotProductAttention("x", inputs=("tokens",) * 3),
         "x: no rule for what attention over 3 axes keeps",
     ),
 ]
@@ -294,9 +284,9 @@ def test_what_has_no_rule(layer: Layer, words: str) -> None:
 
 #: What is wrongly a copy, or a view, and a function in which it shows.
 WRONG_VIEWS: dict[str, tuple[type[Layer], bool, str]] = {
-    "a half is a copy": (op.Split, False, "halves"),
-    "a join is a view": (op.Join, True, "joined"),
-    "a shuffle is a view": (op.Reshape, True, "shuffled by a reshape"),
+    "a half is a copy": (ir.Split, False, "halves"),
+    "a join is a view": (ir.Join, True, "joined"),
+    "a shuffle is a view": (ir.Reshape, True, "shuffled by a reshape"),
 }
 
 
@@ -308,42 +298,30 @@ def test_a_wrong_view_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) 
     network = trace(module, example_inputs=(SIZE,))
     measured: Any = measured_bytes(network, module)
     assert kept_bytes(network) == measured
-    monkeypatch.setitem(
-        order_rule, kind, lambda _, __, ___, output: plain(output) if view else None
+    monkeypatch.setattr(
+        kind, "view_order", lambda _, __, ___, output: plain(output) if view else None
     )
     assert kept_bytes(network) != measured
 
 
 #: One wrong rule for each of several layer types, and a function in which it shows.
 WRONG: dict[str, tuple[type[Layer], Keeps, str]] = {
-    "a product keeps nothing": (op.Combine, NOTHING, "a product"),
-    "a quotient keeps its output": (op.Combine, OUTPUT, "a quotient"),
-    "a product of matrices keeps its output": (op.Einsum, OUTPUT, "matmul"),
-    "attention is a product": (op.DotProductAttention, PRODUCT, "attention"),
-    "a mean keeps its input": (op.Reduce, INPUTS, "reductions"),
-    "padding keeps its input": (op.Pad, INPUTS, "padded"),
+    "a product keeps nothing": (ir.Combine, NOTHING, "a product"),
+    "a quotient keeps its output": (ir.Combine, OUTPUT, "a quotient"),
+    "a product of matrices keeps its output": (ir.Einsum, OUTPUT, "matmul"),
+    "attention is a product": (ir.DotProductAttention, PRODUCT, "attention"),
+    "a mean keeps its input": (ir.Reduce, INPUTS, "reductions"),
+    "padding keeps its input": (ir.Pad, INPUTS, "padded"),
 }
 
 
-@pytest.fixture
-def registry() -> Iterator[None]:
-    """The registry as it was, afterwards."""
-    import_module("costmodel.metrics.keeping")  # or its rules would be lost with what is undone
-    before = dict(kept_rule.registered)
-    yield
-    kept_rule.registered = before
-    kept_rule.clear()
-
-
-@pytest.mark.usefixtures("registry")
 @pytest.mark.parametrize("mutation", WRONG)
-def test_a_wrong_rule_is_caught(mutation: str) -> None:
+def test_a_wrong_rule_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each mutation of one rule makes the bytes differ."""
     kind, keeps, name = WRONG[mutation]
     module = Between(FUNCTIONS[name])
     network = trace(module, example_inputs=(SIZE,))
     measured: Any = measured_bytes(network, module)
     assert kept_bytes(network) == measured
-    kept_rule.registered[kind] = lambda *_: keeps
-    kept_rule.clear()
+    monkeypatch.setattr(kind, "keeps", lambda *_: keeps)
     assert kept_bytes(network) != measured

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import ceil, floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import torch
@@ -33,16 +33,14 @@ from costmodel import (
     Pool,
     Times,
     cost,
+    from_json,
     lower,
-    lower_rule,
-    shape_rule,
+    to_json,
 )
+from costmodel.core.nest import Window
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from costmodel.core.lower import Rule
-    from costmodel.core.network import Shape
+    from costmodel.core.fields import Shape
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (2, 8, 9, 6))
@@ -57,7 +55,7 @@ def last(*layers: Layer) -> Lowered:
     ("layer", "nest"),
     [
         (Conv("l", 16, 3), LoopNest(2, 1, 16, 8, (7, 4), (3, 3))),
-        (Conv("l", 16, (1, 3), 2), LoopNest(2, 1, 16, 8, (5, 2), (1, 3))),
+        (Conv("l", 16, (1, 3), 2), LoopNest(2, 1, 16, 8, (5, 2), (1, 3), stride=2)),
         (Conv("l", 16, 3, groups=4), LoopNest(2, 4, 4, 2, (7, 4), (3, 3))),
         (Conv("l", SAME, 3, groups=SAME), LoopNest(2, 8, 1, 1, (7, 4), (3, 3))),
         (Conv("l", Times(2), 1, groups=SAME), LoopNest(2, 8, 2, 1, (9, 6), (1, 1))),
@@ -100,7 +98,10 @@ def test_parameters_are_torchs(layer: Layer, module: torch.nn.Module) -> None:
     [
         (BatchNorm("l"), Elementwise("batch_norm", (2, 8, 9, 6))),
         (Activation("l", "relu6"), Elementwise("relu6", (2, 8, 9, 6))),
-        (Pool("l", "max", (3, 2), 3), Elementwise("max_pool", (2, 8, 3, 2), 3 * 2)),
+        (
+            Pool("l", "max", (3, 2), 3),
+            Elementwise("max_pool", (2, 8, 3, 2), 3 * 2, Window((3, 2), 3)),
+        ),
         (AdaptivePool("l"), Elementwise("adaptive_average_pool2d", (2, 8, 1, 1), 9 * 6)),
         (
             AdaptivePool("l", output_size=(3, 2)),
@@ -168,8 +169,8 @@ def test_shared_parameters_count_once() -> None:
 
 def test_torch_notices_shared_parameters_counted_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that ignores `shares` disagrees with torch."""
-    rule = lower_rule[Conv]
-    monkeypatch.setitem(lower_rule, Conv, lambda conv, *rest: rule(conv.evolve(shares=""), *rest))
+    rule = Conv.lowered
+    monkeypatch.setattr(Conv, "lowered", lambda conv, *rest: rule(conv.evolve(shares=""), *rest))
     conv = torch.nn.Conv2d(8, 8, 3, padding=1)
     assert cost(Network("net", (IMAGE, *SHARED))).params != in_torch(conv, conv)
 
@@ -213,69 +214,43 @@ class Attention(Layer):
 
     features: int
 
+    def lowered(self, inputs: tuple[Shape, ...], _output: Shape) -> tuple:
+        """Three projections, and QKᵀ."""
+        ((n, tokens, width),) = inputs
+        projections = LoopNest(n * tokens, 3, self.features, width, (), ())
+        scores = LoopNest(n, 1, tokens, self.features, (tokens,), (), weighted=False)
+        weight = Parameter(self.name, "weight", projections.weights)
+        return (projections, scores), (weight,)
+
 
 @dataclass(frozen=True)
 class FasterAttention(Attention):
     """One that costs as much."""
 
 
-@pytest.fixture
-def attention() -> Iterator[None]:
-    """A rule for Attention, for one test."""
-    registered = dict(lower_rule.registered)
-
-    @lower_rule(Attention)
-    def rule(layer: Attention, inputs: tuple[Shape, ...], _output: Shape) -> Rule:
-        ((n, tokens, width),) = inputs
-        projections = LoopNest(n * tokens, 3, layer.features, width, (), ())
-        scores = LoopNest(n, 1, tokens, layer.features, (tokens,), (), weighted=False)
-        weight = Parameter(layer.name, "weight", projections.weights)
-        return (projections, scores), (weight,)
-
-    yield
-    lower_rule.registered.clear()
-    lower_rule.registered.update(registered)
-    lower_rule.clear()
-
-
 TOKENS = Input("tokens", (2, 7, 5))
 
 
 @pytest.mark.parametrize("kind", [Attention, FasterAttention])
-@pytest.mark.usefixtures("attention")
-def test_a_new_layer_is_a_dataclass_and_a_rule(kind: type[Attention]) -> None:
-    """One registered rule is all that a layer type needs, and its subclasses follow it."""
+def test_a_new_layer_is_a_dataclass_with_a_method(kind: type[Attention]) -> None:
+    """One method is all that a layer type needs, and its subclasses follow it."""
     total = cost(Network("net", (TOKENS, kind("attention", 4))))
     assert total.params == 3 * 5 * 4
     assert total.macs == 2 * 7 * 3 * 5 * 4 + 2 * 7 * 7 * 4
     assert total.unknown == ()
 
 
-@pytest.mark.usefixtures("attention")
 def test_a_new_layer_is_read_from_json() -> None:
     """A layer type of a user's is written and read as those of the library."""
     network = Network("net", (TOKENS, FasterAttention("attention", 4)))
-    assert Network.from_json(network.to_json()) == network
+    assert from_json(to_json(network)) == network
 
 
-@pytest.mark.usefixtures("attention")
-@pytest.mark.parametrize(
-    ("rules", "kind"), [(lower_rule, Attention), (lower_rule, Conv), (shape_rule, Conv)]
-)
-def test_a_second_rule_is_an_error(rules: Any, kind: type[Layer]) -> None:
-    """A rule that is there already is never replaced in silence."""
-    before = rules[kind]
-    with pytest.raises(CostModelError, match=f"{kind.__name__} has a rule already"):
-        rules(kind)(lambda *_: ((), ()))
-    assert rules[kind] is before
-
-
-@pytest.mark.usefixtures("attention")
-def test_a_subclass_can_have_its_own_rule() -> None:
+def test_a_subclass_can_have_its_own_rule(monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule for a subclass is followed from then on, also where the base's was before."""
     network = Network("net", (TOKENS, FasterAttention("attention", 4)))
     assert cost(network).macs > 0
-    lower_rule(FasterAttention)(lambda *_: ((), ()))
+    monkeypatch.setattr(FasterAttention, "lowered", lambda *_: ((), ()))
     assert cost(network).macs == 0
 
 

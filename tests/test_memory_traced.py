@@ -10,8 +10,8 @@ from torch.nn import functional as f
 from torch_models.live import samples
 
 from costmodel import Conv, Input, Layer, Network, cost
+from costmodel import layers as ir
 from costmodel.frontends.torch.forward import trace
-from costmodel.layers import operators as op
 from costmodel.metrics.memory import (
     MemoryRules,
     live_bytes,
@@ -100,27 +100,27 @@ def test_what_is_overwritten() -> None:
     """In place a gate's product takes the map's memory, never the gate's, a part's or a table's."""
     rules = MemoryRules(in_place=True, count_input=False)
     image, conv = Input("image", (1, 3, 8, 8)), Conv("conv", 4, 1)
-    gate = (Conv("gate", 4, 1, inputs=("image",)), op.Reduce("mean", (2, 3), keepdim=True))
-    product = op.Combine("product", "mul", inputs=("mean", "conv"))
+    gate = (Conv("gate", 4, 1, inputs=("image",)), ir.Reduce("mean", (2, 3), keepdim=True))
+    product = ir.Combine("product", "mul", inputs=("mean", "conv"))
     gated = Network("n", (image, conv, *gate, product))
     assert dict(live_bytes(gated, rules))["product"] == 4 * (4 * 64 + 4)
     assert dict(live_bytes(gated))["product"] == 4 * (2 * 4 * 64 + 4)
-    half = Network("n", (image, conv, op.Split("half", 2), op.WithNumbers("more", "add", (1.0,))))
+    half = Network("n", (image, conv, ir.Split("half", 2), ir.WithNumbers("more", "add", (1.0,))))
     assert dict(live_bytes(half, rules))["more"] == 4 * (4 * 64 + 2 * 64)
-    table = op.Constant("table", (1, 4, 8, 8), 256)
-    learned = Network("n", (image, table, op.Combine("twice", "add", inputs=("table", "table"))))
+    table = ir.Constant("table", (1, 4, 8, 8), 256)
+    learned = Network("n", (image, table, ir.Combine("twice", "add", inputs=("table", "table"))))
     assert dict(live_bytes(learned, rules))["twice"] == 4 * 4 * 64
 
 
 @pytest.mark.parametrize(
     ("layer", "elements"),
     [
-        *((op.Affine("x", function), 0) for function in ("add", "sub", "mul", "div", "prelu")),
-        (op.Affine("x", "batch_norm"), 0),
-        (op.Affine("x", "layer_norm", (-1,)), 4 * 8),
-        (op.Affine("x", "channel_shuffle", (), 0, 2), 4 * 8),
-        *((op.Repeat("x", (1, 1, 3, 1), function), 0) for function in ("expand", "broadcast_to")),
-        *((op.Repeat("x", (1, 1, 3, 1), function), 4 * 24) for function in ("repeat", "tile")),
+        *((ir.Affine("x", function), 0) for function in ("add", "sub", "mul", "div", "prelu")),
+        (ir.Affine("x", "batch_norm"), 0),
+        (ir.Affine("x", "layer_norm", (-1,)), 4 * 8),
+        (ir.Affine("x", "channel_shuffle", (), 0, 2), 4 * 8),
+        *((ir.Repeat("x", (1, 1, 3, 1), function), 0) for function in ("expand", "broadcast_to")),
+        *((ir.Repeat("x", (1, 1, 3, 1), function), 4 * 24) for function in ("repeat", "tile")),
     ],
 )
 def test_what_makes_no_tensor_in_place(layer: Layer, elements: int) -> None:
@@ -142,8 +142,8 @@ def test_a_reshape_copies_what_is_in_another_order(
     function: str, order: tuple[int, ...], *, copied: bool
 ) -> None:
     """A permutation's elements are moved where axes merge, and others stay where they are."""
-    permute = (op.Permute("permute", order), op.Split("half", 2, 2)) if order else ()
-    merged = op.Reshape("merged", ((1, (-1,)), (2, (-1,)), (1, (-1,))), function)
+    permute = (ir.Permute("permute", order), ir.Split("half", 2, 2)) if order else ()
+    merged = ir.Reshape("merged", ((1, (-1,)), (2, (-1,)), (1, (-1,))), function)
     layers = Input("image", (1, 3, 8, 4)), Conv("conv", 3, 1), *permute, merged
     live = dict(live_bytes(Network("n", layers), MemoryRules(count_input=False)))
     assert live["merged"] == 4 * (96 + 48 * copied)
@@ -152,8 +152,8 @@ def test_a_reshape_copies_what_is_in_another_order(
 def test_constants_are_weights() -> None:
     """A table of positions is among the weights, moves with its reader, and is never live."""
     image = Input("image", (1, 3, 8, 8))
-    table = op.Constant("table", (1, 3, 8, 8), 192)
-    network = Network("n", (image, table, op.Combine("add", "add", inputs=("image", "table"))))
+    table = ir.Constant("table", (1, 3, 8, 8), 192)
+    network = Network("n", (image, table, ir.Combine("add", "add", inputs=("image", "table"))))
     assert weight_bytes(network) == 4 * 192
     assert live_bytes(network)[1:] == (("table", 4 * 192), ("add", 4 * (192 + 192)))
     assert [layer.bytes for layer in traffic(network)] == [0, 0, 3 * 4 * 192]

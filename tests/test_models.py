@@ -112,9 +112,9 @@ def test_mistakes_are_one_line(spec: str, message: str) -> None:
 )
 def test_nothing_is_fetched_twice(
     name: str,
-    there: bool,  # noqa: FBT001
+    there: bool,
     message: str,
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001
 ) -> None:
     """A factory that asks the network is called once, and the line says so and what to do."""
 

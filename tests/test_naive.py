@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from strategies import Case, PoolCase, convolutions, pools
 from torch.nn import functional
 
-from costmodel import Conv, CostModelError, lower, lower_rule, shape_rule
-from costmodel.core import shapes
+from costmodel import Conv, CostModelError, lower
+from costmodel.layers import convolution, pooling
 from costmodel.reference.naive import Convolved, convolve
 
 if TYPE_CHECKING:
@@ -133,11 +133,11 @@ def counterexample() -> Case:
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_naive_loops_notice_that(mistake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule that misreads one hyper-parameter disagrees with the naive loops."""
-    for rules in (shape_rule, lower_rule):
-        rule = rules[Conv]
-        monkeypatch.setitem(
-            rules,
+    for method in ("output_shape", "lowered"):
+        rule = getattr(Conv, method)
+        monkeypatch.setattr(
             Conv,
+            method,
             lambda layer, *shapes, rule=rule: rule(
                 layer.evolve(**MISTAKES[mistake](layer)), *shapes
             ),
@@ -147,7 +147,7 @@ def test_naive_loops_notice_that(mistake: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_naive_loops_notice_that_sizes_round_down(monkeypatch: pytest.MonkeyPatch) -> None:
     """An output size that loses its ceiling disagrees with the naive loops."""
-    monkeypatch.setattr(shapes, "ceil_div", lambda size, stride: max(1, size // stride))
+    monkeypatch.setattr(convolution, "ceil_div", lambda size, stride: max(1, size // stride))
     assert differs(counterexample())
 
 
@@ -242,7 +242,7 @@ def test_torch_notices_that(
     name: str, mutant: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A ceil_mode that loses one of its terms disagrees with torch's sizes."""
-    monkeypatch.setattr(shapes, "ceil_mode_size", mutant)
+    monkeypatch.setattr(pooling, "ceil_mode_size", mutant)
     search = settings(QUICK, max_examples=500, phases=[Phase.generate])
     case = find(
         pools(),

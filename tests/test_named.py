@@ -11,9 +11,9 @@ from torch import nn
 from torch.nn import functional
 
 from costmodel import Activation, Conv, Input, Network, trace
-from costmodel.backends.building import FUNCTIONS
+from costmodel import layers as ir
+from costmodel.backends.rules import FUNCTIONS
 from costmodel.frontends.torch.free import FREE
-from costmodel.layers import operators as op
 from costmodel.layers.named import ELEMENTWISE, is_elementwise, plain
 from costmodel.metrics.memory import MemoryRules, live_bytes, peak_activations
 from costmodel.zoo import ZOO
@@ -105,7 +105,7 @@ _SPECIAL = {"batch_norm", "prelu", "cuda", "dropout1d", "dropout2d", "dropout3d"
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", sorted(ELEMENTWISE - _DRAWN - _SPECIAL))
+@pytest.mark.parametrize("name", sorted(ELEMENTWISE.keys() - _DRAWN - _SPECIAL))
 def test_an_elementwise_function_reads_no_other_element(name: str) -> None:
     """Changing one element of an input of torch's changes that element of the output alone."""
     if name.startswith("feature_") or name.endswith("dropout"):
@@ -182,6 +182,6 @@ def test_an_unlisted_function_is_not_in_place() -> None:
     """A user's own function, and a combination that gathers, keep what they read."""
     layers = Input("image", (1, 3, 8, 8)), Conv("conv", 8, 1), Activation("act", "mine")
     assert dict(live_bytes(Network("n", layers), IN_PLACE))["act"] == 2 * 4 * 8 * 64
-    gather = op.Combine("gather", "gather", inputs=("conv", "conv"))
+    gather = ir.Combine("gather", "gather", inputs=("conv", "conv"))
     made = Network("n", (*layers[:2], gather))
     assert dict(live_bytes(made, IN_PLACE))["gather"] == 2 * 4 * 8 * 64

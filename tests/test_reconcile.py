@@ -26,6 +26,7 @@ from costmodel import (
     mobilenet_v1,
     reconcile,
     resize,
+    to_json,
     widen,
 )
 from costmodel.reference.mobilenet import MobileNetV1
@@ -227,7 +228,7 @@ class Mystery(Layer):
 def test_a_layer_without_a_rule() -> None:
     """No sum is printed that leaves out what is not known."""
     network = Network("n", (*TINY.layers, Mystery("what")))
-    with pytest.raises(CostModelError, match="no rule for what; register one with lower_rule"):
+    with pytest.raises(CostModelError, match="no rule for what; subclass Layer and say"):
         reconcile(network)
 
 
@@ -362,7 +363,7 @@ def test_options_change_the_network(run: Callable) -> None:
 def test_names_are_inert(run: Callable, tmp_path: Path) -> None:
     """A network's name is shown, and does nothing: in a terminal, in Markdown and in JSON."""
     path = tmp_path / "n.json"
-    path.write_text(Network("[red]\x1b|<b>", TINY.layers).to_json(), encoding="utf-8")
+    path.write_text(to_json(Network("[red]\x1b|<b>", TINY.layers)), encoding="utf-8")
     assert "[red]\\x1b|<b>" in run("reconcile", path).out
     assert "&lt;b&gt;" in run("reconcile", path, "--markdown").out
     assert json.loads(run("reconcile", path, "--json").out)["network"] == "[red]\x1b|<b>"

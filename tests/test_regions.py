@@ -6,7 +6,17 @@ from typing import Any
 
 import pytest
 
-from costmodel import Conv, CostModelError, CropAndResize, Input, Network, cost, infer, lower
+from costmodel import (
+    Conv,
+    CostModelError,
+    CropAndResize,
+    Elementwise,
+    Input,
+    Network,
+    cost,
+    infer,
+    lower,
+)
 
 
 def test_each_image_has_its_proposals() -> None:
@@ -15,7 +25,7 @@ def test_each_image_has_its_proposals() -> None:
     network = Network("n", layers)
     assert [place.output for place in infer(network)][1:] == [(20, 3, 7, 7), (20, 6, 5, 5)]
     (crop,) = (place for place in lower(network) if place.layer.name == "crop")
-    assert crop.elementwise == (("crop_and_resize", (20, 3, 7, 7), 1),)
+    assert crop.elementwise == (Elementwise("crop_and_resize", (20, 3, 7, 7)),)
     assert cost(network).macs == 9 * 3 * 6 * 20 * 5 * 5
 
 

@@ -30,6 +30,7 @@ from costmodel import (
     cost,
     cost_function,
     drop,
+    from_json,
     infer,
     join,
     lower,
@@ -41,10 +42,12 @@ from costmodel import (
     separable_pairs,
     separate,
     sweep,
+    to_json,
     widen,
     width_function,
 )
-from costmodel.core import rewrite, widths
+from costmodel.core import widths
+from costmodel.layers import factorising
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,7 +111,7 @@ def test_a_network_carries_its_authors_rounding() -> None:
     assert report("mobilenet_v2", alpha=0.35).total.macs == real
     assert report(V2, alpha=0.35).total.macs == real
     assert report(V2, alpha=0.35, rounding="floor").total.macs == 52_050_566
-    assert cost(widen(Network.from_json(V2.to_json()), 0.35)).macs == real
+    assert cost(widen(from_json(to_json(V2)), 0.35)).macs == real
     for rewritten in (join(V2), separate(V2, "conv1"), resize(V2, rho=1), drop(V2, "block3.*")):
         assert rewritten.rounding == "divisible(8)"
 
@@ -119,7 +122,7 @@ def test_a_rounding_that_there_is_not(rounding: object) -> None:
     with pytest.raises(CostModelError, match=r"must be floor, exact or divisible\(N<10⁶\)"):
         Network("n", V2.layers, rounding=rounding)
     with pytest.raises(CostModelError, match="rounding must be"):
-        Network.from_json(json.dumps({"name": "n", "rounding": rounding, "layers": []}))
+        from_json(json.dumps({"name": "n", "rounding": rounding, "layers": []}))
 
 
 @pytest.mark.parametrize("relation", [Times, AtLeast])
@@ -411,7 +414,8 @@ def test_the_identities_notice_a_lost_setting(lost: str, monkeypatch: pytest.Mon
     depthwise = Conv("c.dw", SAME, 3, 2, 2, 2, groups=SAME, bias=True)
     network = net(depthwise, Conv("c.pw", 8, 1, bias=True))
     assert separate(join(network), "c") == network
-    monkeypatch.setattr(rewrite, "_WINDOW", tuple(k for k in rewrite._WINDOW if k != lost))
+    kept = tuple(k for k in factorising._WINDOW if k != lost)
+    monkeypatch.setattr(factorising, "_WINDOW", kept)
     assert separate(join(network), "c") != network
 
 

@@ -29,14 +29,12 @@ from costmodel import (
     Pool,
     Times,
     infer,
-    shape_rule,
 )
-from costmodel.core import shapes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.core.network import Shape
+    from costmodel.core.fields import Shape
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (2, 6, 11, 8))
@@ -151,7 +149,7 @@ def test_torch_notices_a_wrong_shape_rule(
     kind: type[Layer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rule that halves the last size disagrees with torch, whichever layer's it is."""
-    monkeypatch.setitem(shape_rule, kind, _halved(shape_rule[kind]))
+    monkeypatch.setattr(kind, "output_shape", _halved(kind.output_shape))
     inferred = {placed.layer.name: placed.output for placed in infer(ALL_AT_ONCE)}
     assert inferred != in_torch(ALL_AT_ONCE)
 
@@ -237,9 +235,11 @@ def test_kernels_that_are_just_small_enough_fit() -> None:
 def test_inference_reads_each_rule_once_per_layer(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shapes are inferred in one pass, however many layers read one."""
     calls: list[str] = []
-    rule = shapes.shape_rule[Concat]
-    monkeypatch.setitem(
-        shape_rule, Concat, lambda layer, *rest: (calls.append(layer.name), rule(layer, *rest))[1]
+    rule = Concat.output_shape
+    monkeypatch.setattr(
+        Concat,
+        "output_shape",
+        lambda layer, *rest: (calls.append(layer.name), rule(layer, *rest))[1],
     )
     joins = tuple(Concat(f"j{i}", inputs=(f"j{i - 1}",) * 2) for i in range(1, 30))
     assert output(Concat("j0"), *joins)[1] == 6 * 2**29

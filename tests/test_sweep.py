@@ -214,7 +214,7 @@ def test_the_memory_of_every_cell_is_exact(name: str) -> None:
 def test_the_memory_of_a_random_network_is_exact(
     network: Network,
     dtype: str,
-    in_place: bool,  # noqa: FBT001 - hypothesis draws it
+    in_place: bool,  # noqa: FBT001
 ) -> None:
     """Under every set of rules, maxima over the layers included."""
     rules = MemoryRules(dtype, in_place=in_place, fold_batch_norm=in_place)

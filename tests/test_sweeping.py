@@ -23,10 +23,8 @@ from costmodel import (
     closed_form,
     cost,
     cost_function,
-    lower_rule,
     mobilenet_v1,
     resize,
-    shape_rule,
     widen,
 )
 from costmodel import sweep as swept_by
@@ -218,18 +216,16 @@ def test_reductions_equal_brute_force() -> None:
 
 @dataclass(frozen=True)
 class Halved(Layer):
-    """A user's own layer, whose shape rule divides with `//`."""
+    """A user's own layer, whose shape is divided with `//`."""
 
+    def output_shape(self, inputs: tuple, _widths: dict) -> tuple:
+        """Half of everything but the batch."""
+        n, c, *sides = inputs[0]
+        return (n, c // 2, *(side // 2 for side in sides))
 
-@shape_rule(Halved)
-def _halved(_layer: Layer, inputs: tuple, _widths: dict) -> tuple:
-    n, c, *sides = inputs[0]
-    return (n, c // 2, *(side // 2 for side in sides))
-
-
-@lower_rule(Halved)
-def _free(_layer: Layer, _inputs: tuple, output: tuple) -> tuple:
-    return (Elementwise("halved", output),), ()
+    def lowered(self, _inputs: tuple, output: tuple) -> tuple:
+        """No nest."""
+        return (Elementwise("halved", output),), ()
 
 
 def test_a_rule_that_halves_with_slashes() -> None:

@@ -23,20 +23,22 @@ from costmodel import (  # noqa: E402
     Input,
     Linear,
     LoopNest,
-    Network,
     Times,
     cost,
+    from_json,
     infer,
     lower,
     resize,
+    to_json,
     widen,
 )
+from costmodel import layers as ir  # noqa: E402
 from costmodel.algebra.symbols import H, W  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
 from costmodel.frontends.torch import calls, products, relations  # noqa: E402
 from costmodel.frontends.torch import forward as tracing  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
-from costmodel.layers import operators as op  # noqa: E402
+from costmodel.metrics.operators import Operator, operators  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -219,7 +221,7 @@ def test_totals(name: str) -> None:
     total = cost(network)
     assert (total.macs, total.params) == counted(module, (1, *size))
     assert (total.macs, total.unknown) == (macs, ())
-    assert Network.from_json(network.to_json()) == network
+    assert from_json(to_json(network)) == network
 
 
 def test_a_matrix_times_a_vector() -> None:
@@ -522,7 +524,7 @@ def test_what_keeps_a_width_is_named() -> None:
 def test_transposed_convolutions_write_more_than_they_loop_over() -> None:
     """MACs are over the input's positions, activations are the output's elements."""
     (lowered,) = lower(trace(nn.ConvTranspose2d(4, 8, 2, 2), (4, 7, 7)))[1:]
-    assert lowered.nests == (LoopNest(1, 1, 8, 4, (7, 7), (2, 2), written=(14, 14)),)
+    assert lowered.nests == (LoopNest(1, 1, 8, 4, (7, 7), (2, 2), written=(14, 14), stride=2),)
     assert lowered.nests[0].macs == 4 * 4 * 8 * 49
     assert lowered.nests[0].activations == 8 * 14 * 14
 
@@ -531,12 +533,12 @@ def test_operators_are_listed() -> None:
     """Each function is counted, free or unknown, with the number of its calls."""
     module = Apply(lambda m, x: torch.fft.rfft2(m.c(m.c(x)).relu()).real + 1, c=nn.Conv2d(3, 3, 1))
     network = trace(module, (3, 8, 8))
-    assert op.operators(network) == (
-        op.Operator("fft_rfft2", "unknown", 1),
-        op.Operator("Conv", "counted", 2),
-        op.Operator("add", "free", 1),
-        op.Operator("real", "free", 1),
-        op.Operator("relu", "free", 1),
+    assert operators(network) == (
+        Operator("fft_rfft2", "unknown", 1),
+        Operator("Conv", "counted", 2),
+        Operator("add", "free", 1),
+        Operator("real", "free", 1),
+        Operator("relu", "free", 1),
     )
     assert cost(network).unknown == ("fft_rfft2",)
 
@@ -923,7 +925,7 @@ def test_memory_of_a_large_model() -> None:
     """A model of 300 million parameters is traced in less than 100 MB above torch's own."""
     code = """
 import resource, torch
-from torch import nn
+from torch import nn  # noqa: E402
 import costmodel.frontends.torch.forward
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 with torch.device("meta"):
@@ -961,11 +963,9 @@ def test_tracing_is_linear() -> None:
 
 def test_nothing_else_of_the_library_needs_torch() -> None:
     """The layers of a traced network are read from JSON without torch."""
-    text = trace(Residual(), (3, 32, 32)).to_json()
-    code = (
-        "import sys, costmodel, costmodel.layers.operators; from costmodel import Network, cost; "
-    )
-    code += "print(cost(Network.from_json(sys.stdin.read())).macs, 'torch' in sys.modules)"
+    text = to_json(trace(Residual(), (3, 32, 32)))
+    code = "import sys, costmodel; from costmodel import cost, from_json; "
+    code += "print(cost(from_json(sys.stdin.read())).macs, 'torch' in sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], input=text, capture_output=True, text=True, check=True
     )
@@ -978,9 +978,9 @@ def test_inputs_of_one_axis_are_constants() -> None:
     network = trace(module, example_inputs=((1, 4), (6,)))
     assert [type(layer) for layer in network.layers] == [
         Input,
-        op.Constant,
+        ir.Constant,
         Linear,
-        op.Combine,
+        ir.Combine,
     ] or (cost(network).macs == 4 * 6)
 
 

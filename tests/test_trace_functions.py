@@ -11,10 +11,10 @@ import torch.nn.functional as F  # noqa: N812
 from applied import Apply, counted, written
 from torch import nn
 
-from costmodel import CostModelError, Network, cost, resize
+from costmodel import CostModelError, cost, from_json, resize, to_json
 from costmodel.frontends.torch.forward import trace
 from costmodel.frontends.torch.free import FREE, SINGULAR
-from costmodel.layers.operators import operators
+from costmodel.metrics.operators import operators
 from costmodel.tools.crosscheck import crosscheck_traced
 
 Case = tuple[nn.Module, tuple[int, ...], int]
@@ -254,7 +254,7 @@ def test_products_by_every_name(name: str) -> None:
     assert (total.macs, total.params) == counted(module, (1, *size))
     assert (total.macs, total.activations, total.unknown) == (macs, activations, ())
     assert crosscheck_traced(network, module).status == "passed"
-    assert Network.from_json(network.to_json()) == network
+    assert from_json(to_json(network)) == network
 
 
 #: Products that torch's FlopCounterMode does not see, and their MACs.

@@ -21,12 +21,13 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from costmodel import (  # noqa: E402
     CostModelError,
-    Network,
     closed_form,
     cost,
+    from_json,
     infer,
     relaxed_function,
     resize,
+    to_json,
     widen,
 )
 from costmodel.frontends.torch.forward import trace  # noqa: E402
@@ -196,7 +197,7 @@ def test_totals(name: str) -> None:
     assert total.unknown == ()
     assert total.macs == watched(model, inputs)
     assert total.params == sum(parameter.numel() for parameter in model.parameters())
-    assert Network.from_json(network.to_json()) == network
+    assert from_json(to_json(network)) == network
     assert cost(widen(network, 1)) == total
     with suppress(CostModelError):  # where the model fixes its widths or its sizes
         form = closed_form(network)

@@ -35,29 +35,25 @@ from costmodel import (
     conv_mobilenet,
     cost,
     lower,
-    lower_rule,
     mobilenet_v1,
     mobilenet_v2,
     resize,
     rho,
     widen,
 )
-from costmodel.backends.building import FUNCTIONS, build, build_rule
-from costmodel.metrics.layouts import order_rule, plain
+from costmodel.backends.building import build
+from costmodel.backends.rule import build_rule
+from costmodel.backends.rules import FUNCTIONS
+from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
+from costmodel.core.orders import plain
 from costmodel.metrics.memory import MemoryRules
 from costmodel.metrics.training import (
     GROUPED_WEIGHT_GRADIENT,
-    INPUTS,
-    NOTHING,
-    OUTPUT,
-    PRODUCT,
-    Keeps,
     Kept,
     TrainingCost,
     flop_counter_flops,
     kept_activations,
     kept_bytes,
-    kept_rule,
     layer_training_costs,
     training_cost,
 )
@@ -326,16 +322,14 @@ class Product(Layer):
 
     arity = None
 
+    def lowered(self, inputs: tuple, _output: tuple) -> tuple:
+        """One nest."""
+        n, tokens, features = inputs[0]
+        return (LoopNest(n, 1, tokens, features, (tokens,), (), weighted=False),), ()
 
-@pytest.fixture
-def registries() -> Iterator[None]:
-    """Every registry as it was, afterwards."""
-    rules = (lower_rule, build_rule, kept_rule)
-    before = [dict(rule.registered) for rule in rules]
-    yield
-    for rule, registered in zip(rules, before, strict=True):
-        rule.registered = registered
-        rule.clear()
+    def keeps(self, _inputs: tuple, _output: tuple) -> Keeps:
+        """Each factor that the other's gradient needs."""
+        return PRODUCT
 
 
 class Multiply(nn.Module):
@@ -347,16 +341,12 @@ class Multiply(nn.Module):
 
 
 @pytest.fixture
-def product(registries: None) -> None:  # noqa: ARG001
-    """Rules for the product."""
-
-    @lower_rule(Product)
-    def lowered(_: Layer, inputs: tuple, __: tuple) -> tuple:
-        n, tokens, features = inputs[0]
-        return (LoopNest(n, 1, tokens, features, (tokens,), (), weighted=False),), ()
-
+def product() -> Iterator[None]:
+    """A rule to build the product."""
     build_rule(Product)(lambda *_: Multiply())
-    kept_rule(Product)(lambda *_: PRODUCT)
+    yield
+    del build_rule.registered[Product]
+    build_rule.clear()
 
 
 X = Input("x", (2, 7, 8))
@@ -383,11 +373,10 @@ def test_products_of_activations(layers: tuple[Layer, ...], gradients: int) -> N
 
 
 @pytest.mark.usefixtures("product")
-def test_a_wrong_product_is_caught() -> None:
+def test_a_wrong_product_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Factors that no gradient needs, kept all the same, make the bytes differ."""
     network = Network("n", PRODUCTS["with an image"][0])
-    kept_rule.registered[Product] = lambda *_: INPUTS
-    kept_rule.clear()
+    monkeypatch.setattr(Product, "keeps", lambda *_: INPUTS)
     assert kept_bytes(network) != measured_bytes(network)
 
 
@@ -427,22 +416,20 @@ def test_a_wrong_view_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) 
     network = Network("n", (IMAGE, *layers))
     measured = measured_bytes(network)
     assert kept_bytes(network) == measured
-    monkeypatch.setitem(
-        order_rule, kind, lambda _, __, ___, output: plain(output) if view else None
+    monkeypatch.setattr(
+        kind, "view_order", lambda _, __, ___, output: plain(output) if view else None
     )
     assert kept_bytes(network) != measured
 
 
-@pytest.mark.usefixtures("registries")
 @pytest.mark.parametrize("mutation", WRONG)
-def test_a_wrong_rule_is_caught(mutation: str) -> None:
+def test_a_wrong_rule_is_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each mutation of one rule makes the bytes differ."""
     kind, keeps, layers = WRONG[mutation]
     network = Network("n", (IMAGE, *layers))
     measured = measured_bytes(network)
     assert kept_bytes(network) == measured
-    kept_rule.registered[kind] = lambda *_: keeps
-    kept_rule.clear()
+    monkeypatch.setattr(kind, "keeps", lambda *_: keeps)
     assert kept_bytes(network) != measured
 
 
@@ -451,9 +438,9 @@ def test_a_wrong_function_is_caught(function: str, monkeypatch: pytest.MonkeyPat
     """A function that keeps its input for its output, or the reverse, makes the bytes differ."""
     network = Network("n", (IMAGE, CONV, Activation("act", function), AGAIN))
     assert kept_bytes(network) == measured_bytes(network)  # and all rules are registered
-    right = kept_rule[Activation](network["act"], (), (2, 6, 9, 9))
+    right = Activation.keeps(network["act"], (), (2, 6, 9, 9))
     wrong = INPUTS if right in {OUTPUT, NOTHING} else OUTPUT
-    monkeypatch.setitem(kept_rule, Activation, lambda *_: wrong)
+    monkeypatch.setattr(Activation, "keeps", lambda *_: wrong)
     assert kept_bytes(network) != measured_bytes(network)
 
 
@@ -490,18 +477,17 @@ class Stranger(Layer):
     """A layer that no rule knows."""
 
 
-@pytest.mark.usefixtures("registries")
-def test_a_layer_without_a_rule_is_refused() -> None:
+def test_a_layer_without_a_rule_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Never a silent zero: the layer is named, and so is the rule it needs."""
     network = Network("n", (IMAGE, Stranger("who")))
     for quantity in (training_cost, layer_training_costs, flop_counter_flops, kept_bytes):
-        with pytest.raises(CostModelError, match=r"no rule for who; register one with lower_rule"):
+        with pytest.raises(CostModelError, match=r"no rule for who; subclass Layer and say"):
             quantity(network)
-    lower_rule(Stranger)(lambda *_: ((), ()))
+    monkeypatch.setattr(Stranger, "lowered", lambda *_: ((), ()))
     assert training_cost(network) == TrainingCost()
     with pytest.raises(CostModelError, match=r"who: no rule for what a Stranger keeps"):
         kept_bytes(network)
-    kept_rule(Stranger)(lambda *_: NOTHING)
+    monkeypatch.setattr(Stranger, "keeps", lambda *_: NOTHING)
     assert kept_bytes(Network("n", (*network.layers, CONV))) == 4 * 2 * 4 * 81
 
 

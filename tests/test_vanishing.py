@@ -24,15 +24,17 @@ from costmodel import (
     Pool,
     cost,
     cost_function,
+    from_json,
     infer,
     lower,
     mobilenet_v1,
     resize,
     sweep,
+    to_json,
     width_function,
 )
+from costmodel import layers as ir
 from costmodel.algebra.symbols import H, K
-from costmodel.layers import operators as op
 from costmodel.planners import compiling as functions
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ def refusal(call: Callable[[], object]) -> str:
     return str(caught.value)
 
 
-CROP = op.Pad("crop", ((-10, -10), (-10, -10)))
+CROP = ir.Pad("crop", ((-10, -10), (-10, -10)))
 CONV = Conv("conv", 8, 1)
 
 
@@ -65,12 +67,12 @@ CONV = Conv("conv", 8, 1)
     [
         ((CROP, CONV), 16, "crop: would make 1×3×-4×-4; raise the resolution"),
         ((CROP, CONV), 20, "crop: would make 1×3×0×0; raise"),
-        ((op.Pad("crop", ((0, -16),)), CONV), 16, "crop: would make 1×3×16×0; raise"),
-        ((op.Pad("c", ((-3, 0), (0, 0), (0, 0))), CONV), 16, "c: would make 1×0×16×16"),
-        ((op.TransposedConv("up", 8, 3, 1, 6), CONV), 8, "up: would make 1×8×-2×-2"),
-        ((op.TransposedConv("up", 8, 3, 1, (0, 5)),), 8, "up: would make 1×8×10×0"),
-        ((op.Resample("down", 1, 2), CONV), 1, "down: would make 1×3×0×0"),
-        ((op.Slice("part", ((0, None, 1), (0, None, 1), (5, None, 1))),), 5, "part: would make"),
+        ((ir.Pad("crop", ((0, -16),)), CONV), 16, "crop: would make 1×3×16×0; raise"),
+        ((ir.Pad("c", ((-3, 0), (0, 0), (0, 0))), CONV), 16, "c: would make 1×0×16×16"),
+        ((ir.TransposedConv("up", 8, 3, 1, 6), CONV), 8, "up: would make 1×8×-2×-2"),
+        ((ir.TransposedConv("up", 8, 3, 1, (0, 5)),), 8, "up: would make 1×8×10×0"),
+        ((ir.Resample("down", 1, 2), CONV), 1, "down: would make 1×3×0×0"),
+        ((ir.Slice("part", ((0, None, 1), (0, None, 1), (5, None, 1))),), 5, "part: would make"),
         ((Conv("c", 5, (1, 9), 2),), 8, "c: kernel 9 (dilation 1) is larger than its input of 8"),
         ((Pool("p", "max", 3, 1, 0, ceil_mode=True),), 2, "p: kernel 3 (dilation 1) is larger"),
     ],
@@ -86,8 +88,8 @@ def test_a_size_below_one_is_refused(layers: tuple[Layer, ...], side: int, messa
 
 def test_json_never_has_a_negative_cost() -> None:
     """A crop to -4 before a convolution of 8 once cost 3·8·-4·24 MACs."""
-    wide = op.Pad("crop", ((-10, -10), (4, 4)))
-    refusal(lambda: cost(Network.from_json(net(wide, CONV).to_json())))
+    wide = ir.Pad("crop", ((-10, -10), (4, 4)))
+    refusal(lambda: cost(from_json(to_json(net(wide, CONV)))))
 
 
 def naive(layer: Any, x: torch.Tensor) -> torch.Tensor:
@@ -96,14 +98,14 @@ def naive(layer: Any, x: torch.Tensor) -> torch.Tensor:
         case Conv():
             weight = torch.empty(4, x.shape[1], layer.kernel, layer.kernel)
             return functional.conv2d(x, weight, None, layer.stride, layer.padding, layer.dilation)
-        case op.TransposedConv():
+        case ir.TransposedConv():
             weight = torch.empty(x.shape[1], 4, layer.kernel, layer.kernel)
             window = (layer.stride, layer.padding, layer.output_padding, 1, layer.dilation)
             return functional.conv_transpose2d(x, weight, None, *window)
         case Pool():
             window = (layer.kernel, layer.stride, layer.padding)
             return functional.avg_pool2d(x, *window, layer.ceil_mode)
-        case op.Pad():
+        case ir.Pad():
             (above, below), (left, right) = layer.amounts
             return functional.pad(x, (left, right, above, below))
     return functional.interpolate(x, scale_factor=layer.numerator / layer.denominator)
@@ -116,15 +118,15 @@ LAYERS = st.one_of(
         lambda k, s, p, d: Conv("x", 4, k, s, p, d), _SMALL, _SMALL, st.integers(0, 2), _SMALL
     ),
     st.builds(
-        lambda k, s, p, o, d: op.TransposedConv("x", 4, k, s, p, o, d),
+        lambda k, s, p, o, d: ir.TransposedConv("x", 4, k, s, p, o, d),
         *(_SMALL, _SMALL, st.integers(0, 5), st.integers(0, 3), _SMALL),
     ),
     st.builds(
         lambda k, s, half, c: Pool("x", "average", k, s, k // 2 if half else 0, c),
         *(_SMALL, _SMALL, st.booleans(), st.booleans()),
     ),
-    st.builds(lambda a, b: op.Pad("x", (a, b)), _PADS, _PADS),
-    st.builds(lambda n, d: op.Resample("x", n, d), st.integers(1, 2), st.sampled_from([1, 2, 4])),
+    st.builds(lambda a, b: ir.Pad("x", (a, b)), _PADS, _PADS),
+    st.builds(lambda n, d: ir.Resample("x", n, d), st.integers(1, 2), st.sampled_from([1, 2, 4])),
 )
 
 
@@ -188,7 +190,7 @@ def check(kinds: list[Layer], side: int) -> None:
 def test_output_padding_is_torchs() -> None:
     """Output padding must be smaller than the stride or the dilation, on each axis."""
     for stride, dilation, after in product((1, 2, 3), (1, 2, 3), (0, 1, 2, 3)):
-        layer = op.TransposedConv("up", 4, 3, (3, stride), 0, (0, after), (1, dilation))
+        layer = ir.TransposedConv("up", 4, 3, (3, stride), 0, (0, after), (1, dilation))
         weight = torch.empty(3, 4, 3, 3)
         x = torch.empty(1, 3, 8, 8)
         fields = (layer.stride, layer.padding, layer.output_padding, 1, layer.dilation)
@@ -198,7 +200,7 @@ def test_output_padding_is_torchs() -> None:
             assert "output_padding" in refusal(lambda made=layer: infer(net(made)))
         else:
             assert infer(net(layer, side=8))[-1].output == made.shape
-    assert "output_padding" in refusal(lambda: op.TransposedConv("up", 4, 3, output_padding=-1))
+    assert "output_padding" in refusal(lambda: ir.TransposedConv("up", 4, 3, output_padding=-1))
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -210,7 +212,7 @@ def test_a_symbol_that_is_certain_to_vanish_is_refused(stride: int) -> None:
 
 def test_channels_that_vanish_at_some_alpha_are_refused() -> None:
     """Half of 20 channels without 10 are none, in numbers, over a grid and in emitted code."""
-    cut = net(Conv("a", 20, 1), op.Pad("cut", ((-10, 0), (0, 0), (0, 0))), Conv("b", 8, 1))
+    cut = net(Conv("a", 20, 1), ir.Pad("cut", ((-10, 0), (0, 0), (0, 0))), Conv("b", 8, 1))
     assert sweep(cut, [1], [4]).macs.tolist() == [[16 * (3 * 20 + 10 * 8)]]
     assert "alpha" in refusal(lambda: sweep(cut, [0.5, 1], [4]))
     refusal(lambda: cost_function(cut)(0.5, 4))
@@ -220,8 +222,8 @@ def test_channels_that_vanish_at_some_alpha_are_refused() -> None:
 
 def test_a_slice_is_one_answer_in_every_algebra() -> None:
     """Five rows of three are refused by a grid and emitted code too; the last five are all."""
-    first = net(op.Slice("s", ((0, None, 1), (0, None, 1), (0, 5, 1))), CONV)
-    last = net(op.Slice("s", ((0, None, 1), (0, None, 1), (-5, None, 1))), CONV)
+    first = net(ir.Slice("s", ((0, None, 1), (0, None, 1), (0, 5, 1))), CONV)
+    last = net(ir.Slice("s", ((0, None, 1), (0, None, 1), (-5, None, 1))), CONV)
     for call in (
         lambda: cost(resize(first, resolution=3)),
         lambda: sweep(first, [1], [3, 8]),
@@ -234,10 +236,10 @@ def test_a_slice_is_one_answer_in_every_algebra() -> None:
 
 def test_an_empty_tensor_of_a_traced_model_is_none_that_vanished() -> None:
     """A part of no channels that is concatenated, and what is done to it alone, stay."""
-    layers = (op.Constant("none", (1, 0, 16, 16)), Activation("relu"))
+    layers = (ir.Constant("none", (1, 0, 16, 16)), Activation("relu"))
     joined = Concat("both", inputs=("relu", "image"))
     assert infer(net(*layers, joined))[-1].output == (1, 3, 16, 16)
-    assert "-2" in refusal(lambda: infer(net(*layers, op.Pad("p", ((-9, -9), (0, 0))))))
+    assert "-2" in refusal(lambda: infer(net(*layers, ir.Pad("p", ((-9, -9), (0, 0))))))
 
 
 @pytest.mark.parametrize(

@@ -27,10 +27,10 @@ from costmodel import (  # noqa: E402
     widen,
     width_function,
 )
+from costmodel import layers as ir  # noqa: E402
 from costmodel.backends.building import build  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
-from costmodel.layers import operators as op  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -322,7 +322,7 @@ def test_what_is_added_to_the_image_keeps_its_channels() -> None:
 def test_a_size_said_by_number_is_refused_by_name() -> None:
     """An operator known by its sizes alone names the layer whose width it keeps, and a remedy."""
     network = net(
-        Conv("a", 8, 1), op.Recorded("odd", "index_select", ((1, 8, 8, 8),), (1, 4, 8, 8))
+        Conv("a", 8, 1), ir.Recorded("odd", "index_select", ((1, 8, 8, 8),), (1, 4, 8, 8))
     )
     assert widen(network, 1) == network
     with pytest.raises(CostModelError, match=r"^a: its width of 8 cannot become 16, since odd "):
@@ -331,7 +331,7 @@ def test_a_size_said_by_number_is_refused_by_name() -> None:
 
 def test_a_layer_of_ones_own_divides_without_being_listed() -> None:
     """A rule that divides a size is all that α needs to keep it a multiple: a grouped norm of 7."""
-    network = net(Conv("a", 21, 1), op.Affine("norm", "group_norm", groups=7, tensors=2))
+    network = net(Conv("a", 21, 1), ir.Affine("norm", "group_norm", groups=7, tensors=2))
     assert widen(network, "1/2")["a"].out_channels == 14  # 10 rounded down is 7, the least is 8
 
 

@@ -15,10 +15,12 @@ from costmodel import (
     cost,
     crosscheck,
     drop,
+    from_json,
     infer,
     lower,
     mobilenet_v1,
     resize,
+    to_json,
     widen,
 )
 from costmodel.zoo.applications import face_attributes, face_embedding, planet, stanford_dogs
@@ -117,7 +119,7 @@ def test_crops_keep_their_size_and_follow_the_channels() -> None:
 def test_crops_in_json() -> None:
     """A Faster R-CNN reads back from JSON equal."""
     network = faster_rcnn_mobilenet(resolution=300)
-    assert Network.from_json(network.to_json()) == network
+    assert from_json(to_json(network)) == network
 
 
 def test_no_proposals_is_an_error() -> None:

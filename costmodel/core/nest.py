@@ -10,10 +10,30 @@ R = S = 1; linear: no spatial axes at all.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from costmodel.algebra.arithmetic import Dim
+
+
+class Window(NamedTuple):
+    """A box of taps that slides over an input; each value is for every axis, or a tuple of them."""
+
+    kernel: Any
+    stride: Any
+    padding: Any = 0
+    dilation: Any = 1
+
+    def axes(self, rank: int) -> Iterator[tuple[Dim, ...]]:
+        """Kernel, stride, padding and dilation of each of so many axes.
+
+        >>> list(Window(3, (1, 2)).axes(2))
+        [(3, 1, 0, 1), (3, 2, 0, 1)]
+        """
+        each = (value if isinstance(value, tuple) else (value,) * rank for value in self)
+        return zip(*each, strict=True)
 
 
 class LoopNest(NamedTuple):
@@ -21,7 +41,8 @@ class LoopNest(NamedTuple):
 
     `weighted` says whether the second operand is a weight or an activation (as in QKᵀ);
     `written` are the output's positions where they are not the loop's: a transposed
-    convolution loops over its input's.
+    convolution loops over its input's. `stride`, `padding` and `dilation` say which elements of
+    the input a position meets; each is one number for every axis, or a tuple.
 
     >>> LoopNest(n=1, g=1, k=64, c=32, positions=(112, 112), kernel=(1, 1)).macs == 32*64*112*112
     True
@@ -35,6 +56,15 @@ class LoopNest(NamedTuple):
     kernel: tuple[Dim, ...]
     weighted: bool = True
     written: tuple[Dim, ...] = ()
+    stride: Dim = 1
+    padding: Dim = 0
+    dilation: Dim = 1
+
+    @property
+    def window(self) -> Window | None:
+        """What slides over the input; None where the loop has no positions of an input's map."""
+        slides = self.positions and self.weighted and not self.written
+        return Window(self.kernel, self.stride, self.padding, self.dilation) if slides else None
 
     @property
     def macs(self) -> Dim:
@@ -66,14 +96,17 @@ class LoopNest(NamedTuple):
 class Elementwise(NamedTuple):
     """A body without multiply–accumulates: each element of `output` reads `taps` values.
 
+    Where they are those under a `window` it says so; otherwise all of every input is read.
+
     >>> from costmodel import lower, mobilenet_v1
     >>> lower(mobilenet_v1())[2].elementwise
-    (Elementwise(operation='batch_norm', output=(1, 32, 112, 112), taps=1),)
+    (Elementwise(operation='batch_norm', output=(1, 32, 112, 112), taps=1, window=None),)
     """
 
     operation: str
     output: tuple[Dim, ...]
     taps: Dim = 1
+    window: Window | None = None
 
 
 Body = LoopNest | Elementwise
@@ -90,3 +123,23 @@ class Parameter(NamedTuple):
     owner: str
     role: str
     count: Dim
+
+
+class Keeps(NamedTuple):
+    """What a layer keeps for its backward pass.
+
+    Its inputs, its output, or tensors of its own, each as elements and their bytes (0 is the
+    dtype's width). A `product` keeps each factor that another's gradient needs. Of a view
+    (`costmodel.core.orders`) what is kept is its input.
+    """
+
+    inputs: bool = False
+    product: bool = False
+    output: bool = False
+    own: tuple[tuple[Dim, int], ...] = ()
+
+
+NOTHING = Keeps()
+INPUTS = Keeps(inputs=True)
+PRODUCT = Keeps(product=True)
+OUTPUT = Keeps(output=True)

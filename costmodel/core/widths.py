@@ -14,14 +14,17 @@ from math import gcd, lcm
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from costmodel.algebra.arithmetic import exact_div
-from costmodel.core import network as ir
 from costmodel.core.lower import each_lowered
-from costmodel.core.shapes import count as count_of
+from costmodel.core.relations import AtLeast, Fixed
+from costmodel.core.relations import count as count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.fields import Width
+    from costmodel.core.layer import Layer
+    from costmodel.core.network import Network
 
     #: A sum of widths, by name, each times a number.
     Terms = dict[str, Fraction | int]
@@ -165,7 +168,7 @@ class Widths:
     {'a': 4}
     """
 
-    def __init__(self, network: ir.Network, outputs: Iterable[str] = ()) -> None:
+    def __init__(self, network: Network, outputs: Iterable[str] = ()) -> None:
         """Lower the network once, with forms for widths, and solve what they note."""
         self.counts: dict[str, Dim] = {}
         #: Those that grow and never shrink, and those of constants, which only follow.
@@ -190,24 +193,24 @@ class Widths:
         self._scaled = {x.name for x in network.layers if x.widths.keys() & self._parts.keys()}
 
     @classmethod
-    def of(cls, network: ir.Network) -> Widths:
+    def of(cls, network: Network) -> Widths:
         """Those of a network, worked out once."""
         if "widths" not in network.remembered:
             network.remembered["widths"] = cls(network)
         return network.remembered["widths"]  # type: ignore[no-any-return]
 
-    def _formed(self, layer: ir.Layer, notes: Notes) -> ir.Layer:
+    def _formed(self, layer: Layer, notes: Notes) -> Layer:
         """The layer with a form for each of its widths."""
         if not (widths := layer.widths):
             return layer
         forms = {name: self._form(layer, name, width, notes) for name, width in widths.items()}
         return layer.with_widths(forms)
 
-    def _form(self, layer: ir.Layer, name: str, width: ir.Width, notes: Notes) -> Any:
+    def _form(self, layer: Layer, name: str, width: Width, notes: Notes) -> Any:
         self.counts[name] = count = count_of(width, 0, {})
-        if isinstance(width, ir.AtLeast):
+        if isinstance(width, AtLeast):
             self.grows.add(name)
-        elif isinstance(width, ir.Fixed):
+        elif isinstance(width, Fixed):
             self.kept[name] = ""
         elif layer.arity == 0:
             self._follow.add(name)
@@ -334,11 +337,11 @@ class Widths:
         self._scale_alike(free)
         return True
 
-    def sized(self, network: ir.Network, counts: Mapping[str, Dim]) -> ir.Network:
+    def sized(self, network: Network, counts: Mapping[str, Dim]) -> Network:
         """The network with other counts for the columns; what is a sum of them follows."""
         return network.with_layers([self._sized(layer, counts) for layer in network.layers])
 
-    def _sized(self, layer: ir.Layer, counts: Mapping[str, Dim]) -> ir.Layer:
+    def _sized(self, layer: Layer, counts: Mapping[str, Dim]) -> Layer:
         name = layer.name
         if name not in self._scaled:
             return layer
@@ -347,7 +350,7 @@ class Widths:
         widths = layer.widths
         return layer.with_widths({each: self._width(each, widths[each], counts) for each in widths})
 
-    def _width(self, name: str, width: ir.Width, counts: Mapping[str, Dim]) -> ir.Width:
+    def _width(self, name: str, width: Width, counts: Mapping[str, Dim]) -> Width:
         if name not in self._parts:
             return width
         terms, constant = self._parts[name]
@@ -355,7 +358,7 @@ class Widths:
         for base, factor in terms.items():
             part = counts[base] * factor.numerator
             count += part if factor.denominator == 1 else exact_div(part, factor.denominator)
-        return type(width)(count) if isinstance(width, (ir.AtLeast, ir.Fixed)) else count
+        return type(width)(count) if isinstance(width, (AtLeast, Fixed)) else count
 
 
 def _step(factor: Fraction | int, by: int) -> int:

@@ -16,12 +16,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.algebra.arithmetic import ceil_mode_size, is_symbolic
-from costmodel.core import network as ir
-from costmodel.core.lower import Lowered, lower, lower_rule
+from costmodel.core.layer import inputs_of
+from costmodel.core.lower import Lowered, lower
 from costmodel.core.nest import Parameter
-from costmodel.core.shapes import axes
 from costmodel.errors import CostModelError
-from costmodel.layers.named import is_elementwise
 from costmodel.metrics.layouts import is_view, views
 
 if TYPE_CHECKING:
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.network import Network
-    from costmodel.core.shapes import Inputs, Window
 
 #: Bytes of a weight or an activation, and of a bias or a batch norm's scale and shift.
 _WIDTHS = {"float32": (4, 4), "float16": (2, 2), "int8": (1, 4)}
@@ -86,13 +83,15 @@ class MemoryRules:
 
 
 DEFAULT = MemoryRules()
+#: Of a layer that does not say what it costs.
+REMEDY = "subclass Layer and say what it is `lowered` to"
 
 
 def known_layers(network: Network) -> tuple[Lowered, ...]:
     """The lowered layers; an error where what one costs is not known."""
     layers = lower(network)
     if unknown := [x.layer.name for x in layers if x.state == "unknown"]:
-        raise CostModelError(f"no rule for {', '.join(unknown)}; register one with lower_rule")
+        raise CostModelError(f"no rule for {', '.join(unknown)}; {REMEDY}")
     return layers
 
 
@@ -101,16 +100,15 @@ def _folded(layers: tuple[Lowered, ...], rules: MemoryRules) -> dict[str, str]:
     if not rules.fold_batch_norm:
         return {}
     readers = Counter(name for x in layers for name in x.layer.inputs)
-    sharing = {x.layer.name: owner for x in layers if (owner := getattr(x.layer, "shares", ""))}
-    tied = sharing.keys() | sharing.values()
+    sharing = {x.layer.name: x.layer.shares for x in layers if x.layer.shares}
+    tied = {*sharing, *sharing.values()}
     sources = {
         x.layer.name
         for x in layers
-        if isinstance(x.layer, ir.Conv)
-        or (isinstance(x.layer, ir.Linear) and x.layer.axis + len(x.output) == 1)
+        if x.layer.takes_over and x.layer.axis % len(x.output) == 1  # the channels
     }
     alone = {name for name in sources - tied if readers[name] == 1}
-    norms = (x.layer for x in layers if isinstance(x.layer, ir.BatchNorm))
+    norms = (x.layer for x in layers if x.layer.folds)
     return {x.name: x.inputs[0] for x in norms if x.name not in tied and x.inputs[0] in alone}
 
 
@@ -160,12 +158,6 @@ def held_parameters(
     return tuple(_after_folding(x.parameters, x, folded) for x in layers)
 
 
-def _may_overwrite(layer: ir.Layer) -> bool:
-    """Whether each element of the output needs only that element of the inputs."""
-    merges = isinstance(layer, (ir.BatchNorm, ir.Add))
-    return merges or is_elementwise(getattr(layer, "function", ""))
-
-
 def _memory(
     layers: tuple[Lowered, ...], rules: MemoryRules
 ) -> tuple[dict[str, str], dict[str, int]]:
@@ -182,7 +174,7 @@ def _memory(
         overwritten: list[str] = []
         if name in viewed or name in folded:
             overwritten = read
-        elif rules.in_place and _may_overwrite(x.layer):
+        elif rules.in_place and x.layer.may_overwrite():
             whole = [h for h in read if size[h] == prod(x.output)]  # no part, nothing expanded
             overwritten = [h for h in whole if until[h] == i and h not in inputs]
         home[name] = own = overwritten[0] if overwritten else name
@@ -193,8 +185,8 @@ def _memory(
 def _live(layers: tuple[Lowered, ...], rules: MemoryRules) -> Iterator[tuple[str, dict[str, Dim]]]:
     """Every layer, with the elements alive while it runs by the layer that allocated them."""
     home, until = _memory(layers, rules)
-    given = (x for x in layers if isinstance(x.layer, ir.Input) and rules.count_input)
-    live = {x.layer.name: prod(x.output) for x in given}
+    given = inputs_of(x.layer for x in layers if rules.count_input)
+    live = {layer.name: prod(layer.shape) for layer in given}
     for i, x in enumerate(layers):
         if home[x.layer.name] == x.layer.name and x.layer.arity != 0:
             live[x.layer.name] = prod(x.output)
@@ -261,30 +253,20 @@ def peak_activations(network: Network, rules: MemoryRules = DEFAULT) -> Peak:
     return peak
 
 
-#: Rules (layer, input shapes, output shape) → elements of the input that are read. A layer
-#: type without one reads all of its inputs.
-touch_rule = ir.Rules()
+def _reads(x: Lowered) -> Dim:
+    """Elements of its inputs that a layer reads, each once: what windows touch, or all of them.
 
-
-@touch_rule(ir.Conv)
-def _conv(layer: ir.Conv, inputs: Inputs, output: ir.Shape) -> Dim:
-    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
-    return _touched_elements(layer, inputs[0], output, window)
-
-
-@touch_rule(ir.Pool)
-def _pool(layer: ir.Pool, inputs: Inputs, output: ir.Shape) -> Dim:
-    return _touched_elements(layer, inputs[0], output, (layer.kernel, layer.stride, layer.padding))
-
-
-def _touched_elements(layer: ir.Layer, shape: ir.Shape, output: ir.Shape, window: Window) -> Dim:
-    """The product over the axes: a window is a box, so what boxes touch is a box of positions."""
-    windows = zip(*(axes(value, layer, len(shape) - 2) for value in window), strict=True)
-    sides = zip(shape[2:], output[2:], windows, strict=True)
+    A window is a box, so what boxes touch is a box of positions.
+    """
+    windows = [body.window for body in x.bodies or () if body.window]
+    if not windows:
+        return sum(map(prod, dict(zip(x.layer.inputs, x.inputs, strict=True)).values()))
+    shape = x.inputs[0]
+    sides = zip(shape[2:], x.output[2:], windows[0].axes(len(shape) - 2), strict=True)
     try:
         return shape[0] * shape[1] * prod(touched(size, out, *axis) for size, out, axis in sides)
     except CostModelError as error:
-        raise CostModelError(f"{layer.name}: {error}") from None
+        raise CostModelError(f"{x.layer.name}: {error}") from None
 
 
 def touched(  # noqa: PLR0913, PLR0917 - torch's own parameters
@@ -424,12 +406,8 @@ def layer_traffic(
     same = is_view(x) if viewed is None else name in viewed
     if x.layer.arity == 0 or same or name in folded:
         return Traffic(name, 0, 0, 0, 0, 0)
-    _, own = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
-    parameters = _after_folding(own, x, folded)
-    rule = touch_rule[type(x.layer)]
-    shapes = dict(zip(x.layer.inputs, x.inputs, strict=True))  # one read twice moves once
-    reads = rule(x.layer, x.inputs, x.output) if rule else sum(map(prod, shapes.values()))
-    writes = prod(x.output)
+    parameters = _after_folding(x.used, x, folded)
+    reads, writes = _reads(x), prod(x.output)
     return Traffic(
         name,
         sum(nest.macs for nest in x.nests),

@@ -7,17 +7,11 @@ compared with `==`.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from importlib import import_module
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from costmodel.core import network as ir
-from costmodel.core.lower import Lowered, lower_rule
 from costmodel.errors import CostModelError
-from costmodel.layers.named import plain
-from costmodel.layers.regions import CropAndResize
 from costmodel.metrics.layouts import is_copied, placed
 from costmodel.metrics.memory import DEFAULT, MemoryRules, known_layers
 
@@ -26,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
     from costmodel.algebra.arithmetic import Dim
-    from costmodel.core.nest import LoopNest
-    from costmodel.core.network import Network, Shape
-    from costmodel.core.shapes import Inputs
+    from costmodel.core.fields import Shape
+    from costmodel.core.layer import Inputs, Layer
+    from costmodel.core.lower import Lowered
+    from costmodel.core.nest import Keeps, LoopNest
+    from costmodel.core.network import Network
 
 
 @dataclass(frozen=True)
@@ -103,10 +99,9 @@ def layer_training_costs(network: Network) -> dict[str, TrainingCost]:
 def _trained(layers: tuple[Lowered, ...]) -> set[str]:
     """The layers whose output depends on a parameter, and so has a gradient."""
     trained: set[str] = set()
-    for layer, inputs, output, _, _ in layers:
-        _, parameters = lower_rule[type(layer)](layer, inputs, output)  # shared ones too
-        if parameters or not trained.isdisjoint(layer.inputs):
-            trained.add(layer.name)
+    for x in layers:
+        if x.used or not trained.isdisjoint(x.layer.inputs):
+            trained.add(x.layer.name)
     return trained
 
 
@@ -114,7 +109,6 @@ def _gradients(
     x: Lowered, trained: AbstractSet[str], times: Callable[[LoopNest], Dim]
 ) -> TrainingCost:
     """A layer's cost, where a weight's gradient counts so many times; a fixed one has none."""
-    _, learned = lower_rule[type(x.layer)](x.layer, x.inputs, x.output)  # shared ones too
     with_gradient = [int(name in trained) for name in x.layer.inputs]
     any_input = max(with_gradient, default=0)
     # Of a product of two layers each is an operand; of a layer with itself it is both.
@@ -123,7 +117,7 @@ def _gradients(
     for nest in x.nests:
         forward += nest.macs
         inputs += nest.macs * (any_input if nest.weighted else operands)
-        weights += nest.macs * times(nest) if nest.weighted and learned else 0
+        weights += nest.macs * times(nest) if nest.weighted and x.used else 0
     return TrainingCost(forward, inputs, weights)
 
 
@@ -161,99 +155,6 @@ def flop_counter_flops(network: Network) -> Dim:
     trained = _trained(layers)
     times = GROUPED_WEIGHT_GRADIENT.times
     return 2 * sum(_gradients(x, trained, times).macs for x in layers)
-
-
-class Keeps(NamedTuple):
-    """What a layer keeps for its backward pass.
-
-    Its inputs, its output, or tensors of its own, each as elements and their bytes (0 is the
-    dtype's width). A `product` keeps each factor that another's gradient needs. Of a view
-    (`costmodel.metrics.layouts.order_rule`) what is kept is its input.
-    """
-
-    inputs: bool = False
-    product: bool = False
-    output: bool = False
-    own: tuple[tuple[Dim, int], ...] = ()
-
-
-NOTHING = Keeps()
-INPUTS = Keeps(inputs=True)
-PRODUCT = Keeps(product=True)
-OUTPUT = Keeps(output=True)
-#: Bytes of the position of a maximum: torch's int64.
-_INDEX = 8
-
-#: Rules (layer, input shapes, output shape) → Keeps. They are those of torch on a CPU, in
-#: training mode; on a GPU dropout's mask is one byte an element, and cuDNN may keep more.
-kept_rule = ir.Rules()
-
-#: Those activations whose derivative is a function of the output keep that, others their input.
-_FUNCTIONS = {
-    **dict.fromkeys(("relu", "sigmoid", "tanh"), OUTPUT),
-    **dict.fromkeys(("relu6", "leaky_relu", "elu", "gelu", "silu", "swish", "mish"), INPUTS),
-    **dict.fromkeys(("hsigmoid", "hardsigmoid", "hswish", "hardswish"), INPUTS),
-    **dict.fromkeys(("exp", "sqrt", "rsqrt", "softmax", "log_softmax"), OUTPUT),
-    **dict.fromkeys(("hardtanh", "clamp", "softplus", "celu", "pow", "square", "abs"), INPUTS),
-    **dict.fromkeys(("log", "sin", "cos"), INPUTS),
-    **dict.fromkeys(("add", "sub", "rsub", "mul", "div", "truediv", "neg"), NOTHING),
-    **dict.fromkeys(("identity", "contiguous"), NOTHING),
-}
-
-
-@kept_rule(ir.Conv)
-@kept_rule(ir.Linear)
-def _weighted(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
-    return INPUTS  # for ∂W; for ∂I the weight, which is no activation
-
-
-@kept_rule(ir.BatchNorm)
-def _batch_norm(_layer: ir.Layer, _inputs: Inputs, output: Shape) -> Keeps:
-    # The mean and the reciprocal deviation of the batch; running statistics are the module's.
-    return Keeps(inputs=True, own=((2 * output[1], 0),))
-
-
-@kept_rule(ir.Activation)
-def _activation(layer: ir.Activation, _inputs: Inputs, output: Shape) -> Keeps:
-    size = prod(output)
-    if layer.function == "dropout":
-        return Keeps(own=((size, 0),))  # the mask, scaled
-    if layer.function == "local_response_norm":
-        # Over 5 channels: the squares, padded by 2 on each side; the sum; and its power.
-        padded = output[0] * (output[1] + 4) * prod(output[2:])
-        return Keeps(inputs=True, own=((padded, 0), (size, 0), (size, 0)))
-    name = plain(layer.function)  # in place it keeps the same
-    if name not in _FUNCTIONS:
-        raise CostModelError(
-            f"{layer.name}: no rule for what {layer.function!r} keeps for the backward pass; "
-            "subclass Activation and register one with kept_rule"
-        )
-    return _FUNCTIONS[name]
-
-
-@kept_rule(ir.Pool)
-def _pool(layer: ir.Pool, _inputs: Inputs, output: Shape) -> Keeps:
-    return _max_or_average(layer.kind, output)
-
-
-@kept_rule(ir.AdaptivePool)
-def _adaptive(layer: ir.AdaptivePool, _inputs: Inputs, output: Shape) -> Keeps:
-    if layer.kind == "average" and all(side == 1 for side in output[2:]):
-        return NOTHING  # a mean, whose gradient is the same everywhere
-    return _max_or_average(layer.kind, output)
-
-
-def _max_or_average(kind: str, output: Shape) -> Keeps:
-    return Keeps(inputs=True, own=((prod(output), _INDEX),)) if kind == "max" else INPUTS
-
-
-@kept_rule(ir.Input)
-@kept_rule(ir.Add)
-@kept_rule(ir.Concat)
-@kept_rule(ir.Flatten)
-@kept_rule(CropAndResize)
-def _nothing(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> Keeps:
-    return NOTHING
 
 
 class Kept(NamedTuple):
@@ -333,16 +234,15 @@ def _factors(inputs: tuple[str, ...], trained: AbstractSet[str], keeps: Keeps) -
     )
 
 
-def _keeps(layer: ir.Layer, inputs: Inputs, output: Shape) -> Keeps:
-    if "costmodel.layers.operators" in sys.modules:  # or no layer is of its types
-        import_module("costmodel.metrics.keeping")
-    rule = kept_rule[type(layer)]
-    if rule is None:
+def _keeps(layer: Layer, inputs: Inputs, output: Shape) -> Keeps:
+    keeps = layer.keeps(inputs, output)
+    if keeps is None:
+        function = getattr(layer, "function", "")
+        what = repr(function) if function else f"a {type(layer).__name__}"
         raise CostModelError(
-            f"{layer.name}: no rule for what a {type(layer).__name__} keeps for the backward pass; "
-            "register one with kept_rule"
+            f"{layer.name}: no rule for what {what} keeps for the backward pass; "
+            f"subclass {type(layer).__name__} and say what it `keeps`"
         )
-    keeps: Keeps = rule(layer, inputs, output)
     return keeps
 
 

@@ -16,7 +16,8 @@ from statistics import linear_regression
 from typing import TYPE_CHECKING
 
 from costmodel.core.cost import Cost, cost
-from costmodel.core.rewrite import join, resize, widen
+from costmodel.core.rewrite import resize, widen
+from costmodel.layers.factorising import join
 from costmodel.published import printed
 from costmodel.zoo.mobilenet import mobilenet_v1, shallow_mobilenet
 

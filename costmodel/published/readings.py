@@ -8,16 +8,17 @@ from fractions import Fraction
 from functools import cache
 from typing import TYPE_CHECKING
 
-from costmodel.core import network as ir
+from costmodel import layers as ir
 from costmodel.core.cost import Cost, cost, layer_cost
 from costmodel.core.lower import lower
-from costmodel.core.rewrite import join, resize, separable_pairs, separate, widen
+from costmodel.core.network import Network
+from costmodel.core.rewrite import resize, widen
+from costmodel.layers.factorising import join, separable_pairs, separate
 from costmodel.zoo import applications, architecture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from costmodel.core.network import Network
     from costmodel.published import Printed
 
 
@@ -218,7 +219,7 @@ def _shares(figure: Printed) -> Iterator[Reading]:
 def _table_3() -> Mapping[str, Cost]:
     """One 3×3 layer of 512 channels on 14×14, and what each change makes of it."""
     layers = (ir.Conv("before", 512, 1), ir.Conv("layer", 512, 3, padding=1))
-    standard = ir.Network("standard", (ir.Input("image", (1, 1, 14, 14)), *layers))
+    standard = Network("standard", (ir.Input("image", (1, 1, 14, 14)), *layers))
     separable = separate(standard, "layer")
     thin = widen(separable, "0.75")
     changed = {

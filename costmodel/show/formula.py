@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from costmodel.algebra.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.core.cost import Cost, cost, layer_cost
+from costmodel.core.layer import Input
 from costmodel.core.lower import lower
-from costmodel.core.network import Conv, Input, Network
-from costmodel.core.rewrite import IMAGE_AXES, resize, separate, widen
+from costmodel.core.network import Network
+from costmodel.core.rewrite import IMAGE_AXES, resize, widen
 from costmodel.errors import CostModelError
+from costmodel.layers import Conv
+from costmodel.layers.factorising import separate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

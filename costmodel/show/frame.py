@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
 from costmodel.core.lower import Lowered, lower
-from costmodel.core.network import Activation, BatchNorm
-from costmodel.core.rewrite import join, separable_pairs
 from costmodel.errors import CostModelError
+from costmodel.layers import Activation, BatchNorm
+from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import DEFAULT, layer_traffic
 
 if TYPE_CHECKING:

@@ -30,12 +30,15 @@ from matplotlib.ticker import (
 from costmodel.algebra.arithmetic import MAX_ALPHA, multiplier, positive_integer
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import Cost, cost, layer_cost
+from costmodel.core.layer import Input
 from costmodel.core.lower import lower
-from costmodel.core.network import Conv, Input, Network
-from costmodel.core.rewrite import join, resize, separable_pairs, separate, widen
+from costmodel.core.network import Network
+from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
 from costmodel.files import image_format, make_directory, write_atomically
+from costmodel.layers import Conv
+from costmodel.layers.factorising import join, separable_pairs, separate
 from costmodel.published.family import family, law
 from costmodel.show.format import si
 from costmodel.tools.crosscheck import CrossCheck

@@ -19,11 +19,12 @@ from costmodel.algebra.arithmetic import (
 )
 from costmodel.backends.building import INSTALL
 from costmodel.core.cost import Cost, cost
-from costmodel.core.network import Network
-from costmodel.core.rewrite import IMAGE_AXES, join, resize, separable_pairs, separate, widen
+from costmodel.core.rewrite import IMAGE_AXES, resize, widen
 from costmodel.core.shapes import infer
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
+from costmodel.layers.factorising import join, separable_pairs, separate
+from costmodel.layers.serial import from_json
 from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 from costmodel.show.formula import ClosedForm, closed_form
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from torch import nn
+
+    from costmodel.core.network import Network
 
 #: A real forward pass of more than this would take minutes, or more memory than there is.
 MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 3 * 10**8}
@@ -374,7 +377,7 @@ def base_network(
 
 def _read(path: str) -> Network:
     try:
-        return Network.from_json(Path(path).read_text(encoding="utf-8-sig"))
+        return from_json(Path(path).read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise CostModelError(

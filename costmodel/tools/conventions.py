@@ -14,11 +14,11 @@ from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from costmodel import layers as ir
 from costmodel.algebra.arithmetic import exact_div, is_symbolic
-from costmodel.core import network as ir
+from costmodel.backends.rule import Rules
 from costmodel.core.lower import lower
 from costmodel.core.shapes import axes
-from costmodel.layers import operators as op
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 #: Rules (layer, nest, origin) → the operation that tools see in a layer's product, by the name that
 #: a convention's rules have. A layer type without one is *unknown* to every tool: never a guess.
-operation_rule = ir.Rules()
+operation_rule = Rules()
 #: The operation of a product that no tool is known to count.
 UNKNOWN = "unknown"
 
@@ -74,7 +74,7 @@ def _known_to_fvcore(layer: Lowered) -> bool:
 def _parameters(layer: Lowered) -> Dim:
     """The elements of a layer's parameters, also where it shares them."""
     kind = layer.layer
-    if isinstance(kind, op.Embedding):
+    if isinstance(kind, ir.Embedding):
         return kind.rows * layer.output[-1]
     shape = layer.inputs[0]
     return kind.tensors * prod(shape[axis] for axis in kind.along)  # type: ignore[attr-defined]
@@ -265,12 +265,12 @@ def _product(layer: Lowered, nest: LoopNest, origin: Origin | None) -> str:
 
 
 @operation_rule(ir.Conv)
-@operation_rule(op.Filter)
+@operation_rule(ir.Filter)
 def _conv(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
     return "conv_mode" if origin and origin.detail == "mode" else "conv"
 
 
-@operation_rule(op.TransposedConv)
+@operation_rule(ir.TransposedConv)
 def _transposed(_layer: ir.Layer, nest: LoopNest, _origin: Origin | None) -> str:
     return "transposed_conv" if nest.g == 1 else "grouped_transposed_conv"
 
@@ -280,14 +280,14 @@ def _linear(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
     return _called(origin.function, origin) if origin else "linear"
 
 
-@operation_rule(op.DotProductAttention)
+@operation_rule(ir.DotProductAttention)
 def _attention(_layer: ir.Layer, _nest: LoopNest, origin: Origin | None) -> str:
     return _called(origin.function, origin) if origin else "matmul"  # `build` writes it out
 
 
-@operation_rule(op.Einsum)
-@operation_rule(op.Recorded)
-def _function(layer: op.Einsum | op.Recorded, nest: LoopNest, origin: Origin | None) -> str:
+@operation_rule(ir.Einsum)
+@operation_rule(ir.Recorded)
+def _function(layer: ir.Einsum | ir.Recorded, nest: LoopNest, origin: Origin | None) -> str:
     called = _called(origin.function if origin else layer.function, origin)
     if called.startswith("conv"):
         return str(_conv(layer, nest, origin))
@@ -315,7 +315,7 @@ def _elementwise(
 ) -> Iterator[tuple[str, Body]]:
     """What is done to each element, where torch's function says more than the layer."""
     function = body.operation.strip("_")
-    if isinstance(layer.layer, op.Resample) and origin is None and function == "interpolate":
+    if isinstance(layer.layer, ir.Resample) and origin is None and function == "interpolate":
         yield f"upsample_nearest{len(layer.output) - 2}d", body  # as `build` makes it
     elif origin is None:
         yield body.operation, body
@@ -328,11 +328,11 @@ def _elementwise(
         yield f"interpolate_{origin.detail}", body
     elif isinstance(origin.detail, int):
         yield function, body._replace(taps=layer.inputs[0][origin.detail])
-    elif isinstance(layer.layer, op.Recorded):
+    elif isinstance(layer.layer, ir.Recorded):
         yield f"{function}_recorded", body  # a further output, or what no rule is sure of
-    elif isinstance(layer.layer, op.Affine) and origin.function in _BIASED:
+    elif isinstance(layer.layer, ir.Affine) and origin.function in _BIASED:
         yield _bias(_BIASED[origin.function], origin), body  # of a layer that shares its weight
-    elif isinstance(layer.layer, op.Affine) and not layer.layer.tensors:
+    elif isinstance(layer.layer, ir.Affine) and not layer.layer.tensors:
         yield f"{function}_without_affine", body
     else:
         yield f"{function}_{origin.detail}".rstrip("_"), body

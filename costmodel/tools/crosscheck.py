@@ -18,8 +18,8 @@ from costmodel.backends.building import INSTALL, build
 from costmodel.core.cost import cost
 from costmodel.core.lower import lower
 from costmodel.core.nest import LoopNest
-from costmodel.core.rewrite import join, separable_pairs
 from costmodel.errors import CostModelError, said
+from costmodel.layers.factorising import join, separable_pairs
 from costmodel.tools.conventions import FVCORE, operations
 from costmodel.tools.deviations import VECTORS
 

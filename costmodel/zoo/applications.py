@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import Fixed, Linear, Network
+from costmodel.core.network import Network
+from costmodel.core.relations import Fixed
 from costmodel.core.rewrite import drop
+from costmodel.layers import Linear
 from costmodel.zoo.mobilenet import mobilenet_v1
 
 if TYPE_CHECKING:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import (
-    SAME,
+from costmodel.core.network import Network
+from costmodel.core.relations import SAME, Fixed
+from costmodel.core.rewrite import drop, widen
+from costmodel.layers import (
     Activation,
     AdaptivePool,
     BatchNorm,
     Conv,
-    Fixed,
+    CropAndResize,
     Flatten,
     Linear,
-    Network,
 )
-from costmodel.core.rewrite import drop, widen
-from costmodel.layers.regions import CropAndResize
 from costmodel.zoo.mobilenet import mobilenet_v1
 
 if TYPE_CHECKING:
     from costmodel.algebra.arithmetic import Dim
-    from costmodel.core.network import Layer, Width
+    from costmodel.core.fields import Width
+    from costmodel.core.layer import Layer
 
 CLASSIFIER = ("pool", "flatten", "classifier")
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import (
+from costmodel.core.layer import Input, Layer
+from costmodel.core.network import Network
+from costmodel.core.relations import Fixed
+from costmodel.layers import (
     Activation,
     AdaptivePool,
     BatchNorm,
     Concat,
     Conv,
-    Fixed,
     Flatten,
-    Input,
-    Layer,
     Linear,
-    Network,
     Pool,
 )
 

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import (
-    SAME,
-    Activation,
-    AdaptivePool,
-    Add,
-    AtLeast,
-    BatchNorm,
-    Conv,
-    Fixed,
-    Flatten,
-    Input,
-    Layer,
-    Linear,
-    Network,
-    Times,
-)
-from costmodel.core.rewrite import drop, join
+from costmodel.core.layer import Input, Layer
+from costmodel.core.network import Network
+from costmodel.core.relations import SAME, AtLeast, Fixed, Times
+from costmodel.core.rewrite import drop
+from costmodel.layers import Activation, AdaptivePool, Add, BatchNorm, Conv, Flatten, Linear
+from costmodel.layers.factorising import join
 
 if TYPE_CHECKING:
     from costmodel.algebra.arithmetic import Dim
-    from costmodel.core.network import Width
+    from costmodel.core.fields import Width
 
 # Howard et al. 2017, Table 1: stride and output channels of the thirteen depthwise separable
 # blocks. The table prints stride 2 for the last; its input and output are both 7×7, so it is 1.

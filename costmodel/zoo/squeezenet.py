@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import (
-    Activation,
-    AdaptivePool,
-    Concat,
-    Conv,
-    Fixed,
-    Flatten,
-    Input,
-    Layer,
-    Network,
-    Pool,
-)
+from costmodel.core.layer import Input, Layer
+from costmodel.core.network import Network
+from costmodel.core.relations import Fixed
+from costmodel.layers import Activation, AdaptivePool, Concat, Conv, Flatten, Pool
 
 if TYPE_CHECKING:
     from costmodel.algebra.arithmetic import Dim

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.network import Activation, Conv, Input, Layer, Network, Pool
+from costmodel.core.layer import Input, Layer
+from costmodel.core.network import Network
+from costmodel.layers import Activation, Conv, Pool
 from costmodel.zoo.alexnet import fully_connected
 
 if TYPE_CHECKING:

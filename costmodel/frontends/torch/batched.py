@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch._C import _functorch
 
-from costmodel.core.lower import Lowered, lower_rule
+from costmodel.core.lower import Lowered
 from costmodel.frontends.torch.calls import Call, Graph, Value, others, values_in
 from costmodel.frontends.torch.functions import interpret
 
@@ -82,5 +82,4 @@ def _apart(given: Any, call: Call, graph: Graph) -> Any:
 
 def _lowered(layer: Any, graph: Graph) -> Lowered:
     inputs, output = tuple(graph.shapes[name] for name in layer.inputs), graph.shapes[layer.name]
-    rule = lower_rule[type(layer)]
-    return Lowered(layer, inputs, output, *(rule(layer, inputs, output) if rule else (None, ())))
+    return Lowered(layer, inputs, output, *layer.lowered(inputs, output))

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.layers import operators as op
+from costmodel import layers as ir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from costmodel.core.network import Layer
+    from costmodel.core.layer import Layer
     from costmodel.frontends.origins import Origin
 
     Sizes = tuple[int, ...]
@@ -148,7 +148,7 @@ class Graph:
         self.constants[name] = (len(self.layers), tuple(new))
         if len(new) == 1 and self.numel[new[0]] == prod(value.shape):
             self.shareable.add(new[0])
-        return self.add(op.Constant(name, value.shape), value.shape).layer
+        return self.add(ir.Constant(name, value.shape), value.shape).layer
 
     def owner(self, parameter: str) -> str:
         """The layer that owns a parameter; a constant computed from it gives it up."""
@@ -169,7 +169,7 @@ class Graph:
             self.layers[index] = self.layers[index].evolve(parameters=own)
         for name, count in self.numel.items():
             if name not in self.owners:
-                self.add(op.Constant(self.unique(name), (count,), count), (count,))
+                self.add(ir.Constant(self.unique(name), (count,), count), (count,))
 
 
 class Weights(NamedTuple):
@@ -228,11 +228,11 @@ class Call:
         self, reads: Iterable[Value], macs: int = 0, index: int = 0, activations: int = 0
     ) -> Value:
         """A layer with the sizes as they are."""
-        return self._record(op.Recorded, reads, index, macs=macs, activations=activations)
+        return self._record(ir.Recorded, reads, index, macs=macs, activations=activations)
 
     def unknown(self, reads: Iterable[Value], index: int = 0) -> Value:
         """A layer that no rule knows."""
-        return self._record(op.Unknown, reads, index)
+        return self._record(ir.Unknown, reads, index)
 
     def _record(
         self, kind: Callable[..., Layer], reads: Iterable[Value], index: int, **named: Any
@@ -299,7 +299,7 @@ class Call:
         """An elementwise layer with parameters along some axes."""
         number, shares = self.norms(tensors, suffix)
         fields = (function or self.function, along, number, groups, shares)
-        return self.emit(op.Affine, *fields, reads=(x,), shape=x.shape, suffix=suffix)
+        return self.emit(ir.Affine, *fields, reads=(x,), shape=x.shape, suffix=suffix)
 
 
 Result = Value | list[Value] | None

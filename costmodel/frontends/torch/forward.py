@@ -22,7 +22,7 @@ from torch import nn
 from torch.nn.modules import module as hooks
 from torch.overrides import TorchFunctionMode
 
-from costmodel.core import network as ir
+from costmodel import layers as ir
 from costmodel.core.lower import lower
 from costmodel.core.network import Network
 from costmodel.errors import CostModelError, said

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite, prod
 from typing import Any
 
-from costmodel.core import network as ir
+from costmodel import layers as ir
 from costmodel.errors import CostModelError
 from costmodel.frontends.torch import products, shaping  # noqa: F401 - they register their handlers
 from costmodel.frontends.torch.calls import (
@@ -24,7 +24,6 @@ from costmodel.frontends.torch.calls import (
 )
 from costmodel.frontends.torch.free import SINGULAR, is_free
 from costmodel.frontends.torch.shaping import resized
-from costmodel.layers import operators as op
 
 
 def interpret(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Value]:
@@ -55,7 +54,7 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     if 0 in call.shape:
         return free(call, reads)  # nothing is left to say what of
     if numbers := _numbers(name, args, kwargs):
-        return call.emit(op.WithNumbers, name, numbers, reads=args[:1])
+        return call.emit(ir.WithNumbers, name, numbers, reads=args[:1])
     lost = call.graph.lost_size and name in SIZED and _has_number((args, kwargs))
     if handler and not lost:
         result: Result = handler(call, *args, **kwargs)
@@ -129,7 +128,7 @@ def _combined(call: Call, reads: list[Value], active: list[Value]) -> Value:
             return call.affine(active[0], along, (constant,), function=function)
     if function == "add" and len(active) == len(reads) and len({x.shape for x in reads}) == 1:
         return call.emit(ir.Add, reads=reads)
-    return call.emit(op.Combine, function, reads=reads)
+    return call.emit(ir.Combine, function, reads=reads)
 
 
 def _plain(function: str) -> str:
@@ -281,7 +280,7 @@ def _embedding(call: Call, indices: Value, weight: Value, *_: Any, **__: Any) ->
     if weights is None:
         return call.recorded((indices, weight))
     rows, features = weight.shape
-    return call.emit(op.Embedding, features, rows, weights.shares, reads=(indices,))
+    return call.emit(ir.Embedding, features, rows, weights.shares, reads=(indices,))
 
 
 @handles("__setitem__")

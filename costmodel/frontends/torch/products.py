@@ -5,8 +5,8 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.core import network as ir
-from costmodel.core.network import SAME, Times
+from costmodel import layers as ir
+from costmodel.core.relations import SAME, Times
 from costmodel.frontends.torch.calls import (
     Call,
     Result,
@@ -18,7 +18,6 @@ from costmodel.frontends.torch.calls import (
     values_in,
 )
 from costmodel.frontends.torch.shaping import inserted
-from costmodel.layers import operators as op
 
 if TYPE_CHECKING:
     from costmodel.frontends.torch.calls import Sizes
@@ -50,7 +49,7 @@ def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
     window = [per_axis(value, rank) for value in (kernel, stride, same, dilation)]
     weights = call.weights(weight, bias)
     if weights is None:
-        return call.emit(op.Filter, width, *window, divided, reads=(x,))
+        return call.emit(ir.Filter, width, *window, divided, reads=(x,))
     fields = (width, *window, divided, weights.bias, weights.shares)
     return call.finish(call.emit(ir.Conv, *fields, reads=(x,)), weights, 1)
 
@@ -77,11 +76,12 @@ def _pad_as_tensorflow(call: Call, x: Value, window: tuple[Any, ...], rank: int)
     """See TensorFlow's "same" in a padding that was computed from the size just before."""
     graph = call.graph
     layer = graph.layers[-1] if graph.layers else None
-    if not isinstance(layer, op.Recorded) or layer.name != x.layer or layer.function != "pad":
+    if layer is None or (layer.name, getattr(layer, "function", "")) != (x.layer, "pad"):
         return
+    shapes = tuple(graph.shapes[name] for name in layer.inputs)
     kernel, stride, dilation, padding = (per_axis(value, rank) for value in window)
-    same = op.PadSame(layer.name, kernel, stride, dilation, inputs=layer.inputs)
-    if padding == 0 and op.pad_same(same, layer.reads[0]) == layer.sizes:
+    same = ir.PadSame(layer.name, kernel, stride, dilation, inputs=layer.inputs)
+    if layer.recorded and padding == 0 and same.output_shape(shapes, {}) == x.shape:
         graph.layers[-1] = same
         # Whatever the remainder is, the padding makes up for it.
         graph.remainders = [r for r in graph.remainders if r[0].layer not in layer.inputs]
@@ -107,7 +107,7 @@ def _transposed(  # noqa: PLR0913, PLR0917 - as torch has it
     width, divided = _channels(x.shape[1], own * groups, groups)
     window = (kernel, stride, padding, output_padding, dilation)
     fields = (width, *(per_axis(v, rank) for v in window), divided, weights.bias, weights.shares)
-    return call.finish(call.emit(op.TransposedConv, *fields, reads=(x,)), weights, 1)
+    return call.finish(call.emit(ir.TransposedConv, *fields, reads=(x,)), weights, 1)
 
 
 @handles("linear", counted=True)
@@ -156,7 +156,7 @@ def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any
     added = None if beta == 0 else bias
     if call.function != "addbmm":
         return _product(call, left, right, added)
-    made = call.emit(op.Einsum, "bmk,bkn->mn", call.function, reads=(left, right))
+    made = call.emit(ir.Einsum, "bmk,bkn->mn", call.function, reads=(left, right))
     return made if added is None else _added(call, made, added)
 
 
@@ -186,11 +186,11 @@ def _chain(call: Call, *matrices: Any) -> Result:
         chain[-1] = inserted(call, chain[-1], 1)
     made = _multiplied(call, chain, _splits([x.shape[0] for x in chain] + [chain[-1].shape[1]]))
     runs = ((1, () if row else (-1,)), (1, () if column else (-1,)))
-    return call.emit(op.Reshape, runs, "view", reads=(made,)) if row or column else made
+    return call.emit(ir.Reshape, runs, "view", reads=(made,)) if row or column else made
 
 
 def _pinned(call: Call, x: Value) -> Value:
-    return call.emit(op.FixedSize, sizes=x.shape, reads=(x,), shape=x.shape, suffix="sizes")
+    return call.emit(ir.FixedSize, sizes=x.shape, reads=(x,), shape=x.shape, suffix="sizes")
 
 
 def _splits(sizes: list[int]) -> dict[tuple[int, int], int]:
@@ -214,7 +214,7 @@ def _multiplied(call: Call, chain: list[Value], splits: dict[tuple[int, int], in
             return chain[i]
         left, right = run(i, splits[i, j] - 1), run(splits[i, j], j)
         shape = (left.shape[0], right.shape[1])
-        return call.emit(op.Einsum, "mk,kn->mn", reads=(left, right), shape=shape)
+        return call.emit(ir.Einsum, "mk,kn->mn", reads=(left, right), shape=shape)
 
     return run(0, len(chain) - 1)
 
@@ -229,10 +229,10 @@ def _matrix_power(call: Call, x: Value, n: int) -> Result:
         return None  # ones on a diagonal, or a copy
     square, power = x, x if n % 2 else None
     while n := n // 2:
-        square = call.emit(op.Einsum, equation, reads=(square, square))
+        square = call.emit(ir.Einsum, equation, reads=(square, square))
         if n % 2:
             power = (
-                square if power is None else call.emit(op.Einsum, equation, reads=(power, square))
+                square if power is None else call.emit(ir.Einsum, equation, reads=(power, square))
             )
     return power
 
@@ -255,14 +255,14 @@ def _product(
     kernel = call.origin.detail if not transposed else ""
     is_vector = kernel == "mv" if kernel else len(right.shape) == 1
     function = "mv" if is_vector else "matmul"
-    made = call.emit(op.Einsum, equation, function, reads=(left, right))
+    made = call.emit(ir.Einsum, equation, function, reads=(left, right))
     return made if bias is None else _added(call, made, bias)
 
 
 def _added(call: Call, made: Value, bias: Value) -> Value:
     if call.graph.parameter(bias) and len(bias.shape) == 1:
         return call.affine(made, (-1,), (bias,), function="add", suffix="bias")
-    return call.emit(op.Combine, "add", reads=(made, bias), suffix="add")
+    return call.emit(ir.Combine, "add", reads=(made, bias), suffix="add")
 
 
 def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
@@ -299,7 +299,7 @@ def _contracted(call: Call, equation: str, reads: list[Value]) -> Value:
         sizes = dict(zip(first + term, made.shape + value.shape, strict=True))
         shape = call.shape if last else tuple(sizes[letter] for letter in kept)
         fields = (f"{first},{term}->{kept}", "einsum")
-        made, first = call.emit(op.Einsum, *fields, reads=(made, value), shape=shape), kept
+        made, first = call.emit(ir.Einsum, *fields, reads=(made, value), shape=shape), kept
     return made
 
 
@@ -316,7 +316,7 @@ def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -
     output = "".join(x for x in [*first, *second] if x not in shared)
     equation = f"{first},{''.join(second)}->{output}"
     function = call.function if output else "mv"
-    return call.emit(op.Einsum, equation, function, reads=(left, right))
+    return call.emit(ir.Einsum, equation, function, reads=(left, right))
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -374,7 +374,7 @@ def _attention(
     reads = [query, key, value]
     if attn_mask is not None and len(attn_mask.shape) > 1:
         reads.append(attn_mask)
-    return call.emit(op.DotProductAttention, reads=reads)
+    return call.emit(ir.DotProductAttention, reads=reads)
 
 
 @handles("multi_head_attention_forward", counted=True)
@@ -388,7 +388,7 @@ def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
     keys = _extended(call, keys, given["bias_k"], given["add_zero_attn"])
     values = _extended(call, values, given["bias_v"], given["add_zero_attn"])
     attended = call.emit(
-        op.DotProductAttention,
+        ir.DotProductAttention,
         given["num_heads"],
         reads=(query, keys, values),
         shape=query.shape,
@@ -397,7 +397,7 @@ def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
     weight, bias = given["out_proj_weight"], given["out_proj_bias"]
     made = _part(call, "out_proj", query.shape, attended, weight, bias)
     if alone:
-        made = call.emit(op.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(made,))
+        made = call.emit(ir.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(made,))
     return [made, *others(call, made)]
 
 
@@ -406,13 +406,13 @@ def _extended(call: Call, tokens: Value, bias: Value | None, zero: bool) -> Valu
     count, batch, features = tokens.shape
     if bias is not None:
         times, shape = (1, batch, 1), (1, batch, features)
-        row = call.emit(op.Repeat, times, reads=(bias,), shape=shape, suffix="repeat")
+        row = call.emit(ir.Repeat, times, reads=(bias,), shape=shape, suffix="repeat")
         count += 1
         shape = (count, batch, features)
-        tokens = call.emit(op.Join, 0, "cat", reads=(tokens, row), shape=shape, suffix="cat")
+        tokens = call.emit(ir.Join, 0, "cat", reads=(tokens, row), shape=shape, suffix="cat")
     if zero:
         amounts, shape = ((0, 1), (0, 0), (0, 0)), (count + 1, batch, features)
-        tokens = call.emit(op.Pad, amounts, reads=(tokens,), shape=shape, suffix="pad")
+        tokens = call.emit(ir.Pad, amounts, reads=(tokens,), shape=shape, suffix="pad")
     return tokens
 
 
@@ -444,12 +444,12 @@ def _projected(call: Call, given: dict[str, Any]) -> list[Value]:
         packed = (*shapes[0][:-1], 3 * features)
         reads = [_part(call, "in_proj", packed, reads[0], weight, bias)] * 3
         return [
-            call.emit(op.Split, 3, 2, part=i, reads=(x,), suffix="split", shape=shapes[0])
+            call.emit(ir.Split, 3, 2, part=i, reads=(x,), suffix="split", shape=shapes[0])
             for i, x in enumerate(reads)
         ]
     square = (features, weight.shape[1])
     weights = [
-        call.emit(op.Split, 3, 0, part=i, reads=(weight,), suffix="split", shape=square)
+        call.emit(ir.Split, 3, 0, part=i, reads=(weight,), suffix="split", shape=square)
         for i in range(3)
     ]
     parts = zip(names, shapes, reads, weights, strict=True)

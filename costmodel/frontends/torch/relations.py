@@ -6,23 +6,25 @@ from dataclasses import replace
 from math import lcm
 from typing import TYPE_CHECKING
 
-from costmodel.core import network as ir
+from costmodel import layers as ir
+from costmodel.core.relations import Fixed
 from costmodel.core.shapes import walk
 from costmodel.core.widths import Widths
 from costmodel.errors import CostModelError
-from costmodel.layers import operators as op
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from costmodel.core.shapes import Inputs
+    from costmodel.core.fields import Shape
+    from costmodel.core.layer import Inputs
+    from costmodel.core.network import Network
     from costmodel.frontends.torch.calls import Graph
 
 #: Layers whose output's shape is their input's.
-_KEEP = (ir.BatchNorm, ir.Activation, ir.Pool, ir.AdaptivePool, op.Affine, op.Pad, op.PadSame)
+_KEEP = (ir.BatchNorm, ir.Activation, ir.Pool, ir.AdaptivePool, ir.Affine, ir.Pad, ir.PadSame)
 
 
-def related(network: ir.Network, outputs: Iterable[str]) -> ir.Network:
+def related(network: Network, outputs: Iterable[str]) -> Network:
     """The network with the counts that its inputs and outputs fix as `Fixed`."""
     kept = {name for name, why in Widths(network, outputs).kept.items() if not why}
     return network.with_layers([_fixed(x) if x.name in kept else x for x in network.layers])
@@ -30,7 +32,7 @@ def related(network: ir.Network, outputs: Iterable[str]) -> ir.Network:
 
 def _fixed(layer: ir.Layer) -> ir.Layer:
     width = getattr(layer, layer.width)
-    return layer.evolve(**{layer.width: ir.Fixed(width)}) if type(width) is int else layer
+    return layer.evolve(**{layer.width: Fixed(width)}) if type(width) is int else layer
 
 
 class _Side(int):
@@ -58,7 +60,7 @@ class _Side(int):
     __rmul__ = __mul__
 
 
-def checked(network: ir.Network, graph: Graph) -> ir.Network:
+def checked(network: Network, graph: Graph) -> Network:
     """The network, each shape inferred anew and compared with the traced one.
 
     Where a layer has a parameter for every position (a classifier on a flattened map), a
@@ -67,13 +69,13 @@ def checked(network: ir.Network, graph: Graph) -> ir.Network:
     """
     sides = [_by_sides(x) if isinstance(x, ir.Input) else x for x in network.layers]
     layers = {layer.name: layer for layer in network.layers}
-    pins: dict[str, list[op.FixedSize]] = {}
+    pins: dict[str, list[ir.FixedSize]] = {}
     remainders = _remainders(graph)
     for layer, inputs, output in walk(network.with_layers(sides)):
         if output != graph.shapes[layer.name]:
             has, was = ("×".join(map(str, x)) for x in (output, graph.shapes[layer.name]))
             raise CostModelError(f"{layer.name}: its shape is {has} by its rule, {was} in torch")
-        if isinstance(layer, op.Reshape):
+        if isinstance(layer, ir.Reshape):
             layers[layer.name] = _following(layer, inputs[0])
         if layer.inputs and layer.inputs[0] in remainders:
             pin = remainders.pop(layer.inputs[0])
@@ -84,12 +86,12 @@ def checked(network: ir.Network, graph: Graph) -> ir.Network:
             source = _flattened(layers, layer) if isinstance(layer, ir.Linear) else None
             if source is not None:
                 pinned, fixed = source, (-1, -1, *graph.shapes[source.inputs[0]][2:])
-            pin = op.FixedSize(f"{layer.name}.input", sizes=fixed)
+            pin = ir.FixedSize(f"{layer.name}.input", sizes=fixed)
             pins.setdefault(pinned.name, []).append(pin)
     return replace(network, layers=tuple(_pinned(layers.values(), pins)))
 
 
-def _following(layer: op.Reshape, shape: ir.Shape) -> op.Reshape:
+def _following(layer: ir.Reshape, shape: Shape) -> ir.Reshape:
     """A reshape that lets a width through, though the model says its sizes by number.
 
     Of heads × features, say, the largest is what is left. A run that follows the resolution
@@ -106,7 +108,7 @@ def _following(layer: op.Reshape, shape: ir.Shape) -> op.Reshape:
     return layer.evolve(runs=tuple(runs))
 
 
-def _remainders(graph: Graph) -> dict[str, op.FixedSize]:
+def _remainders(graph: Graph) -> dict[str, ir.FixedSize]:
     """By layer, the remainders that its sizes must have."""
     found: dict[str, dict[int, int]] = {}
     for value, axis, by in graph.remainders:
@@ -114,7 +116,7 @@ def _remainders(graph: Graph) -> dict[str, op.FixedSize]:
             axes = found.setdefault(value.layer, {})
             axes[axis] = lcm(axes.get(axis, 1), by)
     return {
-        name: op.FixedSize(
+        name: ir.FixedSize(
             f"{name}.size",
             sizes=tuple(size % axes[i] if i in axes else -1 for i, size in enumerate(shape)),
             modulo=tuple(axes.get(i, 1) for i in range(len(shape))),
@@ -128,14 +130,14 @@ def _by_sides(layer: ir.Input) -> ir.Input:
     return layer.evolve(shape=layer.shape[:2] + tuple(map(_Side, layer.shape[2:])))
 
 
-_PARAMETRIC = (ir.Linear, ir.Conv, op.TransposedConv, ir.BatchNorm, op.Affine)
+_PARAMETRIC = (ir.Linear, ir.Conv, ir.TransposedConv, ir.BatchNorm, ir.Affine)
 
 
 def _fixed_axes(layer: ir.Layer, inputs: Inputs) -> list[int]:
     """The axes that the layer has parameters along and whose size follows the resolution."""
     shape = inputs[0]
     along: tuple[int, ...] = (-1,) if isinstance(layer, ir.Linear) else (1,)
-    if isinstance(layer, op.Affine):
+    if isinstance(layer, ir.Affine):
         along = layer.along if layer.tensors else ()
     return [axis % len(shape) for axis in along if isinstance(shape[axis], _Side)]
 
@@ -148,7 +150,7 @@ def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
     return source if isinstance(source, ir.Flatten) else None
 
 
-def _pinned(layers: Iterable[ir.Layer], pins: dict[str, list[op.FixedSize]]) -> Iterator[ir.Layer]:
+def _pinned(layers: Iterable[ir.Layer], pins: dict[str, list[ir.FixedSize]]) -> Iterator[ir.Layer]:
     for layer in layers:
         source = layer.inputs[:1]
         for pin in pins.get(layer.name, ()):

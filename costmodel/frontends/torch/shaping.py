@@ -8,7 +8,7 @@ from itertools import accumulate
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.core import network as ir
+from costmodel import layers as ir
 from costmodel.frontends.torch.calls import (
     Call,
     Extent,
@@ -20,7 +20,6 @@ from costmodel.frontends.torch.calls import (
     spread,
     values_in,
 )
-from costmodel.layers import operators as op
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,7 +49,7 @@ def _interpolate(
     ratio = [
         per_axis([getattr(s, part) for s in scales], rank) for part in ("numerator", "denominator")
     ]
-    return call.emit(op.Resample, *ratio, call.function, reads=(x,))
+    return call.emit(ir.Resample, *ratio, call.function, reads=(x,))
 
 
 def resized(call: Call, x: Value, sizes: list[Any]) -> Result:
@@ -62,20 +61,20 @@ def resized(call: Call, x: Value, sizes: list[Any]) -> Result:
         return _sized(call, x)
     factors = [size.factor for size in sizes]
     if like is x:
-        return call.emit(op.Resample, per_axis(factors, len(sizes)), 1, call.function, reads=(x,))
+        return call.emit(ir.Resample, per_axis(factors, len(sizes)), 1, call.function, reads=(x,))
     if factors.count(1) != len(factors):
         return _sized(call, x)
-    return call.emit(op.Resample, 1, 1, call.function, reads=(x, like))
+    return call.emit(ir.Resample, 1, 1, call.function, reads=(x, like))
 
 
 def _sized(call: Call, x: Value) -> Value:
     """To sizes that may be those of this resolution alone, for any number of channels."""
     rank = len(x.shape) - 2
     fixed = (-1, -1, *x.shape[2:])
-    x = call.emit(op.FixedSize, sizes=fixed, reads=(x,), shape=x.shape, suffix="size")
+    x = call.emit(ir.FixedSize, sizes=fixed, reads=(x,), shape=x.shape, suffix="size")
     del call.graph.origins[x.layer]  # it is no call of torch's, which a tool would count
     scale = [per_axis(sizes[2:], rank) for sizes in (call.shape, x.shape)]
-    return call.emit(op.Resample, *scale, call.function, reads=(x,))
+    return call.emit(ir.Resample, *scale, call.function, reads=(x,))
 
 
 @handles("pad")
@@ -83,7 +82,7 @@ def _pad(call: Call, x: Value, pad: Any, *_: Any, **__: Any) -> Result:
     if any(isinstance(amount, Extent) for amount in pad) or call.graph.lost_size:
         return call.recorded((x,))  # unless a convolution shows what it was computed for
     amounts = tuple((int(pad[i]), int(pad[i + 1])) for i in range(len(pad) - 2, -1, -2))
-    return call.emit(op.Pad, amounts, reads=(x,))
+    return call.emit(ir.Pad, amounts, reads=(x,))
 
 
 @handles("view", "reshape", "_unsafe_view")
@@ -121,7 +120,7 @@ def reshaped(call: Call, x: Value, asked: list[Any], shape: Sizes) -> Result:
             -1 if i == last else shape[made[i]] if s is None else s for i, s in enumerate(sizes)
         ]
         runs.append((len(read), tuple(sizes)))
-    return call.emit(op.Reshape, tuple(runs), call.function, reads=reads, shape=shape)
+    return call.emit(ir.Reshape, tuple(runs), call.function, reads=reads, shape=shape)
 
 
 def _runs(before: Sizes, after: Sizes) -> Iterator[tuple[range, range]]:
@@ -162,7 +161,7 @@ def _flatten(call: Call, x: Value, start_dim: int = 0, end_dim: int = -1) -> Res
         return call.emit(ir.Flatten, reads=(x,))
     kept = (1, (-1,))
     runs = (kept,) * start + ((end - start + 1, (-1,)),) + (kept,) * (rank - 1 - end)
-    return call.emit(op.Reshape, runs, call.function, reads=(x,))
+    return call.emit(ir.Reshape, runs, call.function, reads=(x,))
 
 
 @handles("unflatten")
@@ -186,7 +185,7 @@ def inserted(call: Call, x: Value, axis: int) -> Value:
     kept = (1, (-1,))
     runs = (kept,) * axis + ((0, (1,)),) + (kept,) * (len(x.shape) - axis)
     shape = (*x.shape[:axis], 1, *x.shape[axis:])
-    return call.emit(op.Reshape, runs, "unsqueeze", reads=(x,), shape=shape)
+    return call.emit(ir.Reshape, runs, "unsqueeze", reads=(x,), shape=shape)
 
 
 @handles("squeeze")
@@ -195,7 +194,7 @@ def _squeeze(call: Call, x: Value, dim: Any = None) -> Result:
     chosen = range(rank) if dim is None else spread(dim, 1)
     gone = {axis % rank for axis in chosen if x.shape[axis] == 1}
     runs = tuple((1, () if axis in gone else (-1,)) for axis in range(rank))
-    return call.emit(op.Reshape, runs, call.function, reads=(x,)) if gone else x
+    return call.emit(ir.Reshape, runs, call.function, reads=(x,)) if gone else x
 
 
 @handles("permute")
@@ -233,7 +232,7 @@ def _movedim(call: Call, x: Value, source: Any, destination: Any) -> Result:
 
 
 def _ordered(call: Call, x: Value, order: list[int]) -> Value:
-    return call.emit(op.Permute, tuple(order), call.function, reads=(x,))
+    return call.emit(ir.Permute, tuple(order), call.function, reads=(x,))
 
 
 @handles("pixel_shuffle")
@@ -242,7 +241,7 @@ def _pixel_shuffle(call: Call, x: Value, upscale_factor: int) -> Result:
     r, kept = upscale_factor, (1, (-1,))
     runs = (kept, (1, (-1, r, r)), kept, kept)
     apart = call.emit(
-        op.Reshape, runs, reads=(x,), shape=(n, c // r**2, r, r, h, w), suffix="split"
+        ir.Reshape, runs, reads=(x,), shape=(n, c // r**2, r, r, h, w), suffix="split"
     )
     return _merged(call, apart, (0, 1, 4, 2, 5, 3), (kept, kept, (2, (-1,)), (2, (-1,))))
 
@@ -253,20 +252,20 @@ def _pixel_unshuffle(call: Call, x: Value, downscale_factor: int) -> Result:
     r, kept = downscale_factor, (1, (-1,))
     runs = (kept, kept, (1, (-1, r)), (1, (-1, r)))
     apart = call.emit(
-        op.Reshape, runs, reads=(x,), shape=(n, c, h // r, r, w // r, r), suffix="split"
+        ir.Reshape, runs, reads=(x,), shape=(n, c, h // r, r, w // r, r), suffix="split"
     )
     return _merged(call, apart, (0, 1, 3, 5, 2, 4), (kept, (3, (-1,)), kept, kept))
 
 
 def _merged(call: Call, x: Value, order: Sizes, runs: tuple[Any, ...]) -> Value:
     shape = tuple(x.shape[axis] for axis in order)
-    moved = call.emit(op.Permute, order, reads=(x,), shape=shape, suffix="permute")
-    return call.emit(op.Reshape, runs, call.function, reads=(moved,))
+    moved = call.emit(ir.Permute, order, reads=(x,), shape=shape, suffix="permute")
+    return call.emit(ir.Reshape, runs, call.function, reads=(moved,))
 
 
 @handles("channel_shuffle")
 def _channel_shuffle(call: Call, x: Value, groups: int) -> Result:
-    return call.emit(op.Affine, call.function, (), 0, groups, reads=(x,))
+    return call.emit(ir.Affine, call.function, (), 0, groups, reads=(x,))
 
 
 # Parts, and parts joined
@@ -281,7 +280,7 @@ def _split(call: Call, x: Value, _sizes: Any = None, dim: int = 0, **_: Any) -> 
     def part(index: int) -> Value:
         shape = call.shapes[index]
         if equal:
-            return call.emit(op.Split, parts, axis, call.function, index, reads=(x,), shape=shape)
+            return call.emit(ir.Split, parts, axis, call.function, index, reads=(x,), shape=shape)
         item: Any = (ends[index], None if index + 1 == parts else ends[index + 1], 1)
         return _sliced(call, x, [_ALL] * axis + [item], shape)
 
@@ -307,8 +306,8 @@ def _sliced(call: Call, x: Value, items: list[Any], shape: Sizes) -> Value:
     axis = 2 if rank == 3 else 1  # noqa: PLR2004 - tokens come before their features
     if axis < len(items) and isinstance(items[axis], tuple) and items[axis][:2] != _ALL[:2]:
         sizes = tuple(x.shape[i] if i == axis else -1 for i in range(rank))
-        x = call.emit(op.FixedSize, sizes=sizes, reads=(x,), shape=x.shape, suffix="channels")
-    return call.emit(op.Slice, tuple(items), call.function, reads=(x,), shape=shape)
+        x = call.emit(ir.FixedSize, sizes=sizes, reads=(x,), shape=x.shape, suffix="channels")
+    return call.emit(ir.Slice, tuple(items), call.function, reads=(x,), shape=shape)
 
 
 @handles("select")
@@ -366,14 +365,14 @@ def _cat(call: Call, tensors: Any, dim: int = 0, **named: Any) -> Result:
     reads = [x for x in values_in(tensors) if x.shape != (0,)]
     if axis == 1:
         return call.emit(ir.Concat, reads=reads)
-    return call.emit(op.Join, axis, call.function, reads=reads)
+    return call.emit(ir.Join, axis, call.function, reads=reads)
 
 
 @handles("stack")
 def _stack(call: Call, tensors: Any, dim: int = 0) -> Result:
     axis = dim % len(call.shape)
     reads = [inserted(call, x, axis) for x in values_in(tensors)]
-    return call.emit(op.Join, axis, call.function, reads=reads)
+    return call.emit(ir.Join, axis, call.function, reads=reads)
 
 
 @handles("expand", "broadcast_to")
@@ -392,7 +391,7 @@ def _expand(call: Call, x: Value, *sizes: Any, **named: Any) -> Result:
             and all(_is(s, like, i) for i, s in grown)
         )
         return (
-            call.emit(op.Combine, call.function, reads=(x, like))
+            call.emit(ir.Combine, call.function, reads=(x, like))
             if placed and like and is_broadcast([x, like], call.shape)
             else call.recorded((x,))
         )
@@ -400,13 +399,13 @@ def _expand(call: Call, x: Value, *sizes: Any, **named: Any) -> Result:
     return (
         x
         if not grown and len(before) == len(x.shape)
-        else call.emit(op.Repeat, times, call.function, reads=(x,))
+        else call.emit(ir.Repeat, times, call.function, reads=(x,))
     )
 
 
 @handles("expand_as")
 def _expand_as(call: Call, x: Value, other: Value) -> Result:
-    return call.emit(op.Combine, call.function, reads=(x, other))
+    return call.emit(ir.Combine, call.function, reads=(x, other))
 
 
 @handles("repeat", "tile")
@@ -415,7 +414,7 @@ def _repeat(call: Call, x: Value, *times: Any) -> Result:
     if any(isinstance(n, Extent) and n != 1 for n in asked):
         return None
     padded = (1,) * (len(call.shape) - len(asked)) + tuple(map(int, asked))
-    return call.emit(op.Repeat, padded, call.function, reads=(x,))
+    return call.emit(ir.Repeat, padded, call.function, reads=(x,))
 
 
 _REDUCTIONS = (
@@ -432,5 +431,5 @@ def _reduce(call: Call, x: Value, dim: Any = None, *_: Any, **named: Any) -> Res
     over = range(len(x.shape)) if dim is None or dim == () else spread(dim, 1)
     axes = tuple(sorted(axis % len(x.shape) for axis in over))
     fields = (axes, len(call.shape) == len(x.shape), call.function)
-    made = call.emit(op.Reduce, *fields, reads=(x,))
+    made = call.emit(ir.Reduce, *fields, reads=(x,))
     return [made] * len(call.shapes)

@@ -21,9 +21,10 @@ from costmodel.algebra.polynomial import Polynomial
 from costmodel.algebra.symbols import alpha
 from costmodel.core.cost import layer_cost
 from costmodel.core.lower import lower
-from costmodel.core.rewrite import join, resize, separable_pairs, widen
+from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
+from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
 from costmodel.show.formula import closed_form, mathml
 from costmodel.show.frame import rows
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.nest import LoopNest
     from costmodel.core.network import Network
-    from costmodel.core.rewrite import Pair
+    from costmodel.layers.factorising import Pair
     from costmodel.show.frame import Row
 
     Blocks = list[tuple[Pair, LoopNest]]

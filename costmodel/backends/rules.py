@@ -1,4 +1,4 @@
-"""Build rules of the layers that traced models have, each torch's own operator.
+"""Each layer as a torch module: torch's own, or its operator in one.
 
 What a layer costs is exact. What it computes is the original's, but for what no layer says: the
 epsilon of a normalisation, the mode of an interpolation or a padding other than zeros, a scale
@@ -16,18 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from costmodel.backends.building import FUNCTIONS, build_rule, of_rank
-from costmodel.backends.modules import Attention, Constant, Function, Learned
-from costmodel.core import network as ir
-from costmodel.core.shapes import axes, count
+from costmodel import layers as ir
+from costmodel.backends.modules import Add, Attention, Concat, Constant, Crop, Function, Learned
+from costmodel.backends.rule import build_rule, of_rank
+from costmodel.core.relations import count
+from costmodel.core.shapes import axes
 from costmodel.errors import CostModelError
-from costmodel.layers import operators as op
+from costmodel.layers.named import ELEMENTWISE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from costmodel.core.network import Shape
-    from costmodel.core.shapes import Inputs
+    from costmodel.core.fields import Shape
+    from costmodel.core.layer import Inputs
 
 _OF_ONE = """
 abs acos asin atan ceil celu clone cos cosh elu erf erfc exp expm1 floor frac hardtanh leaky_relu
@@ -56,6 +57,13 @@ def _over_last(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
 def _reversed(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The function of the operands in the other order."""
     return lambda left, right: function(right, left)
+
+
+#: torch's module of each function that an Activation may name, and its arguments.
+FUNCTIONS: dict[str, tuple[str, tuple[float, ...]]] = {
+    **{name: (row.module, ()) for name, row in ELEMENTWISE.items() if row.module},
+    "local_response_norm": ("LocalResponseNorm", (5, 1e-4, 0.75, 2)),  # Krizhevsky 2012, §3.3
+}
 
 
 def _named(name: str) -> Callable[..., Tensor]:
@@ -122,22 +130,95 @@ def elementwise(layer: ir.Activation) -> nn.Module:
     return Function(_function(layer, _ALONE))
 
 
-@build_rule(op.WithNumbers)
-def _with_numbers(layer: op.WithNumbers, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Conv)
+def _conv(layer: ir.Conv, inputs: Inputs, output: Shape) -> nn.Module:
+    (shape,) = inputs
+    rank = len(output) - 2
+    window = (layer.kernel, layer.stride, layer.padding, layer.dilation)
+    module: nn.Module = of_rank(layer, "Conv", rank)(
+        shape[1],
+        output[1],
+        *(axes(value, layer, rank) for value in window),
+        groups=count(layer.groups, shape[1], {}),
+        bias=layer.bias,
+    )
+    return module
+
+
+@build_rule(ir.Linear)
+def _linear(layer: ir.Linear, inputs: Inputs, output: Shape) -> nn.Module:
+    return nn.Linear(inputs[0][-1], output[-1], bias=layer.bias)
+
+
+@build_rule(ir.BatchNorm)
+def _batch_norm(layer: ir.BatchNorm, _inputs: Inputs, output: Shape) -> nn.Module:
+    kind = of_rank(layer, "BatchNorm", max(1, len(output) - 2))  # BatchNorm1d takes vectors too
+    module: nn.Module = kind(output[1], affine=layer.affine)
+    return module
+
+
+@build_rule(ir.Activation)
+@build_rule(ir.FixedSize)
+def _activation(layer: ir.Activation, _inputs: Inputs, _output: Shape) -> nn.Module:
+    if layer.function not in FUNCTIONS:
+        return elementwise(layer)
+    kind, arguments = FUNCTIONS[layer.function]
+    module: nn.Module = getattr(nn, kind)(*arguments)
+    return module
+
+
+@build_rule(ir.Pool)
+def _pool(layer: ir.Pool, _inputs: Inputs, output: Shape) -> nn.Module:
+    rank = len(output) - 2
+    window = (axes(x, layer, rank) for x in (layer.kernel, layer.stride, layer.padding))
+    kind = of_rank(layer, {"average": "AvgPool", "max": "MaxPool"}[layer.kind], rank)
+    module: nn.Module = kind(*window, ceil_mode=layer.ceil_mode)
+    return module
+
+
+@build_rule(ir.AdaptivePool)
+def _adaptive(layer: ir.AdaptivePool, _inputs: Inputs, output: Shape) -> nn.Module:
+    kind = {"average": "AdaptiveAvgPool", "max": "AdaptiveMaxPool"}[layer.kind]
+    module: nn.Module = of_rank(layer, kind, len(output) - 2)(output[2:])
+    return module
+
+
+@build_rule(ir.Add)
+def _add(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> nn.Module:
+    return Add()
+
+
+@build_rule(ir.Concat)
+def _concat(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> nn.Module:
+    return Concat()
+
+
+@build_rule(ir.Flatten)
+def _flatten(_layer: ir.Layer, _inputs: Inputs, _output: Shape) -> nn.Module:
+    return nn.Flatten()
+
+
+@build_rule(ir.CropAndResize)
+def _crop(layer: ir.CropAndResize, _inputs: Inputs, _output: Shape) -> nn.Module:
+    return Crop(layer.proposals, layer.output_size)
+
+
+@build_rule(ir.WithNumbers)
+def _with_numbers(layer: ir.WithNumbers, _inputs: Inputs, _output: Shape) -> nn.Module:
     function = _function(layer, _ALONE | _TOGETHER)
     return Function(lambda x: function(x, *layer.numbers))
 
 
-@build_rule(op.Combine)
-def _combine(layer: op.Combine, inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Combine)
+def _combine(layer: ir.Combine, inputs: Inputs, _output: Shape) -> nn.Module:
     function = _function(layer, _TOGETHER)
     if layer.function == "where" or len(inputs) == 1:
         return Function(function)
     return Function(lambda *tensors: reduce(function, tensors))
 
 
-@build_rule(op.TransposedConv)
-def _transposed(layer: op.TransposedConv, inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.TransposedConv)
+def _transposed(layer: ir.TransposedConv, inputs: Inputs, output: Shape) -> nn.Module:
     ((_, channels, *sizes),) = inputs
     window = (layer.kernel, layer.stride, layer.padding, layer.output_padding)
     module: nn.Module = of_rank(layer, "ConvTranspose", len(sizes))(
@@ -151,8 +232,8 @@ def _transposed(layer: op.TransposedConv, inputs: Inputs, output: Shape) -> nn.M
     return module
 
 
-@build_rule(op.Filter)
-def _filter(layer: op.Filter, inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.Filter)
+def _filter(layer: ir.Filter, inputs: Inputs, output: Shape) -> nn.Module:
     module: nn.Module = build_rule[ir.Conv](layer, inputs, output)
     weight = module.get_parameter("weight").detach()
     del module.weight
@@ -160,8 +241,8 @@ def _filter(layer: op.Filter, inputs: Inputs, output: Shape) -> nn.Module:
     return module
 
 
-@build_rule(op.Affine)
-def _affine(layer: op.Affine, inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Affine)
+def _affine(layer: ir.Affine, inputs: Inputs, _output: Shape) -> nn.Module:
     (shape,) = inputs
     if layer.function in _NORMS:
         return _without_bias(_NORMS[layer.function](layer, shape), layer)
@@ -179,12 +260,12 @@ def _affine(layer: op.Affine, inputs: Inputs, _output: Shape) -> nn.Module:
     return Learned(_function(layer, _TOGETHER), sizes[min(along, default=len(shape)) :])
 
 
-def _normalised(layer: op.Affine, shape: Shape) -> list[Any]:
+def _normalised(layer: ir.Affine, shape: Shape) -> list[Any]:
     return [shape[axis] for axis in layer.along]
 
 
 #: Normalisations, with torch's own epsilon. Batch norm has running statistics.
-_NORMS: dict[str, Callable[[op.Affine, Shape], nn.Module]] = {
+_NORMS: dict[str, Callable[[ir.Affine, Shape], nn.Module]] = {
     "batch_norm": lambda layer, shape: of_rank(layer, "BatchNorm", max(1, len(shape) - 2))(
         shape[1], affine=layer.tensors > 0
     ),
@@ -203,15 +284,15 @@ _NORMS: dict[str, Callable[[op.Affine, Shape], nn.Module]] = {
 }
 
 
-def _without_bias(module: nn.Module, layer: op.Affine) -> nn.Module:
+def _without_bias(module: nn.Module, layer: ir.Affine) -> nn.Module:
     """With one learned tensor a normalisation has a scale and no shift."""
     if layer.tensors == 1:
         module.register_parameter("bias", None)
     return module
 
 
-@build_rule(op.Embedding)
-def _embedding(layer: op.Embedding, _inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.Embedding)
+def _embedding(layer: ir.Embedding, _inputs: Inputs, output: Shape) -> nn.Module:
     return _Lookup(layer.rows, output[-1])
 
 
@@ -222,8 +303,8 @@ class _Lookup(nn.Embedding):
         return super().forward(rows.long())
 
 
-@build_rule(op.Einsum)
-def _einsum(layer: op.Einsum, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Einsum)
+def _einsum(layer: ir.Einsum, _inputs: Inputs, _output: Shape) -> nn.Module:
     left, _, right = layer.equation.partition("->")[0].partition(",")
     if layer.function == "matmul" and layer.equation == _product(left, right):
         return Function(torch.matmul)
@@ -238,35 +319,35 @@ def _product(left: str, right: str) -> str:
     return f"{left},{right}->{batch}{left[-2:-1]}{right[-1:]}"
 
 
-@build_rule(op.DotProductAttention)
-def _attention(layer: op.DotProductAttention, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.DotProductAttention)
+def _attention(layer: ir.DotProductAttention, _inputs: Inputs, _output: Shape) -> nn.Module:
     return Attention(layer.heads)
 
 
-@build_rule(op.Reshape)
-def _reshape(_layer: op.Reshape, _inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.Reshape)
+def _reshape(_layer: ir.Reshape, _inputs: Inputs, output: Shape) -> nn.Module:
     sizes = (-1, *output[1:]) if output else ()  # for any batch
     return Function(lambda x, *_: x.reshape(sizes))
 
 
-@build_rule(op.Permute)
-def _permute(layer: op.Permute, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Permute)
+def _permute(layer: ir.Permute, _inputs: Inputs, _output: Shape) -> nn.Module:
     return Function(lambda x: x.permute(layer.order))
 
 
-@build_rule(op.Split)
-def _split(layer: op.Split, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Split)
+def _split(layer: ir.Split, _inputs: Inputs, _output: Shape) -> nn.Module:
     return Function(lambda x: x.chunk(layer.parts, layer.along)[layer.part])
 
 
-@build_rule(op.Slice)
-def _slice(layer: op.Slice, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Slice)
+def _slice(layer: ir.Slice, _inputs: Inputs, _output: Shape) -> nn.Module:
     items = tuple(slice(*item) if isinstance(item, tuple) else item for item in layer.items)
     return Function(lambda x: x[items])
 
 
-@build_rule(op.Join)
-def _join(layer: op.Join, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Join)
+def _join(layer: ir.Join, _inputs: Inputs, _output: Shape) -> nn.Module:
     return Function(lambda *tensors: torch.cat(tensors, layer.along))
 
 
@@ -278,8 +359,8 @@ _REDUCTIONS: dict[str, str] = {
 }
 
 
-@build_rule(op.Reduce)
-def _reduce(layer: op.Reduce, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Reduce)
+def _reduce(layer: ir.Reduce, _inputs: Inputs, _output: Shape) -> nn.Module:
     if layer.function not in _REDUCTIONS:
         known = ", ".join(_REDUCTIONS)
         raise CostModelError(
@@ -289,8 +370,8 @@ def _reduce(layer: op.Reduce, _inputs: Inputs, _output: Shape) -> nn.Module:
     return Function(lambda x: function(x, dim=layer.over, keepdim=layer.keepdim))
 
 
-@build_rule(op.Repeat)
-def _repeat(layer: op.Repeat, inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Repeat)
+def _repeat(layer: ir.Repeat, inputs: Inputs, _output: Shape) -> nn.Module:
     if layer.function in {"repeat", "tile"}:
         return Function(lambda x: x.repeat(layer.times))
     new = len(layer.times) - len(inputs[0])
@@ -302,20 +383,20 @@ def _repeat(layer: op.Repeat, inputs: Inputs, _output: Shape) -> nn.Module:
     return Function(lambda x: x.expand(kept))
 
 
-@build_rule(op.Resample)
-def _resample(layer: op.Resample, _inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.Resample)
+def _resample(layer: ir.Resample, _inputs: Inputs, output: Shape) -> nn.Module:
     pools = layer.function.startswith("adaptive")
     function = getattr(functional, layer.function) if pools else functional.interpolate
     return Function(lambda x, *_: function(x, output[2:]))
 
 
-@build_rule(op.Pad)
-def _pad(layer: op.Pad, _inputs: Inputs, _output: Shape) -> nn.Module:
+@build_rule(ir.Pad)
+def _pad(layer: ir.Pad, _inputs: Inputs, _output: Shape) -> nn.Module:
     return _padding(layer.amounts)
 
 
-@build_rule(op.PadSame)
-def _pad_same(_layer: op.PadSame, inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.PadSame)
+def _pad_same(_layer: ir.PadSame, inputs: Inputs, output: Shape) -> nn.Module:
     added = [after - size for size, after in zip(inputs[0][2:], output[2:], strict=True)]
     return _padding([(both // 2, both - both // 2) for both in added])
 
@@ -326,14 +407,15 @@ def _padding(amounts: Sequence[tuple[int, int]]) -> nn.Module:
     return Function(lambda x: functional.pad(x, flat))
 
 
-@build_rule(op.Constant)
-def _constant(layer: op.Constant, _inputs: Inputs, output: Shape) -> nn.Module:
+@build_rule(ir.Constant)
+def _constant(layer: ir.Constant, _inputs: Inputs, output: Shape) -> nn.Module:
     return Constant(output, layer.parameters)
 
 
-@build_rule(op.Recorded)
-def _recorded(layer: op.Recorded, _inputs: Inputs, _output: Shape) -> nn.Module:
-    kind = "an unknown function" if isinstance(layer, op.Unknown) else "known by its sizes alone"
+@build_rule(ir.Recorded)
+@build_rule(ir.Unknown)
+def _recorded(layer: ir.Recorded, _inputs: Inputs, _output: Shape) -> nn.Module:
+    kind = "an unknown function" if isinstance(layer, ir.Unknown) else "known by its sizes alone"
     raise CostModelError(
         f"{layer.name}: {layer.function} is {kind} and cannot be built; drop it or register a "
         "build_rule for a layer of your own"

@@ -1,0 +1,94 @@
+"""What a trace knows by its sizes alone: recorded operators, and unknown ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, ClassVar
+
+from costmodel.core.fields import Shape, Text
+from costmodel.core.layer import Layer
+from costmodel.core.nest import Elementwise, LoopNest
+from costmodel.core.shapes import shape_text
+from costmodel.layers.fields import Count, Counts, Shapes
+from costmodel.layers.fixed import agree_fixed, refuse_size
+from costmodel.layers.named import is_elementwise
+
+if TYPE_CHECKING:
+    from costmodel.core import layer as base
+    from costmodel.core.layer import Inputs, Lowering
+
+
+class _Sized(Layer):
+    """What is known for some sizes, and refuses any others."""
+
+    function: Text
+    reads: Shapes
+    sizes: Counts
+    arity: ClassVar[int | None] = None
+    recorded: ClassVar[bool] = True
+    may_be_empty: ClassVar[bool] = True
+
+    def output_shape(self, inputs: Inputs, widths: base.Counts) -> Shape:
+        """As it was traced."""
+        if inputs != self.reads and not self._agrees(inputs):
+            pairs = zip(self.reads, inputs, strict=False)
+            had, got = next(((a, b) for a, b in pairs if a != b), (self.reads[0], inputs[0]))
+            refuse_size(self, f"{self.function} ", shape_text(had), shape_text(got))
+        return self.sizes
+
+    def _agrees(self, inputs: Inputs) -> bool:
+        if list(map(len, inputs)) != list(map(len, self.reads)):
+            return False
+        pairs = zip(chain(*inputs), chain(*self.reads), strict=True)
+        return all(size == had or agree_fixed(self, size, had) for size, had in pairs)
+
+    def may_overwrite(self) -> bool:
+        """Where its function is elementwise."""
+        return is_elementwise(self.function)
+
+
+@dataclass(frozen=True)
+class Recorded(_Sized):
+    """An operator whose sizes are only known as they were traced; it refuses any others.
+
+    What its products write are its `activations`: its own output, unless it says how many.
+
+    >>> from costmodel import Input, Network, infer
+    >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
+    >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
+    Traceback (most recent call last):
+        ...
+    costmodel.errors.CostModelError: gather: index fixes its input's size to 1×16, got 1×17; \
+trace again at that size
+    """
+
+    function: Text
+    reads: Shapes
+    sizes: Counts
+    macs: Count = 0
+    activations: Count = 0
+
+    def lowered(self, inputs: Inputs, output: Shape) -> Lowering:
+        """As many MACs as were traced."""
+        if not self.macs:
+            return (Elementwise(self.function, output),), ()
+        written = (self.activations,) if self.activations else output
+        return (LoopNest(1, 1, 1, self.macs, (), (), weighted=False, written=written),), ()
+
+
+@dataclass(frozen=True)
+class Unknown(_Sized):
+    """An operator that no rule knows: its cost is missing, and every total is a lower bound.
+
+    >>> from costmodel import Input, Network, cost
+    >>> fft = Unknown("fft", "fft_rfft", reads=((1, 16),), sizes=(1, 9))
+    >>> cost(Network("n", (Input("signal", (1, 16)), fft)))
+    Cost(params=≥0, macs=≥0, activations=≥0, unknown=('fft',))
+    """
+
+    function: Text
+    reads: Shapes
+    sizes: Counts
+    macs: Count = 0
+    activations: Count = 0
