@@ -172,7 +172,7 @@ CASES = {
         Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9),
         (1, 9),
         6 * 9,
-        unseen(*HOOKS),  # noqa: PLW0108
+        unseen(*HOOKS),
     ),
     "function imported by name": Case(
         Calls(functional.linear, 6, 9), (1, 9), 6 * 9, unseen(*HOOKS, *PATCHES)

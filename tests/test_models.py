@@ -114,7 +114,7 @@ def test_nothing_is_fetched_twice(
     name: str,
     there: bool,
     message: str,
-    monkeypatch: pytest.MonkeyPatch,  # noqa: FBT001
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A factory that asks the network is called once, and the line says so and what to do."""
 

@@ -18,7 +18,7 @@ def test_a_forward_pass_on_images(
     model: type[nn.Module],
     training: bool,
     size: tuple[int, int],
-    classes: int,  # noqa: FBT001
+    classes: int,
 ) -> None:
     """A batch of images of any size becomes finite logits, in train and in eval mode."""
     module = model(0.25, classes).train(training)
