@@ -51,9 +51,9 @@ if TYPE_CHECKING:
     from costmodel.planners.inverting import solve_alpha
     from costmodel.planners.planning import plan
     from costmodel.planners.sweeping import sweep
-    from costmodel.show.formula import closed_form, formulas
-    from costmodel.show.frame import table
-    from costmodel.show.report import report
+    from costmodel.reports.formulas import closed_form, formulas
+    from costmodel.reports.rows import table
+    from costmodel.show.notebook import report
     from costmodel.tools.crosscheck import crosscheck
     from costmodel.tools.reconciling import reconcile
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
@@ -67,10 +67,10 @@ _LAZY = {
     "alpha": "algebra.symbols",
     "rho": "algebra.symbols",
     "relax": "algebra.symbols",
-    "table": "show.frame",
-    "formulas": "show.formula",
-    "closed_form": "show.formula",
-    "report": "show.report",
+    "table": "reports.rows",
+    "formulas": "reports.formulas",
+    "closed_form": "reports.formulas",
+    "report": "show.notebook",
     "sweep": "planners.sweeping",
     "cost_function": "planners.compiling",
     "relaxed_function": "planners.compiling",

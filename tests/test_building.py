@@ -35,13 +35,13 @@ from costmodel import (
     infer,
     join,
     mobilenet_v1,
+    report,
     resize,
     separate,
     widen,
 )
 from costmodel.backends.building import FUNCTIONS, build, build_rule
 from costmodel.reference.mobilenet import MobileNetV1
-from costmodel.show.report import report
 from costmodel.tools.crosscheck import BUILT, WRITTEN
 
 if TYPE_CHECKING:

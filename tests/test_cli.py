@@ -232,7 +232,7 @@ def test_without_torch_the_report_still_works(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where torch is missing the figures are there, with the command that brings the check."""
-    monkeypatch.setattr("costmodel.show.report.torch_is_installed", lambda: False)
+    monkeypatch.setattr("costmodel.reports.checking.torch_is_installed", lambda: False)
     code, out, _ = run("report")
     assert code == 0
     assert "568,740,352 MACs" in out

@@ -25,12 +25,12 @@ from costmodel import (
     Pool,
     mobilenet_v1,
     reconcile,
+    report,
     resize,
     widen,
 )
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
-from costmodel.show.report import report
 from costmodel.tools.conventions import CONVENTIONS, PTFLOPS, THOP
 
 if TYPE_CHECKING:

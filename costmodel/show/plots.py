@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     from costmodel.core.lower import Lowered
     from costmodel.planners.planning import Plan
     from costmodel.published.family import Member
-    from costmodel.show.report import Report
+    from costmodel.reports.report import Report
 
     Floats = NDArray[np.float64]
     Model = tuple[float, float]  # α and D

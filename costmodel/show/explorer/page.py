@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules
+from costmodel.reports.formulas import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
-from costmodel.show.formula import mathml, reduction
 from costmodel.version import __version__
 
 if TYPE_CHECKING:

@@ -17,17 +17,17 @@ from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.algebra.arithmetic import is_symbolic
+from costmodel.algebra.notation import mathml
 from costmodel.algebra.polynomial import Polynomial
 from costmodel.algebra.symbols import alpha
 from costmodel.core.cost import layer_cost
 from costmodel.core.lower import lower
 from costmodel.core.rewrite import join, resize, separable_pairs, widen
 from costmodel.core.symbolic import require_numbers
-from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
-from costmodel.show.formula import closed_form, mathml
-from costmodel.show.frame import rows
-from costmodel.show.report import base_network
+from costmodel.reports.formulas import closed_form
+from costmodel.reports.loading import base_network, require_image
+from costmodel.reports.rows import rows
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from costmodel.core.nest import LoopNest
     from costmodel.core.network import Network
     from costmodel.core.rewrite import Pair
-    from costmodel.show.frame import Row
+    from costmodel.reports.rows import Row
 
     Blocks = list[tuple[Pair, LoopNest]]
 
@@ -126,9 +126,8 @@ def script(network: str | Network) -> Script:
     symbols of its own.
     """
     base, classes = base_network(network)
+    require_image(base)
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
-    if not sides:
-        raise CostModelError(f"{base.name} has no image whose resolution could be set")
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
     made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
