@@ -42,6 +42,7 @@ from costmodel import (
 )
 from costmodel.backends.building import FUNCTIONS, build, build_rule
 from costmodel.reference.mobilenet import MobileNetV1
+from costmodel.show.record import as_dict
 from costmodel.tools.crosscheck import BUILT, WRITTEN
 
 if TYPE_CHECKING:
@@ -379,7 +380,7 @@ def test_a_report_says_what_it_compared() -> None:
     made = report("squeezenet_1_1", alpha=0.25, resolution=65).checked()
     assert (made.check.status, made.check.model) == ("passed", BUILT)
     assert crosscheck(made.network, build(made.network)).model == BUILT
-    assert made.as_dict()["check"]["model"] == "a torch model built from the network"
+    assert as_dict(made)["check"]["model"] == "a torch model built from the network"
 
 
 def test_a_report_of_what_torch_does_not_have_is_unchecked() -> None:

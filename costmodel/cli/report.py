@@ -65,6 +65,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     from costmodel.reports.loading import named_or_traced, running
     from costmodel.reports.report import Report
     from costmodel.show import report as shown
+    from costmodel.show.record import to_json
 
     base, module = named_or_traced(network, model, input_size)
     made = Report.of(
@@ -83,7 +84,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     with running(model):
         made = shown.check_live(made) if live else made if no_check else made.checked()
     writers = {
-        "json": partial(Report.to_json, made),
+        "json": partial(to_json, made),
         "csv": partial(shown.to_csv, made),
         "markdown": partial(shown.to_markdown, made),
     }

@@ -11,12 +11,14 @@ from costmodel.algebra.arithmetic import positive_integer
 from costmodel.core.network import Network
 from costmodel.errors import CostModelError
 from costmodel.planners.limits import integers
-from costmodel.zoo import architecture
+from costmodel.zoo import ZOO, architecture
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from torch import nn
+
+    from costmodel.algebra.arithmetic import Dim
 
 #: The network where none is named, and the input of a torch model where none is given.
 DEFAULT = "mobilenet_v1"
@@ -51,6 +53,12 @@ def _read(path: str) -> Network:
         raise CostModelError(
             f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
         ) from None
+
+
+def with_classes(network: str | Network, base: Network, classes: Dim) -> Network:
+    """The network of that name with so many classes, or a symbol for them; else the base itself."""
+    found = ZOO.get(network) if isinstance(network, str) else None
+    return found.build(classes=classes) if found and found.classes else base
 
 
 def named_or_traced(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -19,7 +18,7 @@ from costmodel.planners.limits import sides
 from costmodel.reports.checking import SKIPPED, Unchecked, checked
 from costmodel.reports.formulas import ClosedForm, closed_form
 from costmodel.reports.loading import DEFAULT, base_network, require_image
-from costmodel.reports.rows import Row, by_kind, params_by_part, record, rows
+from costmodel.reports.rows import Row, by_kind, params_by_part, rows
 from costmodel.tools.crosscheck import CrossCheck
 
 if TYPE_CHECKING:
@@ -29,26 +28,6 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costmodel.core.network import Network
-
-SCHEMA = {
-    "version": 1,
-    "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
-    "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
-    "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
-    "activations": "elements of convolution and linear outputs",
-    "bytes": "compulsory float32 traffic: touched input, params and output once each, batch norm "
-    "and activation fused; intensity is macs / bytes",
-    "memory": "bytes of weights, and the most of live activations in the network's order, the "
-    "input counted, nothing in place",
-    "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
-    "for it, parameters apart; null where a layer has no rule",
-    "reference_macs": "fvcore's count of the layer in a real torch model (of a traced model, "
-    "FlopCounterMode's / 2); null where unchecked",
-    "before": "the network before it was separated, widened and resized; null unless asked",
-    "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
-    "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
-    "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
-}
 
 
 class Footprint(NamedTuple):
@@ -232,95 +211,6 @@ class Report:
     def checked(self) -> Self:
         """The report with the check made, or the reason why it cannot be made here."""
         return replace(self, check=checked(self))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as plain data; `schema` says what the figures include."""
-        form = self.closed_form
-        return {
-            "schema": SCHEMA,
-            "network": self.network.name,
-            "alpha": float(self.alpha),
-            "rho": None if self.rho is None else float(self.rho),
-            "resolution": _plain(self.resolution),
-            "classes": self.classes,
-            "rounding": self.network.rounding,
-            "totals": {
-                "params": self.total.params,
-                "macs": self.total.macs,
-                "flops": self.total.flops,
-                "activations": self.total.activations,
-                "unknown": list(self.total.unknown),
-            },
-            "by_kind": self.by_kind,
-            "params_by_part": dict(self.params_by_part),
-            "before": self.total_before
-            and {"params": self.total_before.params, "macs": self.total_before.macs},
-            "standard": self.standard
-            and {"params": self.standard.params, "macs": self.standard.macs},
-            "memory": [
-                {
-                    "rules": str(footprint.rules),
-                    "weight_bytes": footprint.weight_bytes,
-                    "peak_bytes": footprint.peak.bytes,
-                    "peak_layer": footprint.peak.layer,
-                }
-                for footprint in self.memory
-            ],
-            "training": self.training
-            and {
-                "forward_macs": self.training.cost.forward,
-                "backward_macs": self.training.cost.backward,
-                "kept_bytes": self.training.kept_bytes,
-            },
-            "layers": self.records(),
-            "closed_form": form
-            and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
-            "check": _check_dict(self.check),
-        }
-
-    def records(self) -> list[dict[str, Any]]:
-        """The rows as plain data, with fvcore's count."""
-        records = []
-        for row in self.rows:
-            plain = record(row)
-            reduction = plain.pop("reduction")
-            measured = self.reference_macs(row.name)
-            before = {"macs_before": self.macs_before.get(row.name)} if self.before else {}
-            plain |= before | {"reference_macs": measured, "reduction": reduction}
-            records.append(plain)
-        return records
-
-    def to_json(self) -> str:
-        """`as_dict` as JSON text."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
-
-
-def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
-    if not sides:
-        return None
-    return sides[0] if sides.count(sides[0]) == len(sides) else list(sides)
-
-
-def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
-    if isinstance(check, Unchecked):
-        return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
-    return {
-        "status": check.status,
-        "model": check.model,
-        "comparisons": len(check.comparisons),
-        "tools": dict(check.tools),
-        "deviations": list(check.explanations),
-        "mismatches": [
-            {
-                "layer": c.layer,
-                "quantity": c.quantity,
-                "tool": c.tool,
-                "expected": str(c.expected) if isinstance(c.expected, Fraction) else c.expected,
-                "measured": str(c.measured) if isinstance(c.measured, Fraction) else c.measured,
-            }
-            for c in check.mismatches
-        ],
-    }
 
 
 def _resized(base: Network, rho: Any, resolution: Any, axes: tuple[int, ...]) -> Network:

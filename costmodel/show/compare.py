@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costmodel.show.grid import Grid
+from costmodel.show.record import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +44,7 @@ def to_json(reports: Sequence[Report]) -> str:
 
 
 def _record(made: Report) -> dict[str, Any]:
-    plain = made.as_dict()
+    plain = as_dict(made)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
     counts = {key: plain["totals"][key] for key in ("macs", "params", "activations")}
     unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}

@@ -10,6 +10,7 @@ from rich.console import Group
 from rich.text import Text
 
 from costmodel.show.grid import Grid, plain_table
+from costmodel.show.record import as_dict
 from costmodel.show.report import escape, title
 from costmodel.tools.deviations import DEVIATIONS
 
@@ -156,7 +157,7 @@ def to_markdown(report: Report, made: Reconciliation) -> str:
 
 def to_json(report: Report, made: Reconciliation) -> str:
     """For a program: each tool's parts, with what they are, and its known deviations."""
-    plain = report.as_dict()
+    plain = as_dict(report)
     settings = ("network", "alpha", "rho", "resolution", "classes", "rounding")
     data = {key: plain[key] for key in settings}
     data |= {"macs": plain["totals"]["macs"], "model": made.model or None}

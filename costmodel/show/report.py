@@ -16,6 +16,7 @@ from rich.text import Text
 from costmodel.errors import printable
 from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
+from costmodel.show.record import records
 from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
 
 if TYPE_CHECKING:
@@ -391,10 +392,10 @@ def to_text(report: Report) -> str:
 def to_csv(report: Report) -> str:
     """The layers as CSV; a name that a spreadsheet would run as a formula is quoted for it."""
     text = io.StringIO()
-    records = report.records()
-    writer = csv.DictWriter(text, list(records[0]) if records else ["name"], lineterminator="\n")
+    rows = records(report)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
     writer.writeheader()
-    for record in records:
+    for record in rows:
         name = printable(record["name"])
         inert = f"'{name}" if name[:1] in "=+-@" else name
         writer.writerow(record | {"name": inert})

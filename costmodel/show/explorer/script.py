@@ -26,9 +26,8 @@ from costmodel.core.rewrite import join, resize, separable_pairs, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
 from costmodel.reports.formulas import closed_form
-from costmodel.reports.loading import base_network, require_image
+from costmodel.reports.loading import base_network, require_image, with_classes
 from costmodel.reports.rows import rows
-from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -130,7 +129,7 @@ def script(network: str | Network) -> Script:
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
-    made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
+    made = widen(resize(with_classes(network, base, N), resolution=D), alpha)
     table = rows(made)
     printer = _Printer()
     blocks = _blocks(made)
@@ -141,7 +140,7 @@ def script(network: str | Network) -> Script:
     def function(array: str) -> str:
         return f"({given}) => {array}"
 
-    form = closed_form(resize(_with_classes(network, base, _CLASSES), resolution=side))
+    form = closed_form(resize(with_classes(network, base, _CLASSES), resolution=side))
     values = {
         "name": base.name,
         "side": side,
@@ -174,12 +173,6 @@ def as_json(value: Any) -> str:
     '"\\u003c/script>"'
     """
     return json.dumps(value).replace("<", r"\u003c")
-
-
-def _with_classes(network: str | Network, base: Network, classes: Dim) -> Network:
-    """The network with that many classes, where they can be set."""
-    found = ZOO.get(network) if isinstance(network, str) else None
-    return found.build(classes=classes) if found and found.classes else base
 
 
 def _sizes(sizes: dict[str, str]) -> str:
