@@ -174,6 +174,7 @@ def test_libraries_stay_in_their_place(module: str) -> None:
         ("core.lower", "import_module(f'costmodel.{name}')"),
         ("errors", "def f():\n    from costmodel.algebra.arithmetic import Dim"),
         ("zoo.vgg", "from costmodel.show.report import table"),
+        ("reports.report", "def f():\n    from costmodel.show.report import to_markdown"),
         ("planners.sweeping", "from costmodel.show.plots import plot"),
         ("reference.naive", "from costmodel.zoo import mobilenet_v1"),
     ],
@@ -268,6 +269,7 @@ LIGHT = {
         "import costmodel as c; from costmodel.tools.conventions import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
+    "report": "import costmodel; costmodel.report(alpha=0.75).to_json()",
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
     "reduction": (
         "from costmodel.algebra.notation import mathml; "

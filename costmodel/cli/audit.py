@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import AsJson, AsMarkdown
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of
 
 
@@ -14,8 +14,8 @@ def run(
     source: Annotated[
         str | None, typer.Option(help="mobilenet_v1_paper, tf_slim_mobilenet_v1 or a file.csv.")
     ] = None,
-    as_json: AsJson = False,
-    as_markdown: AsMarkdown = False,
+    as_json: options.AsJson = False,
+    as_markdown: options.AsMarkdown = False,
 ) -> None:
     """Hold every printed cost against the exact figure: reproduced, misprinted, or why not.
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import AsJson, AsMarkdown
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of
 
 
@@ -13,8 +13,8 @@ def run(
         list[str], typer.Argument(help="NAME[@ALPHA[,RESOLUTION[,CLASSES]]], one or more.")
     ],
     *,
-    as_json: AsJson = False,
-    as_markdown: AsMarkdown = False,
+    as_json: options.AsJson = False,
+    as_markdown: options.AsMarkdown = False,
 ) -> None:
     """Networks and variants side by side, with ratios to the first.
 

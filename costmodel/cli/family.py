@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import AsJson, AsMarkdown
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of, wrote
 
 
@@ -13,9 +13,9 @@ def run(
     plots: Annotated[
         str | None, typer.Option(metavar="DIR", help="Write two plots there, PNG and SVG.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the models as CSV.")] = False,
-    as_markdown: AsMarkdown = False,
+    as_markdown: options.AsMarkdown = False,
 ) -> None:
     """The sixteen MobileNets: what they cost, and their published accuracies.
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from costmodel.algebra.arithmetic import positive_integer, rational
-from costmodel.cli.options import AsJson, AsMarkdown
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of
 from costmodel.errors import CostModelError
 
@@ -25,8 +25,8 @@ def run(  # noqa: PLR0913 - a parameter is an option
         bool, typer.Option("--typical", help="A table over the field's typical values.")
     ] = False,
     as_latex: Annotated[bool, typer.Option("--latex", help="Print LaTeX.")] = False,
-    as_markdown: AsMarkdown = False,
-    as_json: AsJson = False,
+    as_markdown: options.AsMarkdown = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Print the cost formulas of the convolutions, derived from the loop nest.
 

@@ -5,36 +5,21 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import (
-    AsJson,
-    Classes,
-    Dtype,
-    FoldBatchNorm,
-    InPlace,
-    InputSize,
-    MaxFlash,
-    MaxMacs,
-    MaxParams,
-    MaxPeak,
-    Model,
-    NetworkName,
-    NoInput,
-    Rounding,
-)
+from costmodel.cli import options
 from costmodel.cli.output import answer, wrote
 from costmodel.cli.process import complain
 from costmodel.files import check_target, image_format
 
 
 def run(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = None,
+    network: options.NetworkName = None,
     *,
-    model: Model = None,
-    input_size: InputSize = None,
-    max_macs: MaxMacs = None,
-    max_params: MaxParams = None,
-    max_peak_memory: MaxPeak = None,
-    max_flash: MaxFlash = None,
+    model: options.Model = None,
+    input_size: options.InputSize = None,
+    max_macs: options.MaxMacs = None,
+    max_params: options.MaxParams = None,
+    max_peak_memory: options.MaxPeak = None,
+    max_flash: options.MaxFlash = None,
     resolutions: Annotated[
         str | None,
         typer.Option(
@@ -44,16 +29,16 @@ def run(  # noqa: PLR0913 - a parameter is an option
     alphas: Annotated[
         str | None, typer.Option(help="As --resolutions; default, every distinct width to 1.5.")
     ] = None,
-    classes: Classes = None,
-    rounding: Rounding = None,
-    dtype: Dtype = "float32",
-    fold_batch_norm: FoldBatchNorm = False,
-    in_place: InPlace = False,
-    no_input: NoInput = False,
+    classes: options.Classes = None,
+    rounding: options.Rounding = None,
+    dtype: options.Dtype = "float32",
+    fold_batch_norm: options.FoldBatchNorm = False,
+    in_place: options.InPlace = False,
+    no_input: options.NoInput = False,
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="Draw it: FILE.png, FILE.svg or FILE.pdf.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Which α and resolution fit a budget: the best network, what binds, and what is next to it.
 

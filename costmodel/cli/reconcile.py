@@ -5,38 +5,26 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import (
-    Alpha,
-    AsJson,
-    AsMarkdown,
-    Classes,
-    InputSize,
-    Model,
-    NetworkName,
-    Resolution,
-    Rho,
-    RhoAxes,
-    Rounding,
-)
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of
 
 
 def run(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = None,
+    network: options.NetworkName = None,
     *,
-    alpha: Alpha = "1",
-    rho: Rho = None,
-    rho_axes: RhoAxes = "-2,-1",
-    resolution: Resolution = None,
-    classes: Classes = None,
-    rounding: Rounding = None,
-    model: Model = None,
-    input_size: InputSize = None,
+    alpha: options.Alpha = "1",
+    rho: options.Rho = None,
+    rho_axes: options.RhoAxes = "-2,-1",
+    resolution: options.Resolution = None,
+    classes: options.Classes = None,
+    rounding: options.Rounding = None,
+    model: options.Model = None,
+    input_size: options.InputSize = None,
     run: Annotated[
         bool, typer.Option("--run", help="Run the tools that are installed, and compare.")
     ] = False,
-    as_json: AsJson = False,
-    as_markdown: AsMarkdown = False,
+    as_json: options.AsJson = False,
+    as_markdown: options.AsMarkdown = False,
 ) -> None:
     """What seven tools print for a network, nine figures, and why: the exact sum behind each.
 

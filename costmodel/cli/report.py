@@ -6,34 +6,22 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import (
-    Alpha,
-    AsJson,
-    AsMarkdown,
-    Classes,
-    InputSize,
-    Model,
-    NetworkName,
-    Resolution,
-    Rho,
-    RhoAxes,
-    Rounding,
-)
+from costmodel.cli import options
 from costmodel.cli.output import answer, one_of, wrote
 from costmodel.files import check_target, make_directory, write_atomically
 
 
 def run(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = None,
+    network: options.NetworkName = None,
     *,
-    alpha: Alpha = "1",
-    rho: Rho = None,
-    rho_axes: RhoAxes = "-2,-1",
-    resolution: Resolution = None,
-    classes: Classes = None,
-    rounding: Rounding = None,
-    model: Model = None,
-    input_size: InputSize = None,
+    alpha: options.Alpha = "1",
+    rho: options.Rho = None,
+    rho_axes: options.RhoAxes = "-2,-1",
+    resolution: options.Resolution = None,
+    classes: options.Classes = None,
+    rounding: options.Rounding = None,
+    model: options.Model = None,
+    input_size: options.InputSize = None,
     separate: Annotated[
         bool, typer.Option("--separate", help="Factorise its K×K convolutions first, and compare.")
     ] = False,
@@ -43,9 +31,9 @@ def run(  # noqa: PLR0913 - a parameter is an option
     plots: Annotated[
         str | None, typer.Option(metavar="DIR", help="Write four plots there, PNG and SVG.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the layers as CSV.")] = False,
-    as_markdown: AsMarkdown = False,
+    as_markdown: options.AsMarkdown = False,
     output: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write to a file instead of the terminal.")
     ] = None,

@@ -5,31 +5,16 @@ from typing import Annotated
 
 import typer
 
-from costmodel.cli.options import (
-    AsJson,
-    Classes,
-    Dtype,
-    FoldBatchNorm,
-    InPlace,
-    InputSize,
-    MaxFlash,
-    MaxMacs,
-    MaxParams,
-    MaxPeak,
-    Model,
-    NetworkName,
-    NoInput,
-    Rounding,
-)
+from costmodel.cli import options
 from costmodel.cli.output import one_of, show
 from costmodel.errors import CostModelError
 
 
 def run(  # noqa: PLR0913 - a parameter is an option
-    network: NetworkName = None,
+    network: options.NetworkName = None,
     *,
-    model: Model = None,
-    input_size: InputSize = None,
+    model: options.Model = None,
+    input_size: options.InputSize = None,
     alphas: Annotated[
         str, typer.Option(help="START:STOP:STEP with the stop, or a list 0.25,0.5,1.")
     ] = "0.25:1:0.25",
@@ -39,16 +24,16 @@ def run(  # noqa: PLR0913 - a parameter is an option
     pairs: Annotated[
         bool, typer.Option("--pairs", help="The n-th α with the n-th resolution only.")
     ] = False,
-    classes: Classes = None,
-    rounding: Rounding = None,
-    dtype: Dtype = "float32",
-    fold_batch_norm: FoldBatchNorm = False,
-    in_place: InPlace = False,
-    no_input: NoInput = False,
-    max_macs: MaxMacs = None,
-    max_params: MaxParams = None,
-    max_peak_memory: MaxPeak = None,
-    max_flash: MaxFlash = None,
+    classes: options.Classes = None,
+    rounding: options.Rounding = None,
+    dtype: options.Dtype = "float32",
+    fold_batch_norm: options.FoldBatchNorm = False,
+    in_place: options.InPlace = False,
+    no_input: options.NoInput = False,
+    max_macs: options.MaxMacs = None,
+    max_params: options.MaxParams = None,
+    max_peak_memory: options.MaxPeak = None,
+    max_flash: options.MaxFlash = None,
     front: Annotated[
         str | None, typer.Option(metavar="QUANTITY", help="The Pareto front of MACs against it.")
     ] = None,
@@ -58,7 +43,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     output: Annotated[
         str | None, typer.Option(metavar="FILE", help="Write all to FILE.csv or FILE.parquet.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: options.AsJson = False,
 ) -> None:
     """Exact costs over a grid of α and resolutions, as large as you like.
 
