@@ -54,7 +54,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
-    for module in ("tools.reconciling", "show.reconcile"):
+    for module in ("tools.reconciling", "reports.reconciling"):
         monkeypatch.setattr(
             f"costmodel.{module}.find_spec", lambda name: None if name in packages else real(name)
         )
