@@ -44,16 +44,17 @@ def run(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel report --model mynet:Net --alpha 0.5 --separate[/bold]
     """
-    form = one_of(json=as_json, csv=as_csv, markdown=as_markdown)
-    if output is not None:
-        check_target(output)
-    if plots is not None:
-        make_directory(plots)
     from costmodel.planners.limits import axes
     from costmodel.reports.loading import named_or_traced, running
     from costmodel.reports.report import Report
     from costmodel.show import report as shown
     from costmodel.show.record import to_json
+
+    form = one_of(json=as_json, csv=as_csv, markdown=as_markdown)
+    if output is not None:
+        check_target(output)
+    if plots is not None:
+        make_directory(plots)
 
     base, module = named_or_traced(network, model, input_size)
     made = Report.of(

@@ -30,16 +30,16 @@ def base_network(
 ) -> tuple[Network, int | None]:
     """The network at α = 1 and ρ = 1, and its number of classes; its rounding, if one is given."""
     named = isinstance(network, str) and not network.endswith(".json")
-    found = architecture(str(network)) if named else None
-    count = found.classes if found else None
+    entry = architecture(str(network)) if named else None
+    count = entry.classes if entry else None
     if classes is not None and count is None:
         what = f"{network} has no classes to set" if named else "edit the network's own layer"
         raise CostModelError(f"classes {classes} applies to classifiers of the zoo; {what}")
-    if found and count:
+    if entry and count:
         count = count if classes is None else positive_integer(classes, "classes")
-        base = found.build(classes=count)
-    elif found:
-        base = found.build()
+        base = entry.build(classes=count)
+    elif entry:
+        base = entry.build()
     else:
         base = _read(network) if isinstance(network, str) else network
     return (base if rounding is None else replace(base, rounding=rounding)), count
@@ -57,8 +57,8 @@ def _read(path: str) -> Network:
 
 def with_classes(network: str | Network, base: Network, classes: Dim) -> Network:
     """The network of that name with so many classes, or a symbol for them; else the base itself."""
-    found = ZOO.get(network) if isinstance(network, str) else None
-    return found.build(classes=classes) if found and found.classes else base
+    entry = ZOO.get(network) if isinstance(network, str) else None
+    return entry.build(classes=classes) if entry and entry.classes else base
 
 
 def named_or_traced(

@@ -37,7 +37,7 @@ _PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
 def page(networks: Sequence[str | Network] = FAMILY) -> str:
     """The explorer of some networks: of the zoo, in JSON files, or Networks.
 
-    Its figures are the library's own expressions, printed as JavaScript (`show.script`), and
+    Its figures are the library's own expressions, printed as JavaScript (`script`), and
     Vega draws its charts. It needs no network and no other file.
 
     >>> len(page(["mobilenet_v1"])) < 1_000_000
