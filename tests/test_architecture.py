@@ -41,8 +41,7 @@ tools
 reports
 show
 show.plots show.explorer
-__init__
-cli
+__init__ cli
 __main__
 """
 FLOOR = {room: floor for floor, line in enumerate(FLOORS.split("\n")) for room in line.split()}
