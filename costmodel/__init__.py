@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from costmodel.planners.inverting import solve_alpha
     from costmodel.planners.planning import plan
     from costmodel.planners.sweeping import sweep
-    from costmodel.show.formula import closed_form, formulas
-    from costmodel.show.frame import table
-    from costmodel.show.report import report
+    from costmodel.reports.formulas import closed_form, formulas
+    from costmodel.reports.rows import table
+    from costmodel.show.notebook import report
     from costmodel.tools.crosscheck import crosscheck
     from costmodel.tools.reconciling import reconcile
     from costmodel.zoo import ZOO, conv_mobilenet, mobilenet_v1, mobilenet_v2
@@ -80,9 +80,9 @@ _PLACES = {
     "planners.inverting": "solve_alpha",
     "planners.planning": "plan",
     "planners.sweeping": "sweep",
-    "show.formula": "closed_form formulas",
-    "show.frame": "table",
-    "show.report": "report",
+    "reports.formulas": "closed_form formulas",
+    "reports.rows": "table",
+    "show.notebook": "report",
     "tools.crosscheck": "crosscheck",
     "tools.reconciling": "reconcile",
     "zoo": "ZOO conv_mobilenet mobilenet_v1 mobilenet_v2",

@@ -39,10 +39,10 @@ metrics zoo
 backends published
 frontends.torch planners
 tools
+reports
 show
-show.explorer
-__init__
-cli
+show.plots show.explorer
+__init__ cli
 __main__
 """
 FLOOR = {room: floor for floor, line in enumerate(FLOORS.split("\n")) for room in line.split()}
@@ -53,9 +53,9 @@ ALGEBRAS = ("algebra.symbols", "core.widths", "core.symbolic")
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
-    "sympy": ("algebra.symbols", "planners.inverting", "show"),
+    "sympy": ("algebra.symbols", "planners.inverting", "reports.formulas", "show.explorer"),
     "numpy": ("planners", "show.plots", "reference"),
-    "pandas": ("show", "planners.sweeping"),
+    "pandas": ("reports", "planners.sweeping"),
     "rich": ("show",),
     "pyarrow": ("show",),
     "matplotlib": ("show.plots",),
@@ -173,7 +173,8 @@ def test_libraries_stay_in_their_place(module: str) -> None:
         ("core.lower", "from importlib import import_module\nimport_module('costmodel.layers')"),
         ("core.lower", "import_module(f'costmodel.{name}')"),
         ("errors", "def f():\n    from costmodel.algebra.arithmetic import Dim"),
-        ("zoo.vgg", "from costmodel.show.table import table"),
+        ("zoo.vgg", "from costmodel.show.report import table"),
+        ("reports.report", "def f():\n    from costmodel.show.report import to_markdown"),
         ("planners.sweeping", "from costmodel.show.plots import plot"),
         ("reference.naive", "from costmodel.zoo import mobilenet_v1"),
     ],
@@ -185,7 +186,7 @@ def test_an_import_that_points_up_is_noticed(module: str, source: str) -> None:
 
 def test_a_type_checkers_import_is_no_import() -> None:
     """What only a type checker reads points anywhere; a library out of place is noticed."""
-    assert not misplaced("core.network", "if TYPE_CHECKING:\n    from costmodel.show import table")
+    assert not misplaced("core.network", "if TYPE_CHECKING:\n    from costmodel.show import grid")
     assert misplaced_libraries("core.cost", "def f():\n    import torch.nn") == {"torch"}
 
 
@@ -268,8 +269,12 @@ LIGHT = {
         "import costmodel as c; from costmodel.tools.conventions import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
+    "report": "import costmodel; costmodel.report(alpha=0.75).to_json()",
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
-    "reduction": "from costmodel.show.formula import mathml, reduction; mathml(reduction())",
+    "reduction": (
+        "from costmodel.algebra.notation import mathml; "
+        "from costmodel.reports.formulas import reduction; mathml(reduction())"
+    ),
     "closed form": (
         "import costmodel as c; from costmodel.algebra.polynomial import ALPHA, RHO; "
         "assert c.cost(c.widen(c.resize(c.mobilenet_v1(), rho=RHO), ALPHA)).macs.free_symbols"

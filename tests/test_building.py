@@ -35,6 +35,7 @@ from costmodel import (
     infer,
     join,
     mobilenet_v1,
+    report,
     resize,
     separate,
     widen,
@@ -43,7 +44,7 @@ from costmodel.backends.building import build
 from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
 from costmodel.reference.mobilenet import MobileNetV1
-from costmodel.show.report import report
+from costmodel.show.record import as_dict
 from costmodel.tools.crosscheck import BUILT, WRITTEN
 
 if TYPE_CHECKING:
@@ -381,7 +382,7 @@ def test_a_report_says_what_it_compared() -> None:
     made = report("squeezenet_1_1", alpha=0.25, resolution=65).checked()
     assert (made.check.status, made.check.model) == ("passed", BUILT)
     assert crosscheck(made.network, build(made.network)).model == BUILT
-    assert made.as_dict()["check"]["model"] == "a torch model built from the network"
+    assert as_dict(made)["check"]["model"] == "a torch model built from the network"
 
 
 def test_a_report_of_what_torch_does_not_have_is_unchecked() -> None:

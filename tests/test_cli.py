@@ -10,18 +10,26 @@ import subprocess
 import sys
 import time
 from io import StringIO
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import Input, Linear, Network, kept_bytes, mobilenet_v1, resize, to_json, widen
+from costmodel import Input, Linear, Network, cli, kept_bytes, mobilenet_v1, resize, to_json, widen
 from costmodel.reference import mobilenet as reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 MAIN_EXAMPLE = ("report", "--alpha", "0.75", "--rho", "0.857")
+
+
+def test_every_command_is_a_file() -> None:
+    """A file of the command line is a command of its name, but those that all commands share."""
+    files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
+    commands = {command.name for command in cli.app.registered_commands}
+    assert files - commands == {"__init__", "options", "output", "process"}
+    assert len(commands) == len(cli.COMMANDS) == 9
 
 
 def test_the_main_example(run: Callable) -> None:
@@ -232,7 +240,7 @@ def test_without_torch_the_report_still_works(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where torch is missing the figures are there, with the command that brings the check."""
-    monkeypatch.setattr("costmodel.show.report.torch_is_installed", lambda: False)
+    monkeypatch.setattr("costmodel.reports.checking.torch_is_installed", lambda: False)
     code, out, _ = run("report")
     assert code == 0
     assert "568,740,352 MACs" in out

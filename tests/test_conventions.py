@@ -37,6 +37,7 @@ from costmodel import (
     lower,
     mobilenet_v1,
     reconcile,
+    report,
     resize,
     rho,
     widen,
@@ -45,7 +46,6 @@ from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
 from costmodel.reference import mobilenet as reference
 from costmodel.show.reconcile import rich, to_json, to_markdown
-from costmodel.show.report import report
 from costmodel.tools.conventions import (
     CALFLOPS,
     CALFLOPS_FLOPS,

@@ -16,8 +16,8 @@ import pytest
 from costmodel import CostModelError, Input, Network, cost, mobilenet_v1, resize, widen
 from costmodel.layers import Activation, Conv
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.reports.rows import rows
 from costmodel.show.explorer.page import page as make_page
-from costmodel.show.frame import rows
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from costmodel import CostModelError
 from costmodel.published.family import alternatives, family, law
-from costmodel.show.compare import variant
+from costmodel.reports.variants import variant
 from costmodel.show.plots import family_figures
 
 if TYPE_CHECKING:

@@ -26,15 +26,15 @@ from costmodel import (
     cost,
     mobilenet_v1,
     mobilenet_v2,
+    report,
     resize,
     table,
     trace,
     widen,
 )
 from costmodel.layers import Affine, Combine, Constant, TransposedConv
-from costmodel.show.frame import by_kind, params_by_part, rows
-from costmodel.show.report import report
-from costmodel.show.table import to_csv, to_text
+from costmodel.reports.rows import by_kind, params_by_part, rows
+from costmodel.show.report import to_csv, to_text
 
 # Howard et al. 2017, Table 1: the output channels of the thirteen blocks.
 BLOCK_CHANNELS = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]

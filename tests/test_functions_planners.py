@@ -212,7 +212,7 @@ BAD_SIDES = [0, -1, 224.5, NAN, INF, "x", None, [224], 1j, {}]
 def test_bad_resolutions_are_one_line(side: Any) -> None:
     """Whatever isn't an integer of at least 1 is refused by name."""
     function = cost_function(V1)
-    assert "resolution" in one_line(lambda: function(0.5, side))
+    assert "resolution must be an integer from 1" in one_line(lambda: function(0.5, side))
 
 
 def test_a_whole_float_is_no_resolution_or_the_same() -> None:

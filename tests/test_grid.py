@@ -6,7 +6,8 @@ from rich import console as rich_console
 from rich.text import Text
 
 from costmodel import mobilenet_v1, plan
-from costmodel.show.compare import compare, grid
+from costmodel.reports.variants import compare
+from costmodel.show.compare import grid
 from costmodel.show.grid import PIPE_WIDTH, plain
 from costmodel.show.plan import to_text
 

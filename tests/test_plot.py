@@ -33,9 +33,7 @@ from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.planners.planning import plan
 from costmodel.show.format import si
 from costmodel.show.plots import (
-    _evaluate,
     filters_figure,
-    house_figure,
     layers_figure,
     multipliers_figure,
     plan_figure,
@@ -43,6 +41,8 @@ from costmodel.show.plots import (
     reduction_map_figure,
     save_figures,
 )
+from costmodel.show.plots.multipliers import _evaluate
+from costmodel.show.plots.style import house_figure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 from strategies import mostly_slow
 
-from costmodel import MemoryRules, mobilenet_v1, plan
+from costmodel import MemoryRules, mobilenet_v1, plan, report
 from costmodel.show import plots as plot
-from costmodel.show.report import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -25,13 +25,13 @@ from costmodel import (
     Pool,
     mobilenet_v1,
     reconcile,
+    report,
     resize,
     to_json,
     widen,
 )
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
-from costmodel.show.report import report
 from costmodel.tools.conventions import CONVENTIONS, PTFLOPS, THOP
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
     import importlib.util
 
     real = importlib.util.find_spec
-    for module in ("tools.reconciling", "show.reconcile"):
+    for module in ("tools.reconciling", "reports.reconciling"):
         monkeypatch.setattr(
             f"costmodel.{module}.find_spec", lambda name: None if name in packages else real(name)
         )

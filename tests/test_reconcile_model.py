@@ -10,11 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from costmodel import CostModelError, mobilenet_v1, reconcile, resize, trace
+from costmodel import CostModelError, mobilenet_v1, reconcile, report, resize, trace
 from costmodel.frontends.torch.names import told
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
-from costmodel.show.report import report
 from costmodel.tools.deviations import DEVIATIONS
 from costmodel.tools.reconciling import reconcile_model
 

@@ -415,7 +415,11 @@ def _constant(layer: ir.Constant, _inputs: Inputs, output: Shape) -> nn.Module:
 @build_rule(ir.Recorded)
 @build_rule(ir.Unknown)
 def _recorded(layer: ir.Recorded, _inputs: Inputs, _output: Shape) -> nn.Module:
-    kind = "an unknown function" if isinstance(layer, ir.Unknown) else "known by its sizes alone"
+    kind = (
+        "an unknown function"
+        if layer.lowered(layer.reads, layer.sizes)[0] is None
+        else "known by its sizes alone"
+    )
     raise CostModelError(
         f"{layer.name}: {layer.function} is {kind} and cannot be built; drop it or register a "
         "build_rule for a layer of your own"

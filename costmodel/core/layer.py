@@ -80,7 +80,7 @@ class Layer:
     kinds: ClassVar[dict[str, Kind]] = {"name": get_args(Name)[1], "inputs": get_args(Names)[1]}
 
     def __init_subclass__(cls) -> None:
-        """Make the type known to `Network.from_json`, and the kinds of its fields to itself."""
+        """Make the type known to `from_json`, and the kinds of its fields to itself."""
         if cls.__name__.startswith("_"):  # what layers have in common, and no layer itself
             return
         Layer.types[cls.__name__] = cls

@@ -307,10 +307,8 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
     def cost_at(alpha: Any, resolution: int) -> Cost:
         if type(alpha) is not float or not 0 < alpha < MAX_ALPHA:
             alpha = multiplier(rational(alpha, "alpha"), "alpha", MAX_ALPHA)
-        if type(resolution) is not int:
+        if type(resolution) is not int or resolution < 1:
             resolution = positive_integer(resolution, "resolution")
-        if resolution < 1:
-            raise CostModelError(f"resolution must be at least 1, got {resolution}")
         try:
             return _cost(function(alpha, resolution), unknown)
         except _RefusalError as error:

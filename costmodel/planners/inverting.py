@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 
@@ -15,6 +15,7 @@ from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
     from costmodel.core.network import Network
+    from costmodel.planners.planning import Plan
 
 
 def solve_alpha(network: Network, *, macs: Dim, rho: Dim = 1) -> Any:
@@ -51,6 +52,35 @@ def solve_alpha(network: Network, *, macs: Dim, rho: Dim = 1) -> Any:
         if (found <= 1) == (kept == 1):
             return found
     raise AssertionError("max(1, α) is continuous: one of the two is a solution")
+
+
+class Exact(NamedTuple):
+    """The α that takes exactly so many MACs at a resolution, without rounding."""
+
+    alpha: float
+    macs: int
+    resolution: int
+
+
+def exact_choice(made: Plan) -> Exact | None:
+    """The α that takes all the MACs of a plan's limit at its choice's resolution.
+
+    None where MACs have no limit, nothing fits, the inputs have no one side or α no formula.
+
+    >>> from costmodel import mobilenet_v1, plan
+    >>> exact_choice(plan(mobilenet_v1(), max_macs="150M"))
+    Exact(alpha=0.5008835154227611, macs=150000000, resolution=224)
+    """
+    limits = [limit for limit in made.limits if limit.name == "max_macs"]
+    sides = {side for layer in made.network.inputs for side in layer.shape[2:]}
+    if not limits or made.choice is None or len(sides) != 1:
+        return None
+    most, side = limits[0].most, made.choice.resolution
+    try:
+        found = solve_alpha(made.network, macs=most, rho=f"{side}/{sides.pop()}")
+    except CostModelError:
+        return None
+    return Exact(float(found), most, side)
 
 
 def _exact(value: Any, name: str) -> Any:

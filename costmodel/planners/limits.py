@@ -1,4 +1,4 @@
-"""Amounts and ranges as people write them: 150M MACs, 512KiB of memory, 96:224:32."""
+"""Amounts, ranges and sizes as people write them: 150M MACs, 512KiB, 96:224:32, 192x256."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import reprlib
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from costmodel.algebra.arithmetic import rational
+from costmodel.algebra.arithmetic import positive_integer, rational
 from costmodel.errors import CostModelError
 
 #: What may be limited, and the sweep's quantity that it limits.
@@ -70,6 +70,15 @@ class Limit(NamedTuple):
         return f"{self.option} {self.given} = {self.most:,}{unit}"
 
 
+def limits(**given: Any) -> tuple[Limit, ...]:
+    """The limits that are given, each by its name in `LIMITS`; None is none.
+
+    >>> [limit.most for limit in limits(max_macs="1.5G", max_params=None)]
+    [1500000000]
+    """
+    return tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
+
+
 def fractions(text: str, name: str) -> tuple[Fraction, ...]:
     """Numbers as a list, 0.25,0.5,1, or as start:stop:step with the stop, 0.25:1:0.25.
 
@@ -105,3 +114,32 @@ def integers(text: str, name: str) -> tuple[int, ...]:
     if wrong := [f for f in found if f.denominator != 1 or f.numerator < 1]:
         raise CostModelError(f"{name} must be integers of at least 1, got {wrong[0]}")
     return tuple(f.numerator for f in found)
+
+
+def sides(size: Any, name: str = "resolution") -> int | tuple[int, ...]:
+    """A side, or height x width: 192, "192", "192x256", (192, 256).
+
+    >>> sides("192x256")
+    (192, 256)
+    """
+    if isinstance(size, str):
+        size = tuple(size.lower().replace("×", "x").split("x"))
+    if isinstance(size, (tuple, list)):
+        both = tuple(positive_integer(side, name) for side in size)
+        return both[0] if len(both) == 1 else both
+    return positive_integer(size, name)
+
+
+def axes(text: str, name: str) -> tuple[int, ...]:
+    """Axes from the last (-1) on, in order.
+
+    >>> axes("-1,-3,-2", "--rho-axes")
+    (-3, -2, -1)
+
+    Raises CostModelError for what is no list of integers.
+    """
+    try:
+        return tuple(sorted({int(axis) for axis in text.split(",")}))
+    except ValueError:
+        rule = "axes from the last, such as -3,-2,-1"
+        raise CostModelError(f"{name} must be {rule}, got {text!r}") from None

@@ -19,7 +19,7 @@ from costmodel.core.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules
 from costmodel.planners.compiling import Column, width_function
-from costmodel.planners.limits import LIMITS, Limit
+from costmodel.planners.limits import LIMITS, Limit, limits
 from costmodel.planners.sweeping import Sweep, sweep
 from costmodel.published.family import IMAGENET_TABLES, accuracies, law, model
 
@@ -193,14 +193,13 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     Raises CostModelError for limits that are no positive amounts, for empty grids and for more
     than 2·10⁷ candidates.
     """
-    given = {
-        "max_macs": max_macs,
-        "max_params": max_params,
-        "max_peak_memory": max_peak_memory,
-        "max_flash": max_flash,
-    }
-    limits = tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
-    if not limits:
+    within = limits(
+        max_macs=max_macs,
+        max_params=max_params,
+        max_peak_memory=max_peak_memory,
+        max_flash=max_flash,
+    )
+    if not within:
         raise CostModelError(f"a plan needs a limit; give one of {', '.join(LIMITS)}")
     if rounding is not None:
         network = replace(network, rounding=rounding)
@@ -212,7 +211,7 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     if swept.unknown:
         raise CostModelError(f"no rule for {', '.join(swept.unknown)}: no plan without their cost")
     table = _Table(network, tuple(values), swept)
-    return _planned(table, limits, rules)
+    return _planned(table, within, rules)
 
 
 def _given(alphas: Sequence[Any]) -> tuple[Fraction, ...]:

@@ -483,29 +483,33 @@ def _sums(
     return sums
 
 
-def _listed(given: Any, name: str) -> Array:
+def _listed(given: Any, name: str, what: str) -> Array:
+    """What is given as an array of one axis, at least one long."""
     try:
-        return np.asarray(given)
+        values = np.asarray(given)
     except ValueError:
-        raise CostModelError(f"{name} must be a list of numbers, got a ragged one") from None
+        got = "a ragged one"
+    else:
+        if values.ndim == 1 and values.size:
+            return values
+        got = f"shape {values.shape}"
+    raise CostModelError(f"{name} must be a list of {what}, not empty, got {got}")
 
 
 def _multipliers(alpha: ArrayLike | Sequence[Any]) -> Multipliers:
-    shape = _listed(alpha, "alpha").shape
-    if len(shape) != 1 or not shape[0]:
-        raise CostModelError(f"alpha must be a list of numbers, not empty, got shape {shape}")
+    _listed(alpha, "alpha", "numbers")
     return Multipliers(alpha)
 
 
 def _sides(resolution: ArrayLike) -> list[int]:
-    values = _listed(resolution, "resolution")
-    whole = values.ndim == 1 and values.size and values.dtype.kind in "iuO"
-    if not whole or not all(isinstance(side, int) for side in values.tolist()):
-        got = f"{values.dtype} of shape {values.shape}"
-        raise CostModelError(f"resolution must be a list of integers, not empty, got {got}")
-    if wrong := [side for side in values.tolist() if not 1 <= side < 2**63]:
-        raise CostModelError(f"resolution must be at least 1 and below 2**63, got {wrong[0]}")
-    return list(map(int, values.tolist()))
+    values = _listed(resolution, "resolution", "integers")
+    sides: list[Any] = values.tolist()
+    if values.dtype.kind not in "iuO" or not all(isinstance(side, int) for side in sides):
+        raise CostModelError(f"resolution must be a list of integers, got {values.dtype}")
+    for side in sides:
+        if not 1 <= side < 2**63:
+            arithmetic.positive_integer(side, "resolution")  # refuses it
+    return list(map(int, sides))
 
 
 def _swept(

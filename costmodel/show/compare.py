@@ -6,44 +6,13 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from costmodel.errors import CostModelError
 from costmodel.show.grid import Grid
-from costmodel.show.report import Report, report
+from costmodel.show.record import as_dict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FORM = "a variant is name[@alpha[,resolution[,classes]]], as mobilenet_v1@0.5,160"
-
-
-def variant(text: str) -> Report:
-    """The report of a variant such as `mobilenet_v1@0.5,160,10`.
-
-    >>> variant("mobilenet_v1@0.5,160").total.macs
-    76524800
-
-    Raises CostModelError for an unknown name and a malformed variant.
-    """
-    name, at, settings = (text, "", "") if text.endswith(".json") else text.partition("@")
-    parts = settings.split(",") if at else []
-    if len(parts) > 3 or "" in parts or not name:  # noqa: PLR2004 - α, resolution, classes
-        raise CostModelError(f"malformed variant {text!r}; {FORM}")
-    given: dict[str, str] = dict(zip(("alpha", "resolution", "classes"), parts, strict=False))
-    return report(
-        name,
-        alpha=given.get("alpha", 1),
-        resolution=given.get("resolution"),
-        classes=given.get("classes"),
-    )
-
-
-def compare(variants: Sequence[str]) -> tuple[Report, ...]:
-    """The reports of some variants, in their order.
-
-    >>> [made.total.params for made in compare(["mobilenet_v1", "mobilenet_v2"])]
-    [4231976, 3504872]
-    """
-    return tuple(variant(text) for text in variants)
+    from costmodel.reports.report import Report
 
 
 def grid(reports: Sequence[Report], names: Sequence[str]) -> Grid:
@@ -75,7 +44,7 @@ def to_json(reports: Sequence[Report]) -> str:
 
 
 def _record(made: Report) -> dict[str, Any]:
-    plain = made.as_dict()
+    plain = as_dict(made)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
     counts = {key: plain["totals"][key] for key in ("macs", "params", "activations")}
     unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.errors import CostModelError, printable
+from costmodel.errors import printable
 from costmodel.published.family import law
 from costmodel.show.grid import Grid, plain
 
@@ -151,18 +151,10 @@ def _notes(made: Plan) -> Iterator[RenderableType]:
 
 def closed_form_hint(made: Plan) -> str | None:
     """The α that takes exactly the limit's MACs at the chosen resolution, if it has a formula."""
-    from costmodel.planners.inverting import solve_alpha
+    from costmodel.planners.inverting import exact_choice  # sympy is slow to load
 
-    limits = [limit for limit in made.limits if limit.name == "max_macs"]
-    sides = {side for layer in made.network.inputs for side in layer.shape[2:]}
-    if not limits or made.choice is None or len(sides) != 1:
-        return None
-    (side,), side_chosen = sides, made.choice.resolution
-    try:
-        found = solve_alpha(made.network, macs=limits[0].most, rho=f"{side_chosen}/{side}")
-    except CostModelError:
-        return None
-    return f"α = {float(found):.6g} takes {limits[0].most:,} MACs at {side_chosen} px"
+    found = exact_choice(made)
+    return found and f"α = {found.alpha:.6g} takes {found.macs:,} MACs at {found.resolution} px"
 
 
 def to_json(made: Plan) -> str:

@@ -3,56 +3,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from importlib.util import find_spec
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.errors import CostModelError
 from costmodel.show.grid import Grid, plain_table
-from costmodel.show.report import too_large, written_modules
-from costmodel.show.table import escape, title
-from costmodel.tools.crosscheck import BUILT
+from costmodel.show.record import as_dict
+from costmodel.show.report import escape, title
 from costmodel.tools.deviations import DEVIATIONS
-from costmodel.tools.reconciling import built, reconcile, reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from rich.console import RenderableType
 
-    from costmodel.show.report import Report
+    from costmodel.reports.report import Report
     from costmodel.tools.conventions import Rule
     from costmodel.tools.reconciling import Reckoning, Reconciliation
-
-
-def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
-    """The report's network reconciled: run on its own module, or on the paper's, if there is one.
-
-    >>> from costmodel.show.report import report
-    >>> reconciled(report(alpha=0.25, resolution=32), run=True).model
-    'a real torch model'
-
-    Raises CostModelError, as `reconcile` does, and for a network too large to run.
-    """
-    if report.module is not None and report.before is not None:
-        return _rewritten(report, run=run)
-    own = report.module
-    if not run:
-        return reconcile(report.network, own)
-    if obstacle := too_large(report):
-        raise CostModelError(f"the tools cannot be run: {obstacle}")
-    written = written_modules(report) if own is None and find_spec("torch") else ()
-    return reconcile(report.network, *written[:1] or (own,), run=True)
-
-
-def _rewritten(report: Report, *, run: bool) -> Reconciliation:
-    """A traced network that was rewritten: what the tools print depends on how it is built."""
-    module, size = built(report.network).eval(), report.network.inputs[0].shape[1:]
-    return replace(reconcile_model(module, size, run=run), model=BUILT if run else "")
 
 
 class Term(NamedTuple):
@@ -71,7 +40,7 @@ class Term(NamedTuple):
 def terms(made: Reckoning, *, batch: int = 1) -> tuple[Term, ...]:
     """The figure as a sum, its multiply–accumulates first.
 
-    >>> from costmodel import mobilenet_v1
+    >>> from costmodel import mobilenet_v1, reconcile
     >>> made = reconcile(mobilenet_v1()).reckonings[1]
     >>> [f"{term.figure} {term.words}" for term in terms(made)][:2]
     ['568,740,352 conv + linear', '10,085,376 batch norm (2 per element)']
@@ -188,7 +157,7 @@ def to_markdown(report: Report, made: Reconciliation) -> str:
 
 def to_json(report: Report, made: Reconciliation) -> str:
     """For a program: each tool's parts, with what they are, and its known deviations."""
-    plain = report.as_dict()
+    plain = as_dict(report)
     settings = ("network", "alpha", "rho", "resolution", "classes", "rounding")
     data = {key: plain[key] for key in settings}
     data |= {"macs": plain["totals"]["macs"], "model": made.model or None}

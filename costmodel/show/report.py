@@ -1,472 +1,425 @@
-"""The main job: a network at α and ρ, costed layer by layer and checked against torch."""
+"""The report for a terminal, as CSV and as Markdown."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
+import csv
+import io
+from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
-from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from costmodel.algebra.arithmetic import (
-    MAX_ALPHA,
-    is_symbolic,
-    multiplier,
-    positive_integer,
-    rational,
-)
-from costmodel.backends.building import INSTALL
-from costmodel.core.cost import Cost, cost
-from costmodel.core.rewrite import IMAGE_AXES, resize, widen
-from costmodel.core.shapes import infer
-from costmodel.core.symbolic import require_numbers
-from costmodel.errors import CostModelError
-from costmodel.layers.factorising import join, separable_pairs, separate
-from costmodel.layers.serial import from_json
-from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
-from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
-from costmodel.show.formula import ClosedForm, closed_form
-from costmodel.show.frame import Row, by_kind, params_by_part, record, rows
-from costmodel.tools.crosscheck import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
-from costmodel.zoo import architecture
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.text import Text
+
+from costmodel.errors import printable
+from costmodel.show.format import si
+from costmodel.show.grid import console, plain, plain_table
+from costmodel.show.record import records
+from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable
 
-    from torch import nn
+    from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
-    from costmodel.core.network import Network
+    from costmodel.core.cost import Cost
+    from costmodel.reports.report import Report
+    from costmodel.reports.rows import Row
 
-#: A real forward pass of more than this would take minutes, or more memory than there is.
-MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 3 * 10**8}
-
-SCHEMA = {
-    "version": 1,
-    "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
-    "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
-    "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
-    "activations": "elements of convolution and linear outputs",
-    "bytes": "compulsory float32 traffic: touched input, params and output once each, batch norm "
-    "and activation fused; intensity is macs / bytes",
-    "memory": "bytes of weights, and the most of live activations in the network's order, the "
-    "input counted, nothing in place",
-    "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
-    "for it, parameters apart; null where a layer has no rule",
-    "reference_macs": "fvcore's count of the layer in a real torch model (of a traced model, "
-    "FlopCounterMode's / 2); null where unchecked",
-    "before": "the network before it was separated, widened and resized; null unless asked",
-    "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
-    "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
-    "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
-}
+BAR_WIDTH = 5
 
 
-@dataclass(frozen=True)
-class Unchecked:
-    """Why there is no cross-check: `skipped` on request or `unavailable` here."""
-
-    status: str
-    reason: str
-
-
-class Footprint(NamedTuple):
-    """What a network's weights take, and its activations at their peak."""
-
-    rules: MemoryRules
-    weight_bytes: int
-    peak: Peak
+def check_live(report: Report) -> Report:
+    """Show the analytic figures at once, and fvcore's column once torch has counted."""
+    screen = console()
+    with Live(render(report, waiting=True), console=screen, refresh_per_second=12) as live:
+        checked = report.checked()
+        live.update(render(checked))
+    return checked
 
 
-class Training(NamedTuple):
-    """MACs of a training step, and the bytes of activations kept for its backward pass."""
-
-    cost: TrainingCost
-    kept_bytes: int
-
-
-MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
-
-
-@dataclass(frozen=True)
-class Report:
-    """A network at α and ρ: its rows, totals, closed form, standard twin and check."""
-
-    base: Network
-    network: Network
-    alpha: Fraction
-    rho: Fraction | None
-    classes: int | None
-    #: The network before its convolutions were separated, or as it was traced, to compare with.
-    before: Network | None = None
-    #: The torch module that it was traced from.
-    module: nn.Module | None = None
-    #: The axes that ρ scales, from the last (-1).
-    axes: tuple[int, ...] = IMAGE_AXES
-    check: CrossCheck | Unchecked = Unchecked("skipped", "the check was left out")
-
-    @property
-    def resolution(self) -> tuple[int, ...]:
-        """The sides of the (first) input."""
-        return self.network.inputs[0].shape[2:]
-
-    @property
-    def scale(self) -> Fraction | None:
-        """D / D₀, which ρ was rounded to; None where the sides have no one ratio."""
-        return _implied_rho(self.base, self.network, self.axes)
-
-    @property
-    def rewritten(self) -> bool:
-        """Whether α or the factorisation made it another network than the one to compare with."""
-        return self.before is not None and (self.alpha != 1 or self.before != self.base)
-
-    @cached_property
-    def rows(self) -> tuple[Row, ...]:
-        """A row per layer, batch norm folded in."""
-        return rows(self.network)
-
-    @cached_property
-    def macs_before(self) -> Mapping[str, int]:
-        """By row, the MACs before: those of a separated convolution stand at its pointwise part."""
-        if self.before is None:
-            return {}
-        before = {row.name: row.macs for row in rows(self.before)}
-        joined = {pair.pointwise: pair.joined for pair in separable_pairs(self.network)}
-        names = {row.name: row.name for row in self.rows} | joined
-        return {
-            name: before[of if of in before else name]
-            for name, of in names.items()
-            if of in before or name in before
-        }
-
-    @cached_property
-    def total_before(self) -> Cost | None:
-        """The cost before."""
-        return None if self.before is None else cost(self.before)
-
-    @cached_property
-    def total(self) -> Cost:
-        """The network's cost."""
-        return cost(self.network)
-
-    @cached_property
-    def standard(self) -> Cost | None:
-        """The cost with standard convolutions in place of the separable pairs, if any."""
-        return cost(join(self.network)) if separable_pairs(self.network) else None
-
-    @cached_property
-    def closed_form(self) -> ClosedForm | None:
-        """The formula in α and ρ; None where the relaxed cost is no polynomial."""
-        try:
-            return closed_form(self.base, self.axes)
-        except CostModelError:
-            return None
-
-    @cached_property
-    def by_kind(self) -> dict[str, dict[str, Any]]:
-        """MACs and params by kind of layer."""
-        return by_kind(self.rows)
-
-    @cached_property
-    def params_by_part(self) -> Mapping[str, int]:
-        """Params of convolutions, linear layers, norms and so on; none is empty."""
-        return params_by_part(self.network)
-
-    @cached_property
-    def memory(self) -> tuple[Footprint, ...]:
-        """Weights and peak under `MEMORY_RULES`; nothing where a layer is unknown."""
-        if self.total.unknown:
-            return ()
-        network = self.network
-        return tuple(
-            Footprint(rules, weight_bytes(network, rules), peak_activations(network, rules))
-            for rules in MEMORY_RULES
-        )
-
-    @cached_property
-    def training(self) -> Training | None:
-        """A step's cost; None where it is not known what a layer keeps."""
-        try:
-            return Training(training_cost(self.network), kept_bytes(self.network))
-        except CostModelError:
-            return None
-
-    @property
-    def failed(self) -> bool:
-        """Whether a check was made and found a difference."""
-        return self.check.status == "failed"
-
-    def reference_macs(self, name: str) -> int | None:
-        """fvcore's MACs for a layer, where it was checked."""
-        return self.check.reference_macs.get(name) if isinstance(self.check, CrossCheck) else None
-
-    def checked(self) -> Report:
-        """The report with the check made, or the reason why it cannot be made here."""
-        return replace(self, check=_check(self))
-
-    def as_dict(self) -> dict[str, Any]:
-        """Everything as plain data; `schema` says what the figures include."""
-        form = self.closed_form
-        return {
-            "schema": SCHEMA,
-            "network": self.network.name,
-            "alpha": float(self.alpha),
-            "rho": None if self.rho is None else float(self.rho),
-            "resolution": _plain(self.resolution),
-            "classes": self.classes,
-            "rounding": self.network.rounding,
-            "totals": {
-                "params": self.total.params,
-                "macs": self.total.macs,
-                "flops": self.total.flops,
-                "activations": self.total.activations,
-                "unknown": list(self.total.unknown),
-            },
-            "by_kind": self.by_kind,
-            "params_by_part": dict(self.params_by_part),
-            "before": self.total_before
-            and {"params": self.total_before.params, "macs": self.total_before.macs},
-            "standard": self.standard
-            and {"params": self.standard.params, "macs": self.standard.macs},
-            "memory": [
-                {
-                    "rules": str(footprint.rules),
-                    "weight_bytes": footprint.weight_bytes,
-                    "peak_bytes": footprint.peak.bytes,
-                    "peak_layer": footprint.peak.layer,
-                }
-                for footprint in self.memory
-            ],
-            "training": self.training
-            and {
-                "forward_macs": self.training.cost.forward,
-                "backward_macs": self.training.cost.backward,
-                "kept_bytes": self.training.kept_bytes,
-            },
-            "layers": self.records(),
-            "closed_form": form
-            and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
-            "check": _check_dict(self.check),
-        }
-
-    def records(self) -> list[dict[str, Any]]:
-        """The rows as plain data, with fvcore's count."""
-        records = []
-        for row in self.rows:
-            plain = record(row)
-            reduction = plain.pop("reduction")
-            measured = self.reference_macs(row.name)
-            before = {"macs_before": self.macs_before.get(row.name)} if self.before else {}
-            plain |= before | {"reference_macs": measured, "reduction": reduction}
-            records.append(plain)
-        return records
-
-    def to_json(self) -> str:
-        """`as_dict` as JSON text."""
-        return json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + "\n"
-
-    def _repr_markdown_(self) -> str:
-        """The report as a table, for Jupyter."""
-        from costmodel.show.table import to_markdown
-
-        return to_markdown(self)
-
-
-def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
-    if not sides:
-        return None
-    return sides[0] if sides.count(sides[0]) == len(sides) else list(sides)
-
-
-def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
-    if isinstance(check, Unchecked):
-        return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
-    return {
-        "status": check.status,
-        "model": check.model,
-        "comparisons": len(check.comparisons),
-        "tools": dict(check.tools),
-        "deviations": list(check.explanations),
-        "mismatches": [
-            {
-                "layer": c.layer,
-                "quantity": c.quantity,
-                "tool": c.tool,
-                "expected": str(c.expected) if isinstance(c.expected, Fraction) else c.expected,
-                "measured": str(c.measured) if isinstance(c.measured, Fraction) else c.measured,
-            }
-            for c in check.mismatches
-        ],
-    }
-
-
-def report(  # noqa: PLR0913 - one for each option of the command
-    network: str | Network = "mobilenet_v1",
-    *,
-    alpha: Any = 1,
-    rho: Any = None,
-    resolution: Any = None,
-    classes: Any = None,
-    rounding: str | None = None,
-    axes: Any = IMAGE_AXES,
-    separated: bool = False,
-    module: nn.Module | None = None,
-) -> Report:
-    """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
-
-    ρ scales `axes`, by default an image's height and width, as in `resize`.
-    With `separated` its standard convolutions are factorised first (§3.1); `module` is what a
-    Network was traced from. Of both, the report shows the costs before, too.
-
-    >>> report(alpha=0.75, rho=0.857).total.macs
-    239273472
-    >>> made = report("vgg_16", separated=True)
-    >>> made.total_before.macs, made.total.macs
-    (15470264320, 1910551552)
-
-    Raises CostModelError for values outside their range.
-    """
-    original, classes = base_network(network, classes, rounding)
-    base = separate(original) if separated else original
-    width = multiplier(alpha, "alpha", MAX_ALPHA)
-    if rho is not None and resolution is not None:
-        raise CostModelError(
-            f"rho {rho} and resolution {resolution} both set the input's size; give one"
-        )
-    if resolution is not None:
-        resized = resize(base, resolution=parse_size(resolution), axes=axes)
-    else:
-        resized = resize(base, rho=1 if rho is None else rho, axes=axes)
-    made = widen(resized, width)
-    require_numbers(made, "a report")
-    if (rho, resolution) != (None, None) and not any(x.shape[2:] for x in made.inputs):
-        raise CostModelError(f"{made.name} has no image whose resolution could be set")
-    symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
-    return Report(
-        resized if symbolic else base,
-        made,
-        width,
-        rational(rho, "rho") if rho is not None else _implied_rho(base, resized, axes),
-        classes,
-        original if (separated or module) and made != original else None,
-        module,
-        axes,
+def render(report: Report, *, waiting: bool = False) -> RenderableType:
+    """The whole report; `waiting` leaves fvcore's column open and says that it is coming."""
+    verdict = (
+        Spinner("dots", Text("loading torch to count a real model …", style="dim"))
+        if waiting
+        else _verdict(report)
+    )
+    return Group(
+        _headline(report),
+        verdict,
+        Text(),
+        _Fitted(_columns(report, waiting=waiting)),
+        Text(),
+        *_totals(report),
+        *_memory(report),
+        *_closed_form(report),
+        *_before(report),
+        *_standard(report),
     )
 
 
-def base_network(
-    network: str | Network, classes: Any = None, rounding: str | None = None
-) -> tuple[Network, int | None]:
-    """The network at α = 1 and ρ = 1, and its number of classes; its rounding, if one is given."""
-    named = isinstance(network, str) and not network.endswith(".json")
-    found = architecture(str(network)) if named else None
-    count = found.classes if found else None
-    if classes is not None and count is None:
-        what = f"{network} has no classes to set" if named else "edit the network's own layer"
-        raise CostModelError(f"classes {classes} applies to classifiers of the zoo; {what}")
-    if found and count:
-        count = count if classes is None else positive_integer(classes, "classes")
-        base = found.build(classes=count)
-    elif found:
-        base = found.build()
-    else:
-        base = _read(network) if isinstance(network, str) else network
-    return (base if rounding is None else replace(base, rounding=rounding)), count
+def title(report: Report) -> Text:
+    """The network's name and the settings it is at."""
+    alpha, rho = _ratio(report.alpha), "" if report.rho is None else f"ρ = {_ratio(report.rho)}, "
+    facts = [f"α = {alpha}"]
+    before = report.base.inputs[0].shape[2:]
+    sizes = dict.fromkeys([_times(before), _times(report.resolution)])
+    facts += [f"{rho}{' → '.join(sizes)} px"] * bool(report.resolution)
+    facts += [f"{report.classes} classes"] * (report.classes is not None)
+    facts += [f"rounding {report.network.rounding}"]
+    name = Text(printable(report.network.name), style="bold")
+    return Text.assemble(name, "  " + " · ".join(facts))
 
 
-def _read(path: str) -> Network:
-    try:
-        return from_json(Path(path).read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise CostModelError(
-            f"cannot read {path}: {why}; give a network in JSON or a name of the zoo"
-        ) from None
-
-
-def parse_size(size: Any, name: str = "resolution") -> int | tuple[int, ...]:
-    """A side, or height x width: 192, "192", "192x256", (192, 256).
-
-    >>> parse_size("192x256")
-    (192, 256)
-    """
-    if isinstance(size, str):
-        size = tuple(size.lower().replace("×", "x").split("x"))
-    if isinstance(size, (tuple, list)):
-        sides = tuple(positive_integer(side, name) for side in size)
-        return sides[0] if len(sides) == 1 else sides
-    return positive_integer(size, name)
-
-
-def _implied_rho(base: Network, resized: Network, axes: tuple[int, ...]) -> Fraction | None:
-    """D / D₀ where every side of `axes` has the same ratio and no other has changed, else None."""
-    before, after = (network.inputs[0].shape[2:] for network in (base, resized))
-    if len(before) != len(after):
-        return None
-    if any(map(is_symbolic, before)):
-        return None
-    ratios = [Fraction(b, a) for a, b in zip(before, after, strict=True)]
-    scaled = {ratios.pop(axis) for axis in sorted(axes) if -len(before) <= axis}
-    return scaled.pop() if len(scaled) == 1 and set(ratios) <= {1} else None
-
-
-#: The torch models written from the papers, and the twins of those that are separable.
-REFERENCES = {
-    "mobilenet_v1": ("MobileNetV1", "conv_mobilenet"),
-    "conv_mobilenet": ("conv_mobilenet",),
-}
-
-
-def _check(report: Report) -> CrossCheck | Unchecked:
-    if not torch_is_installed():
-        return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")
-    if report.module is not None and report.before is None:
-        return _traced(report, report.module)
-    if obstacle := too_large(report):
-        return Unchecked("unavailable", obstacle)
-    if written := written_modules(report):
-        return crosscheck(report.network, *written)
-    try:
-        return crosscheck(report.network)
-    except CostModelError as error:  # torch has no such layer
-        return Unchecked("unavailable", str(error))
-
-
-def _traced(report: Report, module: nn.Module) -> CrossCheck | Unchecked:
-    try:
-        return crosscheck_traced(report.network, module)
-    except CostModelError as error:
-        return Unchecked("unavailable", str(error))
-
-
-def too_large(report: Report) -> str:
-    """Why a forward pass of the network is out of reach; empty where it is not."""
-    heaviest = (_is_written(report) and report.standard) or report.total
-    largest = max(prod(output) for _, _, output in infer(report.network))
-    sizes = zip(MAX_CHECKED.items(), (heaviest.macs, heaviest.params, largest), strict=True)
-    for (what, most), size in sizes:
-        if size > most:
-            why = f"a forward pass of {size:.2e} {what} is more than {most:.0e}"
-            return f"{why}; lower the resolution or the width"
-    return ""
-
-
-def _is_written(report: Report) -> bool:
-    known = report.classes is not None and report.network.name in REFERENCES
-    return known and report.before is None
-
-
-def written_modules(report: Report) -> tuple[nn.Module, ...]:
-    """The torch models written from the paper, the network's own first; none of most networks."""
-    if not _is_written(report):
-        return ()
-    from costmodel.reference import mobilenet
-
-    in_channels = report.network.inputs[0].shape[1]
-    return tuple(
-        getattr(mobilenet, model)(
-            report.alpha, report.classes, in_channels, rounding=report.network.rounding
-        )
-        for model in REFERENCES[report.network.name]
+def _headline(report: Report) -> Text:
+    bound = "≥ " if report.total.unknown else ""
+    text = title(report).append("\n")
+    figures = (
+        (report.total.macs, "MACs"),
+        (report.total.params, "params"),
+        (report.total.flops, "FLOPs"),
+        (report.total.activations, "activations"),
     )
+    for i, (value, unit) in enumerate(figures):
+        text.append("   " if i else "")
+        text.append(f"{bound}{value:,}", style="bold cyan" if i < 2 else "")  # noqa: PLR2004
+        text.append(f" {unit}")
+    return text
+
+
+def _ratio(value: Fraction) -> str:
+    """A multiplier as a short decimal, or as the ratio it is.
+
+    >>> _ratio(Fraction("0.857")), _ratio(Fraction(6, 7))
+    ('0.857', '6/7')
+    """
+    decimal = f"{float(value):.10g}"
+    return decimal if Fraction(decimal) == value else str(value)
+
+
+def _times(sides: Iterable[Any]) -> str:
+    return "×".join(map(str, sides))
+
+
+def _verdict(report: Report) -> Text:
+    check = report.check
+    if not isinstance(check, CrossCheck):
+        return Text(f"not checked: {check.reason}", style="yellow")
+    tools = ", ".join(f"{tool} {version}" for tool, version in check.tools.items())
+    count = len(check.comparisons)
+    if not check.mismatches:
+        text = Text("✓ ", style="bold green")
+        whose = "a real torch model's" if check.model == WRITTEN else f"those of {check.model}"
+        text.append(f"all {count} figures equal {whose}: {tools}")
+        if report.rewritten:
+            at = " at this α" if report.alpha != 1 else ""
+            text.append(f"; the network is the rewritten one, not its authors'{at}")
+        text.stylize("green")
+        for explanation in check.explanations:
+            text.append(f"\n≠ {explanation}", style="yellow")
+        return text
+    text = Text(f"✗ {len(check.mismatches)} of {count} figures differ ({tools})\n", "bold red")
+    lines = [f"  {printable(str(mismatch))}" for mismatch in check.mismatches[:10]]
+    more = len(check.mismatches) - len(lines)
+    text.append("\n".join(lines + [f"  … and {more} more"] * (more > 0)), style="red")
+    return text
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of the layers' table: its cells, and the total below them."""
+
+    key: str
+    title: str
+    right: bool
+    footer: Text
+    cells: tuple[Text, ...]
+
+    @property
+    def width(self) -> int:
+        return max(cell.cell_len for cell in (Text(self.title), self.footer, *self.cells))
+
+
+#: The columns that go, one after the other, where a terminal is narrow.
+_OPTIONAL = (
+    "bar",
+    "traffic",
+    "reduction",
+    "kind",
+    "share",
+    "intensity",
+    "window",
+    "channels",
+    "output",
+)
+
+
+class _Fitted:
+    """A table that gives up its least important columns until it fits the width."""
+
+    def __init__(self, columns: list[_Column]) -> None:
+        self.columns = columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        columns = self.columns
+        for key in _OPTIONAL:
+            if sum(column.width + 1 for column in columns) - 1 <= options.max_width:
+                break
+            columns = [column for column in columns if column.key != key]
+        table = plain_table(gap=1, show_footer=True)
+        for column in columns:
+            justify: JustifyMethod = "right" if column.right else "left"
+            table.add_column(column.title, column.footer, justify=justify, no_wrap=True)
+        for cells in zip(*(column.cells for column in columns), strict=True):
+            table.add_row(*cells)
+        yield table
+
+
+def _columns(report: Report, *, waiting: bool) -> list[_Column]:
+    """Every column there is to show of a report."""
+    bound = "≥ " if report.total.unknown else ""
+    rows, total = report.rows, report.total
+    whole, most = total.macs or 1, max((row.macs for row in rows), default=0) or 1
+
+    def column(
+        key: str,
+        title: str,
+        cell: Callable[[Row], str | Text],
+        total: str = "",
+        *,
+        right: bool = True,
+    ) -> _Column:
+        cells = (cell(row) for row in rows)
+        texts = tuple(Text(c) if isinstance(c, str) else c for c in cells)
+        return _Column(key, title, right, Text(total, style="bold"), texts)
+
+    before = []
+    if report.total_before is not None:
+        texts = {name: f"{macs:,}" for name, macs in report.macs_before.items()}
+        whole_before = f"{report.total_before.macs:,}"
+        before = [column("before", "before", lambda row: texts.get(row.name, ""), whole_before)]
+    columns = [
+        column("name", "layer", lambda row: printable(row.name), "total", right=False),
+        column("kind", "kind", _kind, right=False),
+        column("window", "K/s", _window, right=False),
+        column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
+        column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
+        column(
+            "params", "params", lambda row: _count(row, row.params), bound + f"{total.params:,}"
+        ),
+        column("macs", "MACs", lambda row: _count(row, row.macs), bound + f"{total.macs:,}"),
+        *before,
+        column("share", "share", lambda row: _share(row, whole)),
+        column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
+        column("traffic", "traffic", lambda row: "" if row.bytes is None else _bytes(row.bytes)),
+        column("intensity", "MACs/B", _intensity),
+        column("reduction", "vs std", _reduction),
+    ]
+    if waiting or isinstance(report.check, CrossCheck):
+        cells = tuple(_measured(report, row, waiting) for row in rows)
+        footer = _reference(_measured_total(report), total.macs, waiting, _left_out(report))
+        counter = report.check.counter if isinstance(report.check, CrossCheck) else "fvcore"
+        columns.append(_Column("fvcore", counter, right=True, footer=footer, cells=cells))
+    return columns
+
+
+def _bar(share: float) -> str:
+    """A bar of eighths of a character.
+
+    >>> _bar(0.5)
+    '██▌'
+    """
+    whole, eighths = divmod(round(share * BAR_WIDTH * 8), 8)
+    return "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
+
+
+def _count(row: Row, count: int) -> str:
+    """Never a silent zero."""
+    return "?" if row.unknown else f"{count:,}"
+
+
+def _share(row: Row, whole: int) -> str:
+    return "?" if row.unknown else f"{100 * row.macs / whole:.1f}%"
+
+
+def _bytes(count: int) -> str:
+    return si(count) + ("B" if " " in si(count) else " B")
+
+
+def _intensity(row: Row) -> str:
+    return f"{float(row.intensity):.3g}" if row.macs and row.intensity is not None else ""
+
+
+def _kind(row: Row) -> Text:
+    return Text(row.kind, style=_KIND_STYLE.get(row.kind, ""))
+
+
+def _reduction(row: Row) -> str:
+    """On the pair's second layer, which completes it."""
+    if row.reduction is None or row.kind != "pointwise":
+        return ""
+    return f"{float(row.reduction):.4f}"
+
+
+_KIND_STYLE = {"depthwise": "magenta", "pointwise": "blue", "standard": "yellow"}
+
+
+def _measured(report: Report, row: Row, waiting: bool) -> Text:  # noqa: FBT001
+    """A row's reference; a traced model's functions are counted in its total alone."""
+    measured = report.reference_macs(row.name)
+    is_part = isinstance(report.check, CrossCheck) and report.check.model == TRACED
+    return Text() if is_part and measured is None else _reference(measured, row.macs, waiting)
+
+
+def _measured_total(report: Report) -> int | None:
+    if isinstance(report.check, CrossCheck) and report.check.model == TRACED:
+        flops = (c for c in report.check.comparisons if (c.quantity, c.layer) == ("flops", ""))
+        return int(next(flops).measured or 0) // 2
+    counts = [report.reference_macs(row.name) for row in report.rows if row.macs]
+    return None if None in counts else sum(count or 0 for count in counts)
+
+
+def _left_out(report: Report) -> int:
+    """The MACs that the counter is known not to see."""
+    check = report.check
+    totals = check.comparisons if isinstance(check, CrossCheck) else ()
+    return sum(c.left_out // 2 for c in totals if (c.quantity, c.layer) == ("flops", ""))
+
+
+def _reference(measured: int | None, macs: int, waiting: bool, left_out: int = 0) -> Text:  # noqa: FBT001
+    if waiting or (measured is None and not macs):
+        return Text("…" if waiting else "", style="dim")
+    if left_out and measured == macs - left_out:
+        return Text(f"{measured:,} ≠", style="yellow")
+    if measured == macs:
+        return Text(f"{measured:,} ✓", style="green")
+    return Text(f"{'none' if measured is None else f'{measured:,}'} ✗", style="bold red")
+
+
+def _window(row: Row) -> str:
+    if not row.kernel:
+        return ""
+    stride = "" if set(row.stride) == {1} else f"/{_times(dict.fromkeys(row.stride))}"
+    return _times(row.kernel) + stride
+
+
+def _totals(report: Report) -> Iterable[RenderableType]:
+    """By kind, as Howard et al. 2017, Table 2; and where the parameters are."""
+    table = plain_table()
+    for title in ("by kind", "MACs", "", "params", ""):
+        table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
+    whole = report.total
+    for kind, counts in report.by_kind.items():
+        if counts["macs"] is None:
+            table.add_row(kind, "?", "", "?", "")
+            continue
+        table.add_row(
+            Text(kind, style=_KIND_STYLE.get(kind, "")),
+            f"{counts['macs']:,}",
+            f"{100 * counts['macs'] / (whole.macs or 1):.2f}%",
+            f"{counts['params']:,}",
+            f"{100 * counts['params'] / (whole.params or 1):.2f}%",
+        )
+    yield table
+    parts = report.params_by_part.items()
+    yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts))
+    if whole.unknown:
+        names = ", ".join(map(printable, whole.unknown))
+        yield Text(f"lower bound: no rule for {names}", style="yellow")
+
+
+def _memory(report: Report) -> Iterable[RenderableType]:
+    """What the weights take, and the activations where they take the most."""
+    if not report.memory:
+        return
+    yield Text()
+    table = plain_table()
+    for title in ("memory", "weights", "peak activations", ""):
+        table.add_column(title, justify="left" if title in {"memory", ""} else "right")
+    for rules, weights, peak in report.memory:
+        where = f"at {printable(peak.layer)}"
+        table.add_row(str(rules), f"{weights:,} B", f"{peak.bytes:,} B", where)
+    yield table
+    if made := report.training:
+        step = f"training step: {made.cost.macs:,} MACs"
+        yield Text(f"{step}, {made.kept_bytes:,} B of float32 activations kept for it")
+
+
+def _closed_form(report: Report) -> Iterable[RenderableType]:
+    """The formulas, and what they give here where rounding makes the network another."""
+    if report.closed_form is None:
+        return
+    yield Text()
+    for line in str(report.closed_form).splitlines():
+        name, _, rest = line.partition(") ")
+        yield Text.assemble((f"{name})", "bold"), " ", rest)
+    if report.scale is None:
+        return
+    relaxed = report.closed_form.macs_at(report.alpha, report.scale)
+    if relaxed != report.total.macs:
+        yield Text(f"without rounding; here that is {float(relaxed):,.0f} MACs", style="dim")
+
+
+def _before(report: Report) -> Iterable[RenderableType]:
+    if report.total_before is not None:
+        yield _against("before", report.total_before, report.total)
+
+
+def _standard(report: Report) -> Iterable[RenderableType]:
+    if report.standard is not None:
+        yield _against("as standard convolutions", report.standard, report.total)
+
+
+def _against(what: str, other: Cost, total: Cost) -> Text:
+    """Another cost, and how many times the network's own it is."""
+    return Text.assemble(
+        f"{what}: {other.macs:,} MACs (",
+        (f"{other.macs / (total.macs or 1):.2f}×", "bold"),
+        f"), {other.params:,} params (",
+        (f"{other.params / (total.params or 1):.2f}×", "bold"),
+        ")",
+    )
+
+
+def to_text(report: Report) -> str:
+    """What a terminal would show, without colour and trailing blanks."""
+    return plain(render(report))
+
+
+def to_csv(report: Report) -> str:
+    """The layers as CSV; a name that a spreadsheet would run as a formula is quoted for it."""
+    text = io.StringIO()
+    rows = records(report)
+    writer = csv.DictWriter(text, list(rows[0]) if rows else ["name"], lineterminator="\n")
+    writer.writeheader()
+    for record in rows:
+        name = printable(record["name"])
+        inert = f"'{name}" if name[:1] in "=+-@" else name
+        writer.writerow(record | {"name": inert})
+    return text.getvalue()
+
+
+def to_markdown(report: Report) -> str:
+    """The report as GitHub Markdown."""
+    headline = _headline(report).plain.splitlines()
+    columns = [c for c in _columns(report, waiting=False) if c.key != "bar"]
+    cells = [(c.title, "---:" if c.right else "---", *c.cells, c.footer) for c in columns]
+    lines = [f"# {escape(report.network.name)}", "", *map(escape, headline), ""]
+    for i, line in enumerate(zip(*cells, strict=True)):
+        texts = line if i == 1 else (escape(str(cell)) for cell in line)
+        lines.append(f"| {' | '.join(texts)} |")
+    lines.append("")
+    verdict = str(_verdict(report)).split("\n")
+    rest = (*_closed_form(report), *_before(report), *_standard(report), "", *verdict)
+    return "\n".join([*lines, *(escape(str(part)) for part in rest)]) + "\n"
+
+
+def escape(text: str) -> str:
+    """Text of a model inside Markdown: no markup, no HTML, no new cell."""
+    text = printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    for sign in "\\`*_[]|":
+        text = text.replace(sign, "\\" + sign)
+    return text

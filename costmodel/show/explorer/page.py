@@ -9,10 +9,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules
+from costmodel.reports.formulas import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
-from costmodel.show.formula import mathml, reduction
 from costmodel.version import __version__
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _PLACE = re.compile(r"\{\{ ([\w.]+) \}\}")
 def page(networks: Sequence[str | Network] = FAMILY) -> str:
     """The explorer of some networks: of the zoo, in JSON files, or Networks.
 
-    Its figures are the library's own expressions, printed as JavaScript (`show.script`), and
+    Its figures are the library's own expressions, printed as JavaScript (`script`), and
     Vega draws its charts. It needs no network and no other file.
 
     >>> len(page(["mobilenet_v1"])) < 1_000_000

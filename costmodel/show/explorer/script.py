@@ -17,19 +17,18 @@ from sympy.printing.jscode import JavascriptCodePrinter
 from sympy.printing.precedence import PRECEDENCE
 
 from costmodel.algebra.arithmetic import is_symbolic
+from costmodel.algebra.notation import mathml
 from costmodel.algebra.polynomial import Polynomial
 from costmodel.algebra.symbols import alpha
 from costmodel.core.cost import layer_cost
 from costmodel.core.lower import lower
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
-from costmodel.errors import CostModelError
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
-from costmodel.show.formula import closed_form, mathml
-from costmodel.show.frame import rows
-from costmodel.show.report import base_network
-from costmodel.zoo import ZOO
+from costmodel.reports.formulas import closed_form
+from costmodel.reports.loading import base_network, require_image, with_classes
+from costmodel.reports.rows import rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from costmodel.core.nest import LoopNest
     from costmodel.core.network import Network
     from costmodel.layers.factorising import Pair
-    from costmodel.show.frame import Row
+    from costmodel.reports.rows import Row
 
     Blocks = list[tuple[Pair, LoopNest]]
 
@@ -127,12 +126,11 @@ def script(network: str | Network) -> Script:
     symbols of its own.
     """
     base, classes = base_network(network)
+    require_image(base)
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
-    if not sides:
-        raise CostModelError(f"{base.name} has no image whose resolution could be set")
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
-    made = widen(resize(_with_classes(network, base, N), resolution=D), alpha)
+    made = widen(resize(with_classes(network, base, N), resolution=D), alpha)
     table = rows(made)
     printer = _Printer()
     blocks = _blocks(made)
@@ -143,7 +141,7 @@ def script(network: str | Network) -> Script:
     def function(array: str) -> str:
         return f"({given}) => {array}"
 
-    form = closed_form(resize(_with_classes(network, base, _CLASSES), resolution=side))
+    form = closed_form(resize(with_classes(network, base, _CLASSES), resolution=side))
     values = {
         "name": base.name,
         "side": side,
@@ -176,12 +174,6 @@ def as_json(value: Any) -> str:
     '"\\u003c/script>"'
     """
     return json.dumps(value).replace("<", r"\u003c")
-
-
-def _with_classes(network: str | Network, base: Network, classes: Dim) -> Network:
-    """The network with that many classes, where they can be set."""
-    found = ZOO.get(network) if isinstance(network, str) else None
-    return found.build(classes=classes) if found and found.classes else base
 
 
 def _sizes(sizes: dict[str, str]) -> str:

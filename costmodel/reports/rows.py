@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from costmodel.algebra.arithmetic import Dim, is_symbolic
 from costmodel.core.lower import Lowered, lower
 from costmodel.errors import CostModelError
-from costmodel.layers import Activation, BatchNorm
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import DEFAULT, layer_traffic
 
@@ -81,7 +80,7 @@ def rows(network: Network) -> tuple[Row, ...]:
     for part in lowered:
         layer = part.layer
         params = sum(parameter.count for parameter in part.parameters)
-        follows = isinstance(layer, (BatchNorm, Activation)) and layer.inputs[0] in owner
+        follows = layer.follows and layer.inputs[0] in owner
         if follows:
             owner[layer.name] = home = owner[layer.inputs[0]]
             found[home] = _with_parameters(found[home], params, part)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Group
 
 from costmodel.algebra.arithmetic import rational
-from costmodel.show.format import si
-from costmodel.show.formula import (
+from costmodel.algebra.notation import latex, unicode
+from costmodel.reports.formulas import (
     COLUMNS,
     TYPICAL_ALPHA,
     TYPICAL_RHO,
@@ -20,11 +20,10 @@ from costmodel.show.formula import (
     Step,
     Typical,
     formulas,
-    latex,
     steps,
     typical,
-    unicode,
 )
+from costmodel.show.format import si
 from costmodel.show.grid import Grid
 
 if TYPE_CHECKING:

@@ -1,0 +1,62 @@
+"""The command line: parse, call one library function, print.
+
+A command is a module here whose `run` takes what a user types; `COMMANDS` lists them.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from costmodel.cli import (
+    audit,
+    compare,
+    explore,
+    family,
+    formulas,
+    plan,
+    process,
+    reconcile,
+    report,
+    sweep,
+)
+from costmodel.version import __version__
+
+app = typer.Typer(
+    add_completion=False,
+    suggest_commands=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Exact cost of convolutional networks: formulas, counts and a check against real torch "
+    "models.",
+)
+
+
+def _version(*, asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"costmodel {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=lambda asked: _version(asked=asked), is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+#: In the order of --help.
+COMMANDS = (report, formulas, family, compare, reconcile, audit, sweep, plan, explore)
+for _command in COMMANDS:
+    app.command(_command.__name__.rpartition(".")[2])(_command.run)
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
+    process.run(app)

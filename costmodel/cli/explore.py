@@ -1,0 +1,34 @@
+"""`costmodel explore`: a page that computes."""
+
+from typing import Annotated
+
+import typer
+
+from costmodel.cli.output import wrote
+from costmodel.files import check_target, write_atomically
+
+
+def run(
+    networks: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[NETWORK]...",
+            help="Networks of the zoo or files NAME.json; default, the MobileNets.",
+        ),
+    ] = None,
+    *,
+    output: Annotated[
+        str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
+    ] = "explorer.html",
+) -> None:
+    """Write a page that computes: drag α and the resolution, and every exact figure follows.
+
+    One file that opens from disk, without a network: totals, layers, contour, budget, closed form.
+
+    Example: [bold]costmodel explore -o explorer.html mobilenet_v1 squeezenet_1_1[/bold]
+    """
+    from costmodel.show.explorer.page import FAMILY, page
+
+    check_target(output)
+    write_atomically(output, page(networks or FAMILY))
+    wrote(output)

@@ -1,0 +1,236 @@
+"""The main job: a network at α and ρ, costed layer by layer and checked against torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from costmodel.algebra.arithmetic import MAX_ALPHA, is_symbolic, multiplier, rational
+from costmodel.core.cost import Cost, cost
+from costmodel.core.rewrite import IMAGE_AXES, resize, widen
+from costmodel.core.symbolic import require_numbers
+from costmodel.errors import CostModelError
+from costmodel.layers.factorising import join, separable_pairs, separate
+from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
+from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
+from costmodel.planners.limits import sides
+from costmodel.reports.checking import SKIPPED, Unchecked, checked
+from costmodel.reports.formulas import ClosedForm, closed_form
+from costmodel.reports.loading import DEFAULT, base_network, require_image
+from costmodel.reports.rows import Row, by_kind, params_by_part, rows
+from costmodel.tools.crosscheck import CrossCheck
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Self
+
+    from torch import nn
+
+    from costmodel.core.network import Network
+
+
+class Footprint(NamedTuple):
+    """What a network's weights take, and its activations at their peak."""
+
+    rules: MemoryRules
+    weight_bytes: int
+    peak: Peak
+
+
+class Training(NamedTuple):
+    """MACs of a training step, and the bytes of activations kept for its backward pass."""
+
+    cost: TrainingCost
+    kept_bytes: int
+
+
+MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
+
+
+@dataclass(frozen=True)
+class Report:
+    """A network at α and ρ: its rows, totals, closed form, standard twin and check."""
+
+    base: Network
+    network: Network
+    alpha: Fraction
+    rho: Fraction | None
+    classes: int | None
+    #: The network before its convolutions were separated, or as it was traced, to compare with.
+    before: Network | None = None
+    #: The torch module that it was traced from.
+    module: nn.Module | None = None
+    #: The axes that ρ scales, from the last (-1).
+    axes: tuple[int, ...] = IMAGE_AXES
+    check: CrossCheck | Unchecked = SKIPPED
+
+    @classmethod
+    def of(  # noqa: PLR0913 - one for each option of the command
+        cls,
+        network: str | Network = DEFAULT,
+        *,
+        alpha: Any = 1,
+        rho: Any = None,
+        resolution: Any = None,
+        classes: Any = None,
+        rounding: str | None = None,
+        axes: Any = IMAGE_AXES,
+        separated: bool = False,
+        module: nn.Module | None = None,
+    ) -> Self:
+        """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
+
+        ρ scales `axes`, by default an image's height and width, as in `resize`.
+        With `separated` its standard convolutions are factorised first (§3.1); `module` is what a
+        Network was traced from. Of both, the report shows the costs before, too.
+
+        >>> Report.of(alpha=0.75, rho=0.857).total.macs
+        239273472
+        >>> made = Report.of("vgg_16", separated=True)
+        >>> made.total_before.macs, made.total.macs
+        (15470264320, 1910551552)
+
+        Raises CostModelError for values outside their range.
+        """
+        original, classes = base_network(network, classes, rounding)
+        base = separate(original) if separated else original
+        width = multiplier(alpha, "alpha", MAX_ALPHA)
+        resized = _resized(base, rho, resolution, axes)
+        made = widen(resized, width)
+        require_numbers(made, "a report")
+        if (rho, resolution) != (None, None):
+            require_image(made)
+        symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
+        return cls(
+            resized if symbolic else base,
+            made,
+            width,
+            rational(rho, "rho") if rho is not None else _implied_rho(base, resized, axes),
+            classes,
+            original if (separated or module) and made != original else None,
+            module,
+            axes,
+        )
+
+    @property
+    def resolution(self) -> tuple[int, ...]:
+        """The sides of the (first) input."""
+        return self.network.inputs[0].shape[2:]
+
+    @property
+    def scale(self) -> Fraction | None:
+        """D / D₀, which ρ was rounded to; None where the sides have no one ratio."""
+        return _implied_rho(self.base, self.network, self.axes)
+
+    @property
+    def rewritten(self) -> bool:
+        """Whether α or the factorisation made it another network than the one to compare with."""
+        return self.before is not None and (self.alpha != 1 or self.before != self.base)
+
+    @cached_property
+    def rows(self) -> tuple[Row, ...]:
+        """A row per layer, batch norm folded in."""
+        return rows(self.network)
+
+    @cached_property
+    def macs_before(self) -> Mapping[str, int]:
+        """By row, the MACs before: those of a separated convolution stand at its pointwise part."""
+        if self.before is None:
+            return {}
+        before = {row.name: row.macs for row in rows(self.before)}
+        joined = {pair.pointwise: pair.joined for pair in separable_pairs(self.network)}
+        names = {row.name: row.name for row in self.rows} | joined
+        return {
+            name: before[of if of in before else name]
+            for name, of in names.items()
+            if of in before or name in before
+        }
+
+    @cached_property
+    def total_before(self) -> Cost | None:
+        """The cost before."""
+        return None if self.before is None else cost(self.before)
+
+    @cached_property
+    def total(self) -> Cost:
+        """The network's cost."""
+        return cost(self.network)
+
+    @cached_property
+    def standard(self) -> Cost | None:
+        """The cost with standard convolutions in place of the separable pairs, if any."""
+        return cost(join(self.network)) if separable_pairs(self.network) else None
+
+    @cached_property
+    def closed_form(self) -> ClosedForm | None:
+        """The formula in α and ρ; None where the relaxed cost is no polynomial."""
+        try:
+            return closed_form(self.base, self.axes)
+        except CostModelError:
+            return None
+
+    @cached_property
+    def by_kind(self) -> dict[str, dict[str, Any]]:
+        """MACs and params by kind of layer."""
+        return by_kind(self.rows)
+
+    @cached_property
+    def params_by_part(self) -> Mapping[str, int]:
+        """Params of convolutions, linear layers, norms and so on; none is empty."""
+        return params_by_part(self.network)
+
+    @cached_property
+    def memory(self) -> tuple[Footprint, ...]:
+        """Weights and peak under `MEMORY_RULES`; nothing where a layer is unknown."""
+        if self.total.unknown:
+            return ()
+        network = self.network
+        return tuple(
+            Footprint(rules, weight_bytes(network, rules), peak_activations(network, rules))
+            for rules in MEMORY_RULES
+        )
+
+    @cached_property
+    def training(self) -> Training | None:
+        """A step's cost; None where it is not known what a layer keeps."""
+        try:
+            return Training(training_cost(self.network), kept_bytes(self.network))
+        except CostModelError:
+            return None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a check was made and found a difference."""
+        return self.check.status == "failed"
+
+    def reference_macs(self, name: str) -> int | None:
+        """fvcore's MACs for a layer, where it was checked."""
+        return self.check.reference_macs.get(name) if isinstance(self.check, CrossCheck) else None
+
+    def checked(self) -> Self:
+        """The report with the check made, or the reason why it cannot be made here."""
+        return replace(self, check=checked(self))
+
+
+def _resized(base: Network, rho: Any, resolution: Any, axes: tuple[int, ...]) -> Network:
+    if rho is not None and resolution is not None:
+        raise CostModelError(
+            f"rho {rho} and resolution {resolution} both set the input's size; give one"
+        )
+    if resolution is not None:
+        return resize(base, resolution=sides(resolution), axes=axes)
+    return resize(base, rho=1 if rho is None else rho, axes=axes)
+
+
+def _implied_rho(base: Network, resized: Network, axes: tuple[int, ...]) -> Fraction | None:
+    """D / D₀ where every side of `axes` has the same ratio and no other has changed, else None."""
+    before, after = (network.inputs[0].shape[2:] for network in (base, resized))
+    if len(before) != len(after):
+        return None
+    if any(map(is_symbolic, before)):
+        return None
+    ratios = [Fraction(b, a) for a, b in zip(before, after, strict=True)]
+    scaled = {ratios.pop(axis) for axis in sorted(axes) if -len(before) <= axis}
+    return scaled.pop() if len(scaled) == 1 and set(ratios) <= {1} else None

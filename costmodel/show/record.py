@@ -1,0 +1,127 @@
+"""A report as plain data and as JSON."""
+
+from __future__ import annotations
+
+import json
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from costmodel.reports.checking import Unchecked
+from costmodel.reports.rows import record
+
+if TYPE_CHECKING:
+    from costmodel.reports.report import Report
+    from costmodel.tools.crosscheck import CrossCheck
+
+#: What the figures include.
+SCHEMA = {
+    "version": 1,
+    "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
+    "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
+    "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
+    "activations": "elements of convolution and linear outputs",
+    "bytes": "compulsory float32 traffic: touched input, params and output once each, batch norm "
+    "and activation fused; intensity is macs / bytes",
+    "memory": "bytes of weights, and the most of live activations in the network's order, the "
+    "input counted, nothing in place",
+    "training": "macs of a forward and a backward pass, and the float32 bytes that torch keeps "
+    "for it, parameters apart; null where a layer has no rule",
+    "reference_macs": "fvcore's count of the layer in a real torch model (of a traced model, "
+    "FlopCounterMode's / 2); null where unchecked",
+    "before": "the network before it was separated, widened and resized; null unless asked",
+    "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
+    "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
+    "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
+}
+
+
+def as_dict(report: Report) -> dict[str, Any]:
+    """Everything as plain data; `schema` says what the figures include."""
+    form = report.closed_form
+    return {
+        "schema": SCHEMA,
+        "network": report.network.name,
+        "alpha": float(report.alpha),
+        "rho": None if report.rho is None else float(report.rho),
+        "resolution": _plain(report.resolution),
+        "classes": report.classes,
+        "rounding": report.network.rounding,
+        "totals": {
+            "params": report.total.params,
+            "macs": report.total.macs,
+            "flops": report.total.flops,
+            "activations": report.total.activations,
+            "unknown": list(report.total.unknown),
+        },
+        "by_kind": report.by_kind,
+        "params_by_part": dict(report.params_by_part),
+        "before": report.total_before
+        and {"params": report.total_before.params, "macs": report.total_before.macs},
+        "standard": report.standard
+        and {"params": report.standard.params, "macs": report.standard.macs},
+        "memory": [
+            {
+                "rules": str(footprint.rules),
+                "weight_bytes": footprint.weight_bytes,
+                "peak_bytes": footprint.peak.bytes,
+                "peak_layer": footprint.peak.layer,
+            }
+            for footprint in report.memory
+        ],
+        "training": report.training
+        and {
+            "forward_macs": report.training.cost.forward,
+            "backward_macs": report.training.cost.backward,
+            "kept_bytes": report.training.kept_bytes,
+        },
+        "layers": records(report),
+        "closed_form": form
+        and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
+        "check": _check_dict(report.check),
+    }
+
+
+def records(report: Report) -> list[dict[str, Any]]:
+    """The rows as plain data, with fvcore's count."""
+    listed = []
+    for row in report.rows:
+        plain = record(row)
+        reduction = plain.pop("reduction")
+        measured = report.reference_macs(row.name)
+        before = {"macs_before": report.macs_before.get(row.name)} if report.before else {}
+        plain |= before | {"reference_macs": measured, "reduction": reduction}
+        listed.append(plain)
+    return listed
+
+
+def to_json(report: Report) -> str:
+    """`as_dict` as JSON text."""
+    return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
+    if not sides:
+        return None
+    return sides[0] if sides.count(sides[0]) == len(sides) else list(sides)
+
+
+def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
+    if isinstance(check, Unchecked):
+        return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
+    return {
+        "status": check.status,
+        "model": check.model,
+        "comparisons": len(check.comparisons),
+        "tools": dict(check.tools),
+        "deviations": list(check.explanations),
+        "mismatches": [
+            {
+                "layer": c.layer,
+                "quantity": c.quantity,
+                "tool": c.tool,
+                "expected": str(c.expected) if isinstance(c.expected, Fraction) else c.expected,
+                "measured": str(c.measured) if isinstance(c.measured, Fraction) else c.measured,
+            }
+            for c in check.mismatches
+        ],
+    }
