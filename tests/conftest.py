@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 # torch's threads spin: two test runs side by side would take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is printed is as wide as a pipe's, whatever window pytest runs in. xdist's workers have these
+# of readline, which pytest loads and which exports the window's size to every subprocess.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
