@@ -24,7 +24,7 @@ for _size in ("COLUMNS", "LINES"):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A quarter of the examples in the quick tests, where a test does not say how many."""
+    """A quarter of the examples in the quick tests, but where a test says a number."""
     if config.option.markexpr == "not slow":
         settings.register_profile("quick", max_examples=25)
         settings.load_profile("quick")
