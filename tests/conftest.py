@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 
 # torch's threads spin: two test runs side by side would take ten times as long.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What is printed is as wide as a pipe's, whatever window pytest runs in. xdist's workers have these
+# of readline, which pytest loads and which exports the window's size to every subprocess.
+for _size in ("COLUMNS", "LINES"):
+    os.environ.pop(_size, None)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A quarter of the examples in the quick tests, where a test does not say how many."""
+    """A quarter of the examples in the quick tests, but where a test says a number."""
     if config.option.markexpr == "not slow":
         settings.register_profile("quick", max_examples=25)
         settings.load_profile("quick")

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from costmodel import (
@@ -123,6 +124,11 @@ _KERNELS = st.sampled_from([1, 3, (3, 1), (1, 3), 5])
 
 def _same_padding(kernel: int | tuple[int, int]) -> int | tuple[int, ...]:
     return tuple(k // 2 for k in kernel) if isinstance(kernel, tuple) else kernel // 2
+
+
+def examples(most: int) -> int:
+    """As many in the whole suite, and a quarter of them in the quick tests, as everywhere."""
+    return most * settings().max_examples // 100
 
 
 def mostly_slow(names: Iterable[str], *quick: str) -> list[Any]:

@@ -9,6 +9,7 @@ import pty
 import subprocess
 import sys
 import time
+from functools import cache
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ import pytest
 
 from costmodel import Input, Linear, Network, cli, kept_bytes, mobilenet_v1, resize, to_json, widen
 from costmodel.reference import mobilenet as reference
+from costmodel.show import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,11 +45,16 @@ def test_the_main_example(run: Callable) -> None:
     assert "MACs(α, ρ) = 539492352·α²ρ² + 28224000·αρ² + 1024000·α" in out
 
 
+#: What the forms and widths of one checked report share: torch is asked once.
+CHECKED = cache(report._check)
+
+
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
 def test_the_table_fits_the_width(
     run: Callable, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """No line is wider than the terminal, no figure is cut, and names stay whole."""
+    monkeypatch.setattr(report, "_check", CHECKED)
     monkeypatch.setenv("COLUMNS", str(columns))
     _, out, _ = run(*MAIN_EXAMPLE)
     assert max(map(len, out.splitlines())) <= columns
@@ -56,8 +63,11 @@ def test_the_table_fits_the_width(
     assert "21,233,664 ✓" in out
 
 
-def test_a_pipe_gets_plain_text_100_columns_wide(run: Callable) -> None:
+def test_a_pipe_gets_plain_text_100_columns_wide(
+    run: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Without a terminal there are no escapes, no trailing blanks, and at most 100 columns."""
+    monkeypatch.setattr(report, "_check", CHECKED)
     _, out, _ = run(*MAIN_EXAMPLE)
     assert "\x1b" not in out
     assert all(line == line.rstrip() for line in out.splitlines())

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import networks
+from strategies import examples, networks
 
 from costmodel import (
     Conv,
@@ -59,7 +59,7 @@ def test_quantities_add(a: Cost, b: Cost) -> None:
     assert total.flops == total.macs + total.macs
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(networks())
 def test_a_networks_cost_is_the_sum_of_its_layers(network: Network) -> None:
     """cost(net) = Σ layer_cost, in any grouping."""

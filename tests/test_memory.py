@@ -18,7 +18,7 @@ import pytest
 import torch
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
-from strategies import Case, PoolCase, convolutions, networks, pools
+from strategies import Case, PoolCase, convolutions, examples, networks, pools
 from torch.nn import functional
 from torch_models.live import PARTS, Branched, samples, under
 from torch_models.mobilenet_v2 import MobileNetV2
@@ -169,7 +169,7 @@ def moved(case: Case) -> tuple[int, int, int]:
     return len(read), prod(case.weight), writes
 
 
-@settings(QUICK, max_examples=250)
+@settings(QUICK, max_examples=examples(250))
 @given(convolutions())
 def test_a_convolutions_traffic_is_that_of_its_loops(case: Case) -> None:
     """Reads, weights and writes are those of loops with sets; bytes are four times the sum."""
@@ -183,7 +183,7 @@ def test_what_a_convolution_touches_has_a_gradient(rank: int) -> None:
     """With weights of one, torch's gradient is not zero at exactly the elements touched."""
     convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[rank - 1]
 
-    @settings(QUICK, max_examples=100)
+    @settings(QUICK, max_examples=examples(100))
     @given(convolutions(rank))
     def compare(case: Case) -> None:
         image = torch.zeros(case.image, requires_grad=True)
@@ -199,7 +199,7 @@ def test_what_a_pool_touches_has_a_gradient(rank: int) -> None:
     """The same of an average over each window, in ceil_mode or not."""
     pool = (functional.avg_pool1d, functional.avg_pool2d, functional.avg_pool3d)[rank - 1]
 
-    @settings(QUICK, max_examples=100)
+    @settings(QUICK, max_examples=examples(100))
     @given(pools(rank))
     def compare(case: PoolCase) -> None:
         image = torch.zeros(case.image, requires_grad=True)
@@ -491,7 +491,7 @@ def differs(module: ModuleType, network: Network) -> bool:
 def test_live_bytes_and_peak_are_an_allocators(strategy: st.SearchStrategy[Network]) -> None:
     """Under all 24 rules the bytes at every layer, the peak and where it is are simulated ones."""
 
-    @settings(QUICK, max_examples=75)
+    @settings(QUICK, max_examples=examples(75))
     @given(strategy)
     def compare(network: Network) -> None:
         sizes = {p.layer.name: prod(p.output) for p in infer(network)}

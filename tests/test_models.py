@@ -111,7 +111,10 @@ def test_mistakes_are_one_line(spec: str, message: str) -> None:
     ],
 )
 def test_nothing_is_fetched_twice(
-    name: str, there: bool, message: str, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    there: bool,  # noqa: FBT001
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A factory that asks the network is called once, and the line says so and what to do."""
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, Phase, find, given, settings
-from strategies import Case, PoolCase, convolutions, pools
+from strategies import Case, PoolCase, convolutions, examples, pools
 from torch.nn import functional
 
 from costmodel import Conv, CostModelError, lower
@@ -151,7 +151,7 @@ def test_naive_loops_notice_that_sizes_round_down(monkeypatch: pytest.MonkeyPatc
     assert differs(counterexample())
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(convolutions())
 def test_naive_loops_really_convolve(case: Case) -> None:
     """The naive output is torch's conv2d, so what is counted is a convolution."""
@@ -163,7 +163,7 @@ def test_naive_loops_really_convolve(case: Case) -> None:
     np.testing.assert_allclose(naive(case).output, expected.numpy(), rtol=1e-12)
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(convolutions())
 def test_taps_are_real_or_padding(case: Case) -> None:
     """Real taps are those an image of ones shows, the others are padding: none where p = 0."""
@@ -187,7 +187,7 @@ def test_convolutions_of_any_rank_equal_torch(rank: int) -> None:
     """Sizes, MACs and parameters in 1-D, 2-D and 3-D are those of torch's tensors."""
     convolve = (functional.conv1d, functional.conv2d, functional.conv3d)[rank - 1]
 
-    @settings(QUICK, max_examples=150)
+    @settings(QUICK, max_examples=examples(150))
     @given(convolutions(rank))
     def compare(case: Case) -> None:
         weight = torch.zeros(case.weight)
@@ -213,7 +213,7 @@ def torch_pool(case: PoolCase) -> tuple[int, ...]:
 def test_pooling_sizes_equal_torch(rank: int) -> None:
     """Average and max pooling, in ceil_mode or not, have torch's sizes and no MACs."""
 
-    @settings(QUICK, max_examples=200)
+    @settings(QUICK, max_examples=examples(200))
     @given(pools(rank))
     def compare(case: PoolCase) -> None:
         pooled = lower(case.network)[-1]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import alphas, networks
+from strategies import alphas, examples, networks
 
 from costmodel import (
     SAME,
@@ -89,7 +89,7 @@ def test_json_round_trip(network: Network) -> None:
     assert cost(again) == cost(network)
 
 
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=examples(150))
 @given(networks(), st.booleans(), alphas)
 def test_json_round_trip_of_random_networks(network: Network, widened: bool, a: Any) -> None:  # noqa: FBT001
     """So is a random network, and what widen makes of it."""

@@ -13,14 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from nbformat import NotebookNode
 
 FOLDER = Path(__file__).parents[1] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
@@ -41,11 +39,16 @@ LOCAL = {
 
 def read(path: Path) -> NotebookNode:
     """A notebook as it is in its file."""
+    import nbformat  # takes seconds, of every worker that collects this file
+
     return nbformat.read(path, as_version=4)
 
 
 def execute(notebook: NotebookNode) -> NotebookNode:
     """The same cells with the outputs of a clean kernel; a cell that fails raises."""
+    from nbclient import NotebookClient
+    from nbformat import NotebookNode
+
     fresh = deepcopy(notebook)
     with TemporaryDirectory() as home:
         own = {"IPYTHONDIR": home, "PYDEVD_DISABLE_FILE_VALIDATION": "1", "OMP_NUM_THREADS": "1"}
@@ -102,6 +105,8 @@ def test_notebook_is_what_a_clean_kernel_makes_of_it(path: Path) -> None:
 @pytest.mark.slow
 def test_a_stale_notebook_is_noticed() -> None:
     """A number that the code no longer gives differs from the fresh run; the picture may not."""
+    from nbformat.v4 import new_code_cell, new_notebook
+
     picture = "from IPython.display import Image\nImage(data=b'\\x89PNG', format='png')"
     cells = [new_code_cell("6 * 7"), new_code_cell(picture), new_code_cell("print('569 M')")]
     notebook = execute(new_notebook(cells=cells))
@@ -118,6 +123,8 @@ def test_a_stale_notebook_is_noticed() -> None:
 @pytest.mark.slow
 def test_sliders_are_optional() -> None:
     """Without ipywidgets the planning notebook still runs to its end, and says what is missing."""
+    from nbformat.v4 import new_code_cell
+
     notebook = read(FOLDER / "04-family-and-planning.ipynb")
     notebook.cells.insert(0, new_code_cell("import sys\nsys.modules['ipywidgets'] = None"))
     assert "Without ipywidgets" in everything(execute(notebook))
@@ -126,6 +133,8 @@ def test_sliders_are_optional() -> None:
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_notebook_is_committed_as_executed(path: Path) -> None:
     """Executed once from top to bottom, nothing failed or warned, and nothing of a machine."""
+    import nbformat
+
     committed = read(path)
     nbformat.validate(committed)
     assert complaints(committed) == []
@@ -159,6 +168,8 @@ def complaints(notebook: NotebookNode) -> list[str]:
 )
 def test_what_is_of_a_machine_is_noticed(text: str, complaint: str) -> None:
     """A path, an address, a time or a timing in an output is found."""
+    from nbformat.v4 import new_code_cell, new_notebook, new_output
+
     output = new_output("stream", name="stdout", text=text)
     cell = new_code_cell("assert x", outputs=[output], execution_count=1)
     found = complaints(new_notebook(cells=[cell], metadata=METADATA))
@@ -167,6 +178,8 @@ def test_what_is_of_a_machine_is_noticed(text: str, complaint: str) -> None:
 
 def test_what_is_not_clean_is_noticed() -> None:
     """An empty cell, a run out of order, a warning and someone's kernel are each found."""
+    from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
     warned = new_output("stream", name="stderr", text="UserWarning")
     cells = [
         new_markdown_cell(" "),
@@ -185,6 +198,8 @@ def test_what_is_not_clean_is_noticed() -> None:
 
 def write(path: Path) -> None:
     """Execute a notebook and put its outputs into its file."""
+    import nbformat
+
     nbformat.write(execute(read(path)), path)
 
 

@@ -196,10 +196,11 @@ def test_the_closed_form_verifies_the_enumeration() -> None:
     channel of 32: α − 1/32 < found ≤ the next width.
     """
     alphas = distinct_alphas(V1)
-    for side in (128, 192, 224):
-        for most in (60_000_000, 150_000_000, 400_000_000):
-            made = plan(V1, max_macs=most, resolutions=[side])
-            widest = float(max(a for a, f in zip(alphas, made.fits[:, 0], strict=True) if f))
+    sides = (128, 192, 224)
+    for most in (60_000_000, 150_000_000, 400_000_000):
+        made = plan(V1, max_macs=most, resolutions=sides)
+        for side, fits in zip(sides, made.fits.T, strict=True):
+            widest = float(max(a for a, f in zip(alphas, fits, strict=True) if f))
             solved = float(solve_alpha(V1, macs=most, rho=Fraction(side, 224)))
             assert solved - 1 / 512 <= widest <= solved + 1 / 32
 

@@ -14,9 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
-transformers = pytest.importorskip(
-    "transformers", reason="no transformers: pip install -e '.[dev]'"
-)
 
 from costmodel.tools.conventions import CONVENTIONS  # noqa: E402
 from costmodel.tools.reconciling import Reconciliation, reconcile_model  # noqa: E402
@@ -74,8 +71,10 @@ def _files() -> dict[str, str]:
 
 def built(name: str, device: str) -> nn.Module:
     """A model from its configuration alone."""
+    reason = "no transformers: pip install -e '.[dev]'"
     with torch.device(device):
         if name[0].isupper():
+            transformers = pytest.importorskip("transformers", reason=reason)
             kind = getattr(transformers, f"{name}ForImageClassification")
             model: Any = kind(getattr(transformers, f"{name}Config")())
         else:

@@ -15,7 +15,10 @@ from costmodel.reference.mobilenet import MobileNetV1, conv_mobilenet
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize(("size", "classes"), [((64, 64), 10), ((97, 33), 1000)])
 def test_a_forward_pass_on_images(
-    model: type[nn.Module], training: bool, size: tuple[int, int], classes: int
+    model: type[nn.Module],
+    training: bool,  # noqa: FBT001
+    size: tuple[int, int],
+    classes: int,
 ) -> None:
     """A batch of images of any size becomes finite logits, in train and in eval mode."""
     module = model(0.25, classes).train(training)

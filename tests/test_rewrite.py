@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
-from strategies import WITH_PAIRS, WITHOUT_PAIRS, alphas, networks, rhos, roundings
+from strategies import WITH_PAIRS, WITHOUT_PAIRS, alphas, examples, networks, rhos, roundings
 
 from costmodel import (
     SAME,
@@ -161,7 +161,7 @@ def test_each_relation_widens_its_own_way() -> None:
     assert widths["2"] == [64, 64, 6 * 64, 200, 10]
 
 
-@settings(QUICK, max_examples=150)
+@settings(QUICK, max_examples=examples(150))
 @given(networks())
 def test_widening_by_one_changes_nothing(network: Network) -> None:
     """widen(net, 1) == net, with groups, relations and shared weights."""
@@ -176,7 +176,7 @@ def test_widening_the_zoo_by_one_changes_nothing(name: str) -> None:
     assert widen(network, 1, "exact") == network
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(networks(), alphas, roundings)
 def test_grouped_layers_stay_multiples(network: Network, alpha: Fraction, rounding: str) -> None:
     """At any α and rounding, the channels on both sides of a grouped layer divide."""
@@ -385,7 +385,7 @@ def test_a_side_is_not_taken_for_rho() -> None:
 # separate and join ---------------------------------------------------------------------------
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(networks(WITHOUT_PAIRS))
 def test_joining_undoes_separating(network: Network) -> None:
     """join(separate(net)) == net where net had no separable pair."""
@@ -393,7 +393,7 @@ def test_joining_undoes_separating(network: Network) -> None:
     assert join(separate(network)) == network
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(networks(WITH_PAIRS))
 def test_separating_undoes_joining(network: Network) -> None:
     """separate(join(net), the joined) == net."""
@@ -434,7 +434,7 @@ def test_separating_is_depthwise_and_pointwise() -> None:
     assert infer(separated)[-1].output == infer(standard)[-1].output
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(networks(WITHOUT_PAIRS))
 def test_separating_keeps_every_shape(network: Network) -> None:
     """What follows a separated convolution sees the same shape as before."""
@@ -442,7 +442,7 @@ def test_separating_keeps_every_shape(network: Network) -> None:
     assert infer(separated)[-1].output == infer(network)[-1].output
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(networks(WITH_PAIRS))
 def test_reduction_is_exact(network: Network) -> None:
     """A separable block costs exactly 1/C_out + 1/K² of the convolution it factorises."""

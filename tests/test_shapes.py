@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from hypothesis import given, settings
-from strategies import networks
+from strategies import examples, networks
 
 from costmodel import (
     SAME,
@@ -115,7 +115,7 @@ def module(layer: Layer, image: torch.Tensor) -> torch.nn.Module:
     return made.to(image.device)
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(networks())
 def test_random_networks_have_torchs_shapes(network: Network) -> None:
     """Every layer of a random network has the shape torch's tensors have."""

@@ -10,7 +10,7 @@ import pytest
 import sympy
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
-from strategies import alphas, networks, rhos, roundings
+from strategies import alphas, examples, networks, rhos, roundings
 
 from costmodel import Cost, CostModelError, Network, cost, mobilenet_v1, mobilenet_v2, resize, widen
 from costmodel.algebra.symbols import (
@@ -58,7 +58,7 @@ def test_mobilenet_in_symbols_is_exact(width: Fraction, resolution: Fraction) ->
     assert at(V1_SYMBOLIC, width, resolution) == built
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(networks(), alphas, rhos, roundings)
 def test_networks_in_symbols_are_exact(
     network: Network, width: Fraction, resolution: Fraction, rounding: str
@@ -85,7 +85,7 @@ def test_symbols_notice_a_floor_for_a_ceiling(monkeypatch: pytest.MonkeyPatch) -
     assert any(total != cost(resize(V1, resolution=side)) for side, total in sizes)
 
 
-@settings(QUICK, max_examples=200)
+@settings(QUICK, max_examples=examples(200))
 @given(st.integers(1, 10**6), st.integers(1, 20), st.integers(1, 20))
 def test_nested_ceilings_merge(size: int, first: int, second: int) -> None:
     """⌈⌈x / a⌉ / b⌉ is written ⌈x / ab⌉, and for every x it is the same number."""

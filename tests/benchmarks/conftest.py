@@ -102,9 +102,9 @@ def pytest_sessionfinish() -> None:
     lines = [
         "# Benchmarks",
         "",
-        "Written by `pytest tests/benchmarks --benchmark-enable`: both sides interleaved in one",
-        f"run, one thread each, medians of {ROUNDS}, inputs varied. Machines differ and are noisy:",
-        "read the ratios.",
+        "Written by `pytest tests/benchmarks --benchmark-enable -n 0`: both sides interleaved in",
+        f"one run, one thread each, medians of {ROUNDS}, inputs varied. Machines differ and are",
+        "noisy: read the ratios.",
         "",
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}.",
         "",

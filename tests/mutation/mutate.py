@@ -58,7 +58,8 @@ LIBRARIES = (
     ),
     *("torchinfo", "torchprofile", "transformers", "typer"),
 )
-OPTIONS = ["-q", "-m", "not slow", "-p", "no:cacheprovider", "-W", "ignore:Module already imported"]
+OPTIONS = ["-q", "-n", "0", "-m", "not slow", "-p", "no:cacheprovider"]
+OPTIONS += ["-W", "ignore:Module already imported"]
 #: How many of a module's tests have to pass without a mutant, before any is believed.
 SANE = 200
 #: Seconds of processor time after which a mutant hangs, beside ten times what its tests take.
