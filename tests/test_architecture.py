@@ -47,14 +47,17 @@ __main__
 """
 FLOOR = {room: floor for floor, line in enumerate(FLOORS.split("\n")) for room in line.split()}
 #: The counting core: what counts in numbers. Other algebras stand beside it.
-CORE = ("errors", "algebra.arithmetic", "core")
-ALGEBRAS = ("algebra.symbols", "core.widths", "core.symbolic")
+CORE = ("errors", "algebra.numbers", "algebra.arithmetic", "core")
+ALGEBRAS = (
+    *("algebra.symbols", "algebra.polynomial", "algebra.grids", "algebra.emitted"),
+    *("algebra.forms", "core.widths", "core.symbolic"),
+)
 #: What counts torch models, beside fvcore and torch itself.
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
     "sympy": ("algebra.symbols", "planners.inverting", "reports.formulas", "show.explorer"),
-    "numpy": ("planners", "show.plots", "reference"),
+    "numpy": ("algebra.grids", "planners", "show.plots", "reference"),
     "pandas": ("reports", "planners.sweeping"),
     "rich": ("show",),
     "pyarrow": ("show",),

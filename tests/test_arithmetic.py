@@ -14,21 +14,18 @@ from hypothesis import strategies as st
 from strategies import alphas, rhos
 
 from costmodel import CostModelError
-from costmodel.algebra import arithmetic
+from costmodel.algebra import numbers
 from costmodel.algebra.arithmetic import (
-    MAX_ALPHA,
-    MAX_RHO,
     at_least_one,
     ceil_div,
     ceil_mode_size,
     exact_div,
     is_symbolic,
     multiplier,
-    rational,
     round_size,
-    rounding_divisor,
     scale_channels,
 )
+from costmodel.algebra.numbers import MAX_ALPHA, MAX_RHO, rational, rounding_divisor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,7 +107,7 @@ def test_rounding_rules_are_noticed_when_lost(
     rule: str, mutant: Callable[..., int], divisor: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the minimum of 8, the 90 % rule or the nearest multiple, the counts differ."""
-    monkeypatch.setattr(arithmetic, rule, mutant)
+    monkeypatch.setattr(numbers, rule, mutant)
 
     def expected(count: int, alpha: Fraction) -> int:
         if divisor == 1:
@@ -164,7 +161,7 @@ def test_printed_rho_gives_printed_resolution(rho: str, side: int) -> None:
 
 def test_printed_resolutions_notice_truncation(monkeypatch: pytest.MonkeyPatch) -> None:
     """A ρ that truncates instead of rounding misses a printed resolution."""
-    monkeypatch.setattr(arithmetic, "round", math.floor, raising=False)
+    monkeypatch.setattr(numbers, "round", math.floor, raising=False)
     sides = [round_size(224, Fraction(rho)) for rho, _ in PRINTED_RESOLUTIONS]
     assert sides != [side for _, side in PRINTED_RESOLUTIONS]
 

@@ -41,6 +41,7 @@ from costmodel import (
     resize,
     widen,
 )
+from costmodel.algebra import grids
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners.sweeping import Sweep, sweep
 
@@ -495,8 +496,8 @@ HUNDREDTHS = [k / 100 for k in range(1, 201)]
 def test_a_floor_for_a_ceiling_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """⌊225/2⌋ is 112 where the network has 113."""
     assert not _wrong(V1, [0.5], 225)
-    floored = lambda size, stride: MODULE.Outer(((1, size.along(1) // stride),))  # noqa: E731
-    monkeypatch.setattr(MODULE, "ceil_div", floored)
+    floored = lambda size, stride: grids.Outer(((1, size.along(1) // stride),))  # noqa: E731
+    monkeypatch.setattr(grids, "ceil_div", floored)
     assert _wrong(V1, [0.5], 225) == [0.5]
 
 
@@ -504,7 +505,7 @@ def test_a_tie_left_to_floats_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> 
     """Without it, 0.29·100 would be 28 channels, and 0.57·100 would be 56."""
     network = net(Conv("conv", 100, 1))
     assert not _wrong(network, HUNDREDTHS, 8)
-    monkeypatch.setattr(MODULE, "_near", lambda _: ())
+    monkeypatch.setattr(grids, "_near", lambda _: ())
     assert {0.29, 0.57, 0.58} <= set(_wrong(network, HUNDREDTHS, 8))
 
 
@@ -516,7 +517,7 @@ def test_a_lost_minimum_of_8_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> N
     """32 channels are never fewer than 8, so α under 0.25 would be wrong, and nothing else."""
     network = net(Conv("conv", 32, 1))
     assert not _wrong(network, HUNDREDTHS, 8)
-    monkeypatch.setattr(MODULE.Multipliers, "channels", _without_minimum)
+    monkeypatch.setattr(grids.Multipliers, "channels", _without_minimum)
     assert _wrong(network, HUNDREDTHS, 8) == [a for a in HUNDREDTHS if a < 0.25]
 
 
@@ -529,7 +530,7 @@ def test_a_lost_90_percent_rule_would_be_seen(monkeypatch: pytest.MonkeyPatch) -
     """0.35·32 = 11.2 is 16 channels under MobileNetV2's rounding and would be 8."""
     network = net(Conv("conv", 32, 1))
     assert not _wrong(network, HUNDREDTHS, 8, "divisible(8)")
-    monkeypatch.setattr(MODULE.Multipliers, "channels", _without_90_percent)
+    monkeypatch.setattr(grids.Multipliers, "channels", _without_90_percent)
     wrong = _wrong(network, HUNDREDTHS, 8, "divisible(8)")
     assert 0.35 in wrong
     assert [a for a in wrong if a < 0.5] == [a for a in HUNDREDTHS if 80 / 9 < 32 * a < 12]
@@ -539,7 +540,8 @@ def test_a_lost_check_of_2_to_the_53_would_be_seen(monkeypatch: pytest.MonkeyPat
     """Float64 would round the odd multiples of 2⁵⁰ + 1."""
     network = net(Conv("conv", 7, 3), image=BIG)
     assert not _wrong(network, [1.0], 17)
-    monkeypatch.setattr(MODULE, "EXACT", float("inf"))
+    for module in (grids, MODULE):
+        monkeypatch.setattr(module, "EXACT", float("inf"))
     assert _wrong(network, [1.0], 17) == [1.0]
 
 

@@ -28,8 +28,8 @@ from costmodel import (
     widen,
 )
 from costmodel import sweep as swept_by
+from costmodel.algebra import grids
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.planners import sweeping
 from costmodel.planners.reducing import best, front, histogram
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def test_random_grids(alphas: list[float], sides: list[int], rounding: str) -> N
     assert differing(swept, V1, alphas, sides, rounding) == 0
 
 
-def nearest_multiple(alphas: sweeping.Multipliers, count: int, n: int, _groups: int = 1) -> object:
+def nearest_multiple(alphas: grids.Multipliers, count: int, n: int, _groups: int = 1) -> object:
     """The nearest multiple of n, without the rule of 90 %."""
     return np.maximum(np.floor(alphas.floats * count / n + 0.5), 1) * n
 
@@ -98,16 +98,14 @@ def test_mutations_are_caught(mutation: str, monkeypatch: pytest.MonkeyPatch) ->
     if mutation == "no ties":
         image = Input("image", (1, 3, 8, 8))
         network = Network("hundred", (image, Conv("conv", 100, 3, padding=1)))
-        monkeypatch.setattr(sweeping, "_near", lambda _: ())
+        monkeypatch.setattr(grids, "_near", lambda _: ())
     elif mutation == "no least":
-        monkeypatch.setattr(sweeping.np, "maximum", lambda values, _: values)
+        monkeypatch.setattr(grids.np, "maximum", lambda values, _: values)
     elif mutation == "no 90 %":
         rounding = "divisible(8)"
-        monkeypatch.setattr(sweeping.Multipliers, "channels", nearest_multiple)
+        monkeypatch.setattr(grids.Multipliers, "channels", nearest_multiple)
     else:
-        monkeypatch.setattr(
-            sweeping, "ceil_div", lambda x, s: sweeping.Outer(((1, x.along(1) // s),))
-        )
+        monkeypatch.setattr(grids, "ceil_div", lambda x, s: grids.Outer(((1, x.along(1) // s),)))
     swept = swept_by(network, alphas, sides, rounding=rounding, rules=RULES)
     monkeypatch.undo()
     assert differing(swept, network, alphas, sides, rounding) > 0

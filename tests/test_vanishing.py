@@ -34,8 +34,8 @@ from costmodel import (
     width_function,
 )
 from costmodel import layers as ir
+from costmodel.algebra import emitted
 from costmodel.algebra.symbols import H, K
-from costmodel.planners import compiling as functions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -247,7 +247,7 @@ def test_an_empty_tensor_of_a_traced_model_is_none_that_vanished() -> None:
 )
 def test_emitted_code_checks_nothing_that_cannot_vanish(network: Network, checks: int) -> None:
     """Padded windows are at least 1 where D is: no line, and no time, for them."""
-    tape = functions._Tape()
+    tape = emitted.Tape()
     tape.know("D", 1)
-    lower(resize(network, resolution=functions.Traced(tape, "D")))
+    lower(resize(network, resolution=emitted.Traced(tape, "D")))
     assert sum("Refusal" in line for line in tape.lines) == checks

@@ -1,32 +1,20 @@
-"""The few operations that must know whether a quantity is a number or a symbol.
+"""The operations that must know what a quantity is, each asked of the quantity's own algebra.
 
-Everything above multiplies, divides and adds, which numbers and symbols do alike. What is
-left (ceilings, roundings, comparisons) is here, once. An *algebra* is a module with the
-functions `ceil_div`, `ceil_mode_size`, `scale_channels`, `round_size`, `at_least_one` and `below`:
-`costmodel.algebra.symbols` keeps them exact, `costmodel.algebra.polynomial` relaxes them away.
+A class of quantities names its algebra (`costmodel.algebra.protocol`); an expression of sympy's
+belongs to `costmodel.algebra.symbols`, and everything else is a number.
 """
 
 from __future__ import annotations
 
-import math
-import re
-from contextlib import suppress
-from fractions import Fraction
-from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from costmodel.errors import CostModelError
+from costmodel.algebra import numbers
+
+if TYPE_CHECKING:
+    from costmodel.algebra.protocol import Algebra
 
 #: A size or a count: an int, or an expression of some algebra (sympy's, by default).
 Dim = Any
-
-MAX_ALPHA = 4
-MAX_RHO = 16  # 224 px become 3584; a resolution, a size in pixels, goes further
-MOST = 10**18  # of a size or count that a user types: products stay within floats
-_MAX_EXPONENT = 300  # of a number typed by a user: 1e999999999 would take all memory
-_MAX_DENOMINATOR = 500_000  # of what a float is taken for: up to 4, at most one is that near
-#: ASCII's digits alone, and no more of them than any number here needs.
-_NUMBER = re.compile(r"[+-]?[0-9]{0,400}\.?[0-9]{0,400}(e[+-]?[0-9]{1,9}|/[0-9]{1,400})?")
 
 
 def is_symbolic(value: Dim) -> bool:
@@ -34,100 +22,42 @@ def is_symbolic(value: Dim) -> bool:
     return hasattr(type(value), "free_symbols")  # of the value sympy would work them out
 
 
-def _algebra(*values: Dim) -> Any:
-    """The algebra of the first symbol, imported only now (sympy is slow to load), or None."""
+def is_formula(value: Dim) -> bool:
+    """Whether it is an expression that has no value yet: neither a grid's nor emitted code's."""
+    return _algebra(value).FORMULAS
+
+
+def _algebra(*values: Dim) -> Algebra:
+    """The algebra of the first of these that is no plain number."""
     for value in values:
+        if algebra := getattr(type(value), "algebra", None):
+            return algebra  # type: ignore[no-any-return]
         if is_symbolic(value):
-            return import_module(getattr(value, "algebra", "costmodel.algebra.symbols"))
-    return None
+            from costmodel.algebra import symbols  # sympy is slow to load
 
-
-def rational(value: Any, name: str) -> Fraction:
-    """The exact number that `value` means, wherever it is used.
-
-    An int, a Fraction, a Decimal and a text ("0.75", "6/7") are what they say. A float is the
-    simplest fraction within 1e-12 of it, relative, with a denominator up to 500,000, and where
-    there is none its shortest decimal; narrower floats are first read by their own.
-
-    >>> rational(0.29, "alpha"), rational(2 / 3, "alpha"), rational("192/224", "rho")
-    (Fraction(29, 100), Fraction(2, 3), Fraction(6, 7))
-    >>> rational("0.4999999999999", "alpha")
-    Fraction(4999999999999, 10000000000000)
-    """
-    if isinstance(value, (int, Fraction)) and not isinstance(value, bool):
-        return Fraction(value)
-    text = str(value).strip().lower()
-    try:
-        if _NUMBER.fullmatch(text) and abs(int(text.partition("e")[2] or 0)) <= _MAX_EXPONENT:
-            return _simplest(float(text)) if _is_float(value) else Fraction(text)
-    except (ValueError, ZeroDivisionError):
-        pass
-    raise CostModelError(f"{name} must be a number or a ratio such as 6/7, got {value!r}")
-
-
-def _is_float(value: Any) -> bool:
-    """Whether it is Python's or one of numpy's, which need not be loaded to know."""
-    return isinstance(value, float) or getattr(getattr(value, "dtype", 0), "kind", "") == "f"
-
-
-def _simplest(number: float) -> Fraction:
-    decimal = Fraction(repr(number))
-    if decimal.denominator <= _MAX_DENOMINATOR or not number:  # none is simpler within 1e-12
-        return decimal
-    over, under = abs(number).as_integer_ratio()
-    low, high, under = over * (10**12 - 1), over * (10**12 + 1), under * 10**12
-    top, bottom = _between(low, under, high, under)
-    return decimal if bottom > _MAX_DENOMINATOR else Fraction(top if number > 0 else -top, bottom)
-
-
-def _between(a: int, b: int, c: int, d: int) -> tuple[int, int]:
-    """The fraction of least denominator in [a/b, c/d], by the continued fraction they share."""
-    whole = -(-a // b)
-    if whole * d <= c:
-        return whole, 1
-    whole -= 1
-    over, under = _between(d, c - whole * d, b, a - whole * b)
-    return whole * over + under, over
-
-
-def positive_integer(value: Any, name: str) -> int:
-    """A whole number of at least 1, however a user wrote it.
-
-    >>> positive_integer("192", "resolution")
-    192
-    """
-    number: Fraction | int = value if type(value) is int else 0
-    with suppress(CostModelError):
-        number = number or rational(value, name)
-    if number.denominator != 1 or not 1 <= number <= MOST:
-        raise CostModelError(f"{name} must be an integer from 1 to 10**18, got {value!r}")
-    return number.numerator
+            return symbols
+    return numbers
 
 
 def multiplier(value: Any, name: str, most: int) -> Dim:
     """α or ρ as a positive Fraction of at most `most`, or the symbol it is.
 
-    >>> multiplier(0.75, "alpha", MAX_ALPHA), multiplier("6/7", "rho", MAX_RHO)
+    >>> multiplier(0.75, "alpha", 4), multiplier("6/7", "rho", 16)
     (Fraction(3, 4), Fraction(6, 7))
     """
-    number = value if is_symbolic(value) else rational(value, name)
-    if not is_symbolic(number) and not 0 < number <= most:
-        raise CostModelError(f"{name} must be in (0, {most}], got {value}")
-    return number
+    return value if is_symbolic(value) else numbers.multiplier(value, name, most)
 
 
-def ceil_div(size: Dim, stride: int) -> Dim:
+def ceil_div(size: Dim, stride: Dim) -> Dim:
     """⌈size / stride⌉, the number of positions of a window that moves by `stride`.
 
     >>> ceil_div(225, 2)
     113
     """
-    if type(size) is not int and (algebra := _algebra(size)):  # first what is quick, and most are
-        return algebra.ceil_div(size, stride)
-    return -(-size // stride)
+    return (numbers if type(size) is int else _algebra(size)).ceil_div(size, stride)
 
 
-def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
+def ceil_mode_size(span: Dim, padded: Dim, stride: Dim) -> Dim:
     """Positions of a pooling window in torch's ceil_mode, for span = D + 2p − d(k − 1) − 1.
 
     min(⌈span / stride⌉ + 1, ⌈padded / stride⌉): a last window may hang over the end, but must
@@ -136,9 +66,7 @@ def ceil_mode_size(span: Dim, padded: Dim, stride: int) -> Dim:
     >>> ceil_mode_size(112 - 3, 112, 2)
     56
     """
-    if algebra := _algebra(span, padded, stride):
-        return algebra.ceil_mode_size(span, padded, stride)
-    return min(-(-span // stride) + 1, -(-padded // stride))
+    return _algebra(span, padded, stride).ceil_mode_size(span, padded, stride)
 
 
 def exact_div(whole: Dim, parts: Dim) -> Dim | None:
@@ -157,45 +85,46 @@ def below(size: Dim, least: int = 1) -> bool:
     """Whether a size is under the least that there may be; with symbols, if that is certain.
 
     A grid of sizes refuses where one of them is, and a function to be called later does when it
-    is called (`costmodel.planners.sweeping`, `costmodel.planners.compiling`).
+    is called (`costmodel.algebra.grids`, `costmodel.algebra.emitted`).
 
     >>> below(0), below(1), below(4, least=5)
     (True, False, True)
     """
-    return bool(found.below(size, least) if (found := _algebra(size)) else size < least)
+    return _algebra(size).below(size, least)
+
+
+def must_equal(one: Dim, other: Dim, what: str) -> bool:
+    """Whether two sizes are one; `what` says which layer wants it.
+
+    A number or a formula tells. Any other (of a grid, of a function to be called later, of a
+    width that may change) sees to it itself, here or later, and is taken to be.
+
+    >>> must_equal(7, 7, "a sum"), must_equal(7, 8, "a sum")
+    (True, False)
+    """
+    algebra = _algebra(one)
+    if algebra is numbers or algebra.FORMULAS:
+        one, other, algebra = other, one, _algebra(other)
+    return algebra.must_equal(one, other, what)
 
 
 def at_least_one(alpha: Dim) -> Dim:
     """max(1, α), for a width that grows with α but never shrinks."""
-    return found.at_least_one(alpha) if (found := _algebra(alpha)) else max(Fraction(1), alpha)
+    return _algebra(alpha).at_least_one(alpha)
 
 
 def round_size(size: Dim, rho: Dim) -> Dim:
     """The resolution a multiplier ρ sets: size·ρ to the nearest integer, halves to even.
 
+    >>> from fractions import Fraction
     >>> round_size(224, Fraction("0.857")), round_size(224, Fraction("0.571"))
     (192, 128)
     """
-    if algebra := _algebra(rho, size):
-        return algebra.round_size(size, rho)
-    return round(size * rho)
-
-
-def rounding_divisor(rounding: str) -> int | None:
-    """The policy behind a name: None for `exact`, 1 for `floor`, n for `divisible(n)`.
-
-    >>> rounding_divisor("divisible(8)")
-    8
-    """
-    if rounding in ("exact", "floor"):
-        return 1 if rounding == "floor" else None
-    if found := re.fullmatch(r"divisible\(([1-9][0-9]{0,5})\)", str(rounding)):
-        return int(found[1])
-    raise CostModelError(f"rounding must be floor, exact or divisible(N<10⁶), got {rounding!r}")
+    return _algebra(rho, size).round_size(size, rho)
 
 
 def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1) -> Dim:
-    """α·count as a whole number of channels, under the policy `rounding_divisor` names.
+    """α·count as a whole number of channels, under the policy `numbers.rounding_divisor` names.
 
     - 1, `floor`: max(⌊α·count⌋, min(8, count)), as TF-slim's MobileNetV1 has it;
     - n, `divisible(n)`: the nearest multiple of n, at least n, never under 90 % of α·count
@@ -204,33 +133,8 @@ def scale_channels(count: Dim, alpha: Dim, divisor: int | None, groups: int = 1)
 
     The result is a multiple of `groups`, so that every consumer's channels divide.
 
+    >>> from fractions import Fraction
     >>> scale_channels(32, Fraction(35, 100), 1), scale_channels(32, Fraction(35, 100), 8)
     (11, 16)
     """
-    if algebra := _algebra(alpha, count):
-        return algebra.scale_channels(count, alpha, divisor, groups)
-    if divisor is None:
-        return _whole(count * alpha, groups)
-    if divisor == 1:
-        return _floor(count, alpha, groups)
-    return _divisible(count * alpha, math.lcm(divisor, groups))
-
-
-def _whole(scaled: Fraction, groups: int) -> int:
-    if scaled.denominator != 1 or scaled.numerator % groups:
-        rule = "a whole number" if groups == 1 else f"a multiple of its {groups} groups"
-        raise CostModelError(
-            f"exact rounding gives {scaled} channels, not {rule}; choose floor or divisible(8)"
-        )
-    return scaled.numerator
-
-
-def _floor(count: int, alpha: Fraction, groups: int) -> int:
-    down = count * alpha.numerator // (alpha.denominator * groups)
-    return groups * max(down, -(-min(8, count) // groups))
-
-
-def _divisible(scaled: Fraction, divisor: int) -> int:
-    top, bottom = scaled.numerator, scaled.denominator
-    nearest = max(divisor, (2 * top + bottom * divisor) // (2 * bottom * divisor) * divisor)
-    return nearest if 10 * nearest * bottom >= 9 * top else nearest + divisor
+    return _algebra(alpha, count).scale_channels(count, alpha, divisor, groups)

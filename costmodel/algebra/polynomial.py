@@ -11,13 +11,17 @@ expression (tests hold both equal).
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, ClassVar
+from math import prod
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from costmodel.algebra import arithmetic
+from costmodel.algebra import numbers, polynomial
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from costmodel.algebra.arithmetic import Dim
+    from costmodel.algebra.protocol import Algebra
 
 #: A monomial: (symbol, exponent) pairs, sorted.
 Powers = tuple[tuple[str, int], ...]
@@ -31,7 +35,7 @@ class Polynomial:
     """
 
     __slots__ = ("terms",)
-    algebra: ClassVar[str] = __name__
+    algebra: ClassVar[Algebra] = polynomial
 
     def __init__(self, terms: dict[Powers, Fraction]) -> None:
         """Keep the terms that are not zero."""
@@ -95,6 +99,18 @@ class Polynomial:
         """The value where every multiplier is 1."""
         return sum(self.terms.values(), Fraction(0))
 
+    def at(self, values: Mapping[str, Any]) -> Any:
+        """The value where each symbol has the one of its name: a Fraction, a float, an array.
+
+        >>> (3 * ALPHA * ALPHA + 1).at({"alpha": Fraction(1, 2)})
+        Fraction(7, 4)
+        """
+        terms = (
+            prod((values[name] ** e for name, e in powers), start=coefficient)
+            for powers, coefficient in self.terms.items()
+        )
+        return sum(terms, Fraction(0))
+
     def scaled(self, whole: Dim) -> Polynomial:
         """`whole` times the highest powers that occur: a size grows as what it is made of."""
         highest = max(self.terms, key=lambda powers: sum(e for _, e in powers), default=())
@@ -146,9 +162,18 @@ def _times(left: Powers, right: Powers) -> Powers:
     return tuple(sorted((symbol, e) for symbol, e in powers.items() if e))
 
 
-ALPHA = Polynomial({(("alpha", 1),): Fraction(1)})
-RHO = Polynomial({(("rho", 1),): Fraction(1)})
+def symbol(name: str) -> Polynomial:
+    """A symbol of this name, as a polynomial."""
+    return Polynomial({((name, 1),): Fraction(1)})
 
+
+ALPHA, RHO = symbol("alpha"), symbol("rho")
+
+# The algebra (`costmodel.algebra.protocol`) ----------------------------------------------------
+
+FORMULAS: Final = True
+
+must_equal = numbers.must_equal
 
 #: What networks are scaled by: sizes in other symbols have no value at 1.
 _MULTIPLIERS = frozenset({"alpha", "rho"})
@@ -157,13 +182,13 @@ _MULTIPLIERS = frozenset({"alpha", "rho"})
 def ceil_div(size: Polynomial, stride: int) -> Polynomial:
     """ρ times the positions that there are at ρ = 1; size / stride in other symbols."""
     if size.free_symbols <= _MULTIPLIERS:
-        return size.scaled(arithmetic.ceil_div(size.at_one(), _number(stride)))
+        return size.scaled(numbers.ceil_div(size.at_one(), _number(stride)))
     return size / stride
 
 
 def ceil_mode_size(span: Polynomial, padded: Polynomial, stride: int) -> Polynomial:
     """ρ times the positions that there are at ρ = 1."""
-    whole = arithmetic.ceil_mode_size(span.at_one(), padded.at_one(), _number(stride))
+    whole = numbers.ceil_mode_size(span.at_one(), padded.at_one(), _number(stride))
     return span.scaled(whole)
 
 

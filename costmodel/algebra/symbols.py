@@ -11,11 +11,11 @@ import ast
 from fractions import Fraction
 from functools import cache
 from math import lcm
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 import sympy
 
-from costmodel.algebra import arithmetic
+from costmodel.algebra import numbers
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class _Exact(sympy.Function):  # type: ignore[misc]
 def _fraction(number: Any) -> Fraction:
     if number.is_Rational:
         return Fraction(int(number.p), int(number.q))
-    return arithmetic.rational(float(number), "a value")
+    return numbers.rational(float(number), "a value")
 
 
 class _Size(_Exact):
@@ -72,7 +72,7 @@ class _Size(_Exact):
 class CeilDiv(_Size):
     """⌈x / s⌉; nested ones merge: ⌈⌈x / a⌉ / b⌉ = ⌈x / ab⌉."""
 
-    value = staticmethod(arithmetic.ceil_div)
+    value = staticmethod(numbers.ceil_div)
     unrounded = staticmethod(lambda size, stride: size / stride)
     tex = staticmethod(lambda whole, *_: rf"\left\lceil {whole} \right\rceil")
 
@@ -89,7 +89,7 @@ class CeilDiv(_Size):
 class CeilModeSize(_Size):
     """min(⌈x / s⌉ + 1, ⌈y / s⌉): positions of a pooling window in ceil_mode."""
 
-    value = staticmethod(arithmetic.ceil_mode_size)
+    value = staticmethod(numbers.ceil_mode_size)
     unrounded = staticmethod(lambda span, _, stride: span / stride + 1)
     tex = staticmethod(
         lambda _, x, y, s: (
@@ -102,7 +102,7 @@ class CeilModeSize(_Size):
 class RoundSize(_Exact):
     """D·ρ to the nearest integer."""
 
-    value = staticmethod(arithmetic.round_size)
+    value = staticmethod(numbers.round_size)
     unrounded = staticmethod(lambda size, factor: size * factor)
     tex = staticmethod(lambda whole, *_: rf"\left\lfloor {whole} \right\rceil")
 
@@ -110,14 +110,18 @@ class RoundSize(_Exact):
 class ScaledChannels(_Exact):
     """α·C as a whole number of channels; its arguments are C, α, the divisor and the groups."""
 
-    value = staticmethod(lambda c, a, *n: arithmetic.scale_channels(int(c), a, *map(int, n)))
+    value = staticmethod(lambda c, a, *n: numbers.scale_channels(int(c), a, *map(int, n)))
     unrounded = staticmethod(lambda count, factor, *_: count * factor)
     tex = staticmethod(
         lambda scaled, *args: rf"\left[ {scaled} \right]_{{{lcm(*map(int, args[2:]))}}}"
     )
 
 
-# As an algebra (`costmodel.algebra.arithmetic`): what stays unevaluated.
+# The algebra (`costmodel.algebra.protocol`): what stays unevaluated -----------------------------
+
+FORMULAS: Final = True
+
+must_equal = numbers.must_equal
 ceil_div = CeilDiv
 ceil_mode_size = CeilModeSize
 round_size = RoundSize
@@ -148,7 +152,7 @@ def relax(expression: Dim) -> Dim:
     >>> relax(cost(widen(resize(mobilenet_v1(), rho=rho), alpha)).macs)
     539492352*alpha**2*rho**2 + 28224000*alpha*rho**2 + 1024000*alpha
     """
-    return _relaxed(expression) if arithmetic.is_symbolic(expression) else expression
+    return _relaxed(expression) if isinstance(expression, sympy.Basic) else expression
 
 
 @cache

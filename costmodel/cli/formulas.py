@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from costmodel.algebra.arithmetic import positive_integer, rational
+from costmodel.algebra.numbers import positive_integer, rational
 from costmodel.cli import options
 from costmodel.cli.output import answer, one_of
 from costmodel.errors import CostModelError

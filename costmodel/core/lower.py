@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from costmodel.algebra.arithmetic import must_equal
 from costmodel.core.nest import Elementwise
-from costmodel.core.shapes import agree, walk
+from costmodel.core.shapes import walk
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
@@ -80,6 +81,6 @@ def _check_shared(name: str, parameters: Iterable[Parameter], owned: Iterable[Pa
     counts = {(p.owner, p.role): p.count for p in owned}
     for owner, role, size in parameters:
         has = counts.get((owner, role), 0)
-        if has != size and not agree(has, size, f"{name} shares the {role} of {owner}"):
+        if has != size and not must_equal(has, size, f"{name} shares the {role} of {owner}"):
             shared = f"shares the {role} of {owner}, which has {has} elements"
             raise CostModelError(f"{name}: {shared}, and needs {size}")

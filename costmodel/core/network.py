@@ -10,7 +10,7 @@ import reprlib
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from costmodel.algebra.arithmetic import rounding_divisor
+from costmodel.algebra.numbers import rounding_divisor
 from costmodel.core.layer import Input, Layer, inputs_of
 from costmodel.errors import CostModelError
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from costmodel.algebra import arithmetic
+from costmodel.algebra import arithmetic, numbers
 from costmodel.core.shapes import Placed, infer
 from costmodel.core.widths import Widths
 from costmodel.errors import CostModelError
@@ -49,8 +49,8 @@ def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     Raises CostModelError for α outside (0, 4], an unknown rounding, and where a layer keeps a
     width as it is (a size that the traced model says by number).
     """
-    alpha = arithmetic.multiplier(alpha, "alpha", arithmetic.MAX_ALPHA)
-    divisor = arithmetic.rounding_divisor(network.rounding if rounding is None else rounding)
+    alpha = arithmetic.multiplier(alpha, "alpha", numbers.MAX_ALPHA)
+    divisor = numbers.rounding_divisor(network.rounding if rounding is None else rounding)
     widths = Widths.of(network)
 
     def scaled(name: str, multiple: int) -> Dim:
@@ -98,7 +98,7 @@ def resize(
     if (rho is None) == (resolution is None):
         got = "neither" if rho is None else "both"
         raise CostModelError(f"resize takes either rho or resolution, got {got}")
-    factor = None if rho is None else arithmetic.multiplier(rho, "rho", arithmetic.MAX_RHO)
+    factor = None if rho is None else arithmetic.multiplier(rho, "rho", numbers.MAX_RHO)
 
     def resized(layer: Input) -> Layer:
         before = layer.shape[2:]
@@ -133,7 +133,7 @@ def _sides(resolution: Any, before: Shape, chosen: set[int]) -> Shape:
     if len(resolution) != len(before):
         raise CostModelError(f"resolution must have {len(before)} sides, got {len(resolution)}")
     return tuple(
-        x if arithmetic.is_symbolic(x) else arithmetic.positive_integer(x, "resolution")
+        x if arithmetic.is_symbolic(x) else numbers.positive_integer(x, "resolution")
         for x in resolution
     )
 

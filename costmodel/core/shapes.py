@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 
-from costmodel.algebra.arithmetic import Dim, below
+from costmodel.algebra.arithmetic import Dim, below, must_equal
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
@@ -109,24 +109,11 @@ def refuse(layer: Layer, what: str, remedy: str = "") -> NoReturn:
     raise CostModelError(f"{layer.name}: {what}" + f"; {remedy}" * bool(remedy))
 
 
-def agree(size: Dim, other: Dim, what: str) -> bool:
-    """Whether two sizes are one; `what` says which layer wants it.
-
-    A size that is no plain number (of a grid, of a function to be called later, of a width that
-    may change) sees to it itself, with `must_equal`.
-    """
-    for one, another in ((size, other), (other, size)):
-        if hasattr(one, "must_equal"):
-            one.must_equal(another, what)
-            return True
-    return bool(size == other)
-
-
 def same_shape(layer: Layer, shape: Shape, other: Shape) -> bool:
     """Whether two shapes agree on every axis."""
     what = f"{layer.name} needs equal sizes"
     pairs = zip(shape, other, strict=False)
-    return len(shape) == len(other) and all(a == b or agree(a, b, what) for a, b in pairs)
+    return len(shape) == len(other) and all(a == b or must_equal(a, b, what) for a, b in pairs)
 
 
 def shape_text(shape: Shape) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from costmodel.algebra.arithmetic import is_symbolic
+from costmodel.algebra.arithmetic import is_formula
 from costmodel.core.fields import Shape, Text
 from costmodel.core.layer import Layer
 from costmodel.core.nest import NOTHING, OUTPUT, Elementwise, Keeps
@@ -135,7 +135,7 @@ trace again at that size
         return tuple(had if size == -1 or by else size for had, size, by in checked)
 
     def _differs(self, had: Dim, size: int, modulo: int) -> bool:
-        if size == -1 or (is_symbolic(had) and not hasattr(had, "must_equal")):
+        if size == -1 or is_formula(had):
             return False
         pair = (had % modulo, size % modulo) if modulo else (had, size)
         return not agree_fixed(self, *pair)

@@ -7,7 +7,7 @@ from math import isfinite
 from operator import index
 from typing import Annotated, Any
 
-from costmodel.algebra.arithmetic import MOST
+from costmodel.algebra.numbers import MOST
 from costmodel.core.fields import Kind, each, number, text, valid
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
-from costmodel.core.shapes import agree, refuse
+from costmodel.algebra.arithmetic import must_equal
+from costmodel.core.shapes import refuse
 
 if TYPE_CHECKING:
     from costmodel.algebra.arithmetic import Dim
@@ -15,7 +16,7 @@ TRACE_AGAIN = "trace again at that size"
 
 def agree_fixed(layer: Layer, size: Dim, other: Dim) -> bool:
     """Whether two sizes are one, of which the layer may have fixed one."""
-    return agree(size, other, f"{layer.name} fixes its input's size")
+    return must_equal(size, other, f"{layer.name} fixes its input's size")
 
 
 def refuse_size(layer: Layer, who: str, fixed: object, got: object) -> NoReturn:

@@ -1,28 +1,25 @@
 """Cost functions for planners: a network's cost as straight-line Python, made once, called often.
 
-A fourth algebra beside numbers, symbols and grids: quantities that leave behind the operations
-done on them. A network is rewritten and lowered once with such quantities, and what is left is a
-function without loops, look-ups or objects, each common subexpression computed once.
+A network is rewritten and lowered once with quantities that leave behind the operations done on
+them (`costmodel.algebra.emitted`).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from math import floor
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.algebra.arithmetic import (
+from costmodel.algebra.arithmetic import is_symbolic
+from costmodel.algebra.emitted import RefusalError, Tape, Traced, integer, operand, some
+from costmodel.algebra.numbers import (
     MAX_ALPHA,
-    Dim,
-    is_symbolic,
     multiplier,
     positive_integer,
     rational,
     rounding_divisor,
 )
-from costmodel.algebra.arithmetic import scale_channels as scale_exactly
-from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
+from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import Cost, cost
 from costmodel.core.lower import lower
 from costmodel.core.rewrite import resize, widen
@@ -34,206 +31,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.lower import Lowered
     from costmodel.core.network import Network
 
-_FEW = 2**18  # fractions of smaller denominators are further apart than a float α is unsure
 
-
-class _Tape:
-    """The lines of a function; a line that is there already is not written again."""
-
-    def __init__(self, *, relaxed: bool = False) -> None:
-        self.relaxed = relaxed
-        self.lines: list[str] = []
-        self.names: dict[str, str] = {}
-        self.least: dict[str, int] = {}  # what a value is certain to be at least, by its name
-
-    def emit(self, expression: str) -> str:
-        """The name of an expression's value."""
-        if expression not in self.names:
-            self.names[expression] = name = f"t{len(self.names)}"
-            self.lines.append(f"{name} = {expression}")
-        return self.names[expression]
-
-    def require(self, size: Traced, least: int) -> None:
-        """A line that refuses a size under the least that there may be."""
-        under = f"{size.text} < {least}"  # False of a number, and of an array another array
-        self._check(f"if ({under}) is not False and some({under}): raise Refusal")
-        self.know(size.name, least - size.offset)
-
-    def know(self, name: str, least: int) -> None:
-        """From here on a value is certain to be at least so much."""
-        self.least[name] = max(least, self.least.get(name, least))
-
-    def require_whole(self, whole: str, parts: str | int) -> None:
-        """A line that refuses channels that do not divide."""
-        self._check(f"if some({whole} % {parts}): raise Refusal({UNEVEN!r})")
-
-    def require_equal(self, one: str, other: str | int, what: str) -> None:
-        """A line that refuses sizes that are not one."""
-        self._check(f"if some({one} - {other}): raise Refusal({what!r})")
-
-    def _check(self, line: str) -> None:
-        if not self.relaxed and line not in self.lines:
-            self.lines.append(line)
-
-
-@dataclass(frozen=True, eq=False)
-class Traced:
-    """A value of the function being written: a name, and an integer to add to it.
-
-    Keeping the integer apart lets D + 2·1 − 2 be D again.
-    """
-
-    tape: _Tape
-    name: str
-    offset: int = 0
-    algebra: ClassVar[str] = __name__
-    free_symbols: ClassVar[frozenset[str]] = frozenset({"traced"})
-
-    @property
-    def text(self) -> str:
-        """The value as an operand."""
-        if not self.offset:
-            return self.name
-        return self.tape.emit(f"{self.name} {'+' if self.offset > 0 else '-'} {abs(self.offset)}")
-
-    def made(self, expression: str, *of: Dim) -> Traced:
-        """Another value of the same function, at least 1 where all `of` which it is made are."""
-        name = self.tape.emit(expression)
-        if of and all(isinstance(x, Traced) and x.is_at_least(1) for x in of):
-            self.tape.know(name, 1)
-        return Traced(self.tape, name)
-
-    def is_at_least(self, least: int) -> bool:
-        """Whether that is certain, whatever the function is called with."""
-        return self.tape.least.get(self.name, least - self.offset - 1) + self.offset >= least
-
-    def __add__(self, other: Dim) -> Traced:
-        if is_symbolic(other):
-            return self.made(" + ".join(sorted((self.text, _operand(other)))), self, other)
-        return Traced(self.tape, self.name, self.offset + _integer(other))
-
-    def __sub__(self, other: Dim) -> Traced:
-        if is_symbolic(other):
-            return self.made(f"{self.text} - {_operand(other)}")
-        return Traced(self.tape, self.name, self.offset - _integer(other))
-
-    def __rsub__(self, other: Dim) -> Traced:
-        return self.made(f"{_operand(other)} - {self.text}")
-
-    def __mul__(self, other: Dim) -> Dim:
-        if is_symbolic(other):
-            return self.made(" * ".join(sorted((self.text, _operand(other)))), self, other)
-        if _integer(other) in (0, 1):
-            return self if other else 0
-        return self.made(f"{other} * {self.text}", *(self,) * (other > 0))
-
-    def __truediv__(self, other: Dim) -> Dim:
-        """A division that leaves nothing over."""
-        if self == other:
-            return 1
-        self.tape.require_whole(self.text, _operand(other))
-        return self // other
-
-    def __floordiv__(self, other: Dim) -> Traced:
-        return self.made(f"{self.text} {'/' if self.tape.relaxed else '//'} {_operand(other)}")
-
-    def __rtruediv__(self, other: Dim) -> Dim:
-        self.tape.require_whole(_operand(other), self.text)
-        return self.made(f"{_operand(other)} {'/' if self.tape.relaxed else '//'} {self.text}")
-
-    def __mod__(self, other: int) -> Traced:
-        return self.made(f"{self.text} % {_integer(other)}")
-
-    def must_equal(self, other: Dim, what: str) -> None:
-        """Refuse, when the function is called, a network where the two differ."""
-        if self != other:
-            self.tape.require_equal(self.text, _operand(other), what)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Traced) and self.text == other.text
-
-    def __str__(self) -> str:
-        return self.text
-
-    __hash__ = None  # type: ignore[assignment]  # values, not keys
-    __radd__ = __add__
-    __rmul__ = __mul__
-
-
-def _operand(value: Dim) -> str:
-    """A value as it stands in a function's source; relaxed sizes are polynomials in ρ."""
-    if isinstance(value, Traced):
-        return value.text
-    return f"({value})" if isinstance(value, Polynomial) else str(_integer(value))
-
-
-def _integer(value: Dim) -> int:
-    """What may stand in a function's source beside its own names: nothing but an integer."""
-    if type(value) is not int:
-        what = f"a cost function needs a network of integers, and {value} is none"
-        raise CostModelError(f"{what}; build the network with numbers")
-    return value
-
-
-# The algebra (`costmodel.algebra.arithmetic`) --------------------------------------------------
-
-
-def ceil_div(size: Traced, stride: int) -> Traced:
-    """⌈size / stride⌉."""
-    return size if stride == 1 else size.made(f"-(-{size.text} // {_integer(stride)})", size)
-
-
-def ceil_mode_size(span: Traced, padded: Traced, stride: int) -> Traced:
-    """The ceil_mode size of a pooling window."""
-    stride = _integer(stride)
-    first, second = f"-(-{span.text} // {stride}) + 1", f"-(-{padded.text} // {stride})"
-    return span.made(f"minimum({first}, {second})")
-
-
-def below(size: Traced, least: int) -> bool:
-    """Refuse, when the function is called, a size that is under the least."""
-    if not size.is_at_least(least):
-        size.tape.require(size, least)
-    return False
-
-
-def at_least_one(alpha: Traced) -> Traced:
-    """max(1, α)."""
-    return alpha.made(f"maximum(1, {alpha.text})")
-
-
-def scale_channels(count: int, alpha: Traced, divisor: int | None, groups: int = 1) -> Traced:
-    """The rounded channel count."""
-    scaled = alpha.made(f"scaled({_integer(count)}, {alpha.text}, {divisor}, {groups})")
-    alpha.tape.know(scaled.name, 1)
-    return scaled
-
-
-# Writing a function ---------------------------------------------------------------------------
-
-
-UNEVEN = "channels do not divide by their groups or parts"
-
-
-class _RefusalError(ArithmeticError):
-    """A network that is none: a map of no size, channels that do not divide, a fixed size."""
-
-    def at(self, widths: str, resolution: int) -> str:
-        """The message, with where it was."""
-        if not self.args:
-            return f"a map vanishes at resolution {resolution}; raise it"
-        return f"{self} at {widths} resolution {resolution}; choose others"
-
-
-def _some(values: Any) -> bool:
-    """Whether a number, or any of an array's, is not 0."""
-    return bool(values.any() if hasattr(values, "any") else values)
-
-
-def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: Any) -> Any:
+def _written(tape: Tape, parameters: str, lowered: Iterable[Lowered]) -> Any:
     """The function of the parameters that returns params, MACs and activations."""
     params, macs, activations = [], [], []
     for layer in lowered:
@@ -241,28 +44,24 @@ def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: 
         macs += [nest.macs for nest in layer.nests]
         activations += [nest.activations for nest in layer.nests]
     results = ", ".join(_sum(tape, terms) for terms in (params, macs, activations))
-    source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
-    scope = {"Refusal": _RefusalError, "some": _some}
-    scope |= {"minimum": min, "maximum": max} | names
-    exec(source, scope)  # noqa: S102 - the source is written above, of names and integers alone
-    return scope["cost"]
+    return tape.function(parameters, results)
 
 
 _ADDENDS = 256  # of one line: Python's parser goes as deep as a sum is long
 
 
-def _sum(tape: _Tape, terms: Iterable[Dim]) -> str:
+def _sum(tape: Tape, terms: Iterable[Dim]) -> str:
     """A sum with equal terms counted once, and the integers added up."""
     times: defaultdict[str, int] = defaultdict(int)
     constant = 0
     for term in terms:
         if not is_symbolic(term):
-            constant += _integer(term)
+            constant += integer(term)
         elif isinstance(term, Traced):
             times[term.name] += 1
             constant += term.offset
         else:
-            times[_operand(term)] += 1
+            times[operand(term)] += 1
     products = [name if count == 1 else f"{count} * {name}" for name, count in times.items()]
     while len(products) > _ADDENDS:
         parts = [products[i : i + _ADDENDS] for i in range(0, len(products), _ADDENDS)]
@@ -275,18 +74,6 @@ def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
     return Cost(params, macs, activations, unknown)
 
 
-def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
-    """`arithmetic.scale_channels`, without Fractions where a float's floor is sure."""
-    if type(alpha) is float and divisor == groups == 1 and count < _FEW:
-        wanted = count * alpha
-        whole = round(wanted)
-        if abs(wanted - whole) > 2e-12 * wanted:
-            return max(floor(wanted), min(8, count))
-        if wanted == whole:  # then whole / count is the fraction that α means
-            return max(whole, min(8, count))
-    return int(scale_exactly(count, rational(alpha, "alpha"), divisor, groups))
-
-
 def cost_function(network: Network, rounding: str | None = None) -> Callable[[Any, int], Cost]:
     """f(α, D): the exact cost of the network at a width and a square resolution.
 
@@ -297,12 +84,12 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
 
     Raises CostModelError, when called, for α outside (0, 4], D below 1 and a map that vanishes.
     """
-    tape = _Tape()
+    tape = Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
     tape.know("D", 1)
     lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    function = _written(tape, "alpha, D", lowered, scaled=_scaled)
+    function = _written(tape, "alpha, D", lowered)
 
     def cost_at(alpha: Any, resolution: int) -> Cost:
         if type(alpha) is not float or not 0 < alpha < MAX_ALPHA:
@@ -311,7 +98,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
             resolution = positive_integer(resolution, "resolution")
         try:
             return _cost(function(alpha, resolution), unknown)
-        except _RefusalError as error:
+        except RefusalError as error:
             raise CostModelError(error.at(f"alpha {float(alpha):g} and", resolution)) from None
 
     return cost_at
@@ -384,17 +171,17 @@ class WidthFunction:
         if values.size and values.min() < 1:
             raise CostModelError(f"widths must be at least 1, got {values.min()}")
         for column, counts in zip(self.columns, values.T, strict=True):
-            if column.groups > 1 and _some(counts % column.groups):
+            if column.groups > 1 and some(counts % column.groups):
                 raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
         try:
             return self._evaluated(values, resolution)
-        except _RefusalError as error:
+        except RefusalError as error:
             raise CostModelError(error.at("these widths and", resolution)) from None
 
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
 
-        from costmodel.planners.sweeping import Multipliers
+        from costmodel.algebra.grids import Multipliers
 
         divisor = rounding_divisor(self.rounding)
         rounded = []
@@ -457,9 +244,9 @@ def width_function(network: Network, rounding: str | None = None) -> WidthFuncti
     """
     rounding = network.rounding if rounding is None else rounding
     widths = Widths.of(network)
-    function, unknown = _over_widths(network, widths, _Tape(), "D")
+    function, unknown = _over_widths(network, widths, Tape(), "D")
     columns = tuple(
-        Column(name, _integer(widths.counts[name]), name in widths.grows, multiple)
+        Column(name, integer(widths.counts[name]), name in widths.grows, multiple)
         for name, multiple in widths.columns.items()
     )
     return WidthFunction(columns, rounding, function, unknown)
@@ -485,7 +272,7 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
     """
     widths = Widths.of(network)
     names = list(widths.columns)
-    function, unknown = _over_widths(network, widths, _Tape(relaxed=True), "rho")
+    function, unknown = _over_widths(network, widths, Tape(relaxed=True), "rho")
 
     def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
         if len(widths) != len(names):
@@ -497,7 +284,7 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
 
 
 def _over_widths(
-    network: Network, widths: Widths, tape: _Tape, size: str
+    network: Network, widths: Widths, tape: Tape, size: str
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = [f"w{i}" for i in range(len(widths.columns))]

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sympy
 
-from costmodel.algebra.arithmetic import MAX_RHO, Dim, is_symbolic, multiplier, rational
+from costmodel.algebra.arithmetic import Dim, is_symbolic, multiplier
+from costmodel.algebra.numbers import MAX_RHO, rational
 from costmodel.algebra.symbols import alpha, relax
 from costmodel.algebra.symbols import rho as symbolic_rho
 from costmodel.core.cost import cost

@@ -7,7 +7,7 @@ import reprlib
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from costmodel.algebra.arithmetic import positive_integer, rational
+from costmodel.algebra.numbers import positive_integer, rational
 from costmodel.errors import CostModelError
 
 #: What may be limited, and the sweep's quantity that it limits.

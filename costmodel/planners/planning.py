@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from costmodel.algebra.arithmetic import MAX_ALPHA, multiplier, rounding_divisor, scale_channels
+from costmodel.algebra.arithmetic import multiplier, scale_channels
+from costmodel.algebra.numbers import MAX_ALPHA, rounding_divisor
 from costmodel.core.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules

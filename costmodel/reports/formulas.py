@@ -9,8 +9,9 @@ from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.algebra.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
+from costmodel.algebra.arithmetic import Dim, multiplier, round_size
 from costmodel.algebra.notation import latex, unicode
+from costmodel.algebra.numbers import MAX_ALPHA, MAX_RHO
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.core.cost import Cost, cost, layer_cost
 from costmodel.core.layer import Input

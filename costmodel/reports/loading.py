@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costmodel.algebra.arithmetic import positive_integer
+from costmodel.algebra.numbers import positive_integer
 from costmodel.errors import CostModelError
 from costmodel.layers.serial import from_json
 from costmodel.planners.limits import integers

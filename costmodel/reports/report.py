@@ -7,7 +7,8 @@ from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel.algebra.arithmetic import MAX_ALPHA, is_symbolic, multiplier, rational
+from costmodel.algebra.arithmetic import is_symbolic, multiplier
+from costmodel.algebra.numbers import MAX_ALPHA, rational
 from costmodel.core.cost import Cost, cost
 from costmodel.core.rewrite import IMAGE_AXES, resize, widen
 from costmodel.core.symbolic import require_numbers

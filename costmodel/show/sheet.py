@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Group
 
-from costmodel.algebra.arithmetic import rational
 from costmodel.algebra.notation import latex, unicode
+from costmodel.algebra.numbers import rational
 from costmodel.reports.formulas import (
     COLUMNS,
     TYPICAL_ALPHA,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.collections import PolyCollection
 
-from costmodel.algebra.arithmetic import positive_integer
+from costmodel.algebra.numbers import positive_integer
 from costmodel.core.layer import Input
 from costmodel.core.lower import lower
 from costmodel.core.network import Network

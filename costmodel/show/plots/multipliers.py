@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from costmodel.algebra.arithmetic import MAX_ALPHA, multiplier
+from costmodel.algebra.arithmetic import multiplier
+from costmodel.algebra.numbers import MAX_ALPHA
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import cost
 from costmodel.core.rewrite import resize, widen
