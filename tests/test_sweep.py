@@ -128,7 +128,7 @@ class Grid:
     rounding: str
 
 
-def grids(least: int, most: int) -> st.SearchStrategy[Grid]:
+def small_grids(least: int, most: int) -> st.SearchStrategy[Grid]:
     """Small grids of resolutions between two."""
     return st.builds(
         Grid,
@@ -158,7 +158,7 @@ def check(network: Network, grid: Grid) -> None:
 
 
 @settings(QUICK, max_examples=40)
-@given(st.sampled_from(list(ZOO)), grids(16, 400))
+@given(st.sampled_from(list(ZOO)), small_grids(16, 400))
 def test_every_cell_of_the_zoo_is_exact(name: str, grid: Grid) -> None:
     """Each cell is the big-integer cost of the network built there, or a map vanishes."""
     check(ZOO[name].build(), grid)
@@ -166,14 +166,14 @@ def test_every_cell_of_the_zoo_is_exact(name: str, grid: Grid) -> None:
 
 @pytest.mark.slow
 @settings(QUICK, max_examples=600)
-@given(st.sampled_from(list(ZOO)), grids(16, 700))
+@given(st.sampled_from(list(ZOO)), small_grids(16, 700))
 def test_every_cell_of_the_zoo_is_exact_at_length(name: str, grid: Grid) -> None:
     """The same on ten times as many grids."""
     check(ZOO[name].build(), grid)
 
 
 @settings(QUICK, max_examples=120)
-@given(swept_networks(), grids(1, 60))
+@given(swept_networks(), small_grids(1, 60))
 def test_every_cell_of_a_random_network_is_exact(network: Network, grid: Grid) -> None:
     """Flattens into classifiers, branches, groups, ceil_mode and adaptive pools as well."""
     check(network, grid)
@@ -181,7 +181,7 @@ def test_every_cell_of_a_random_network_is_exact(network: Network, grid: Grid) -
 
 @pytest.mark.slow
 @settings(QUICK, max_examples=1500)
-@given(swept_networks(), grids(1, 200))
+@given(swept_networks(), small_grids(1, 200))
 def test_every_cell_of_a_random_network_is_exact_at_length(network: Network, grid: Grid) -> None:
     """The same on many more."""
     check(network, grid)
