@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import product
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costmodel.algebra.arithmetic import Dim, multiplier, round_size
 from costmodel.algebra.notation import latex, unicode
 from costmodel.algebra.numbers import MAX_ALPHA, MAX_RHO
-from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
+from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial, symbol
 from costmodel.core.cost import Cost, cost, layer_cost
 from costmodel.core.layer import Input
 from costmodel.core.lower import lower
@@ -21,6 +20,7 @@ from costmodel.core.rewrite import IMAGE_AXES, resize, widen
 from costmodel.errors import CostModelError
 from costmodel.layers import Conv
 from costmodel.layers.factorising import separate
+from costmodel.reports.rows import reductions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,13 +49,8 @@ class ClosedForm:
     def macs_at(self, alpha: Fraction, rho: Fraction) -> Fraction:
         """The polynomial's value: the MACs without any rounding."""
         values = {"alpha": alpha, "rho": rho, "max(1, alpha)": max(Fraction(1), alpha)}
-        return sum(
-            (
-                coefficient * prod(values[symbol] ** exponent for symbol, exponent in powers)
-                for powers, coefficient in self.macs.terms.items()
-            ),
-            Fraction(0),
-        )
+        value: Fraction = self.macs.at(values)
+        return value
 
     @property
     def latex(self) -> str:
@@ -171,17 +166,16 @@ def formulas() -> Formulas:
 
 
 def reduction() -> Polynomial:
-    """1/C_out + 1/K², derived as in `formulas`, without loading sympy.
+    """1/C_out + 1/K², read off the nests of a separable pair, without loading sympy.
 
     >>> unicode(reduction())
     '1/C_out + 1/K²'
     """
-    kernel, c_in, c_out, height, width = (
-        Polynomial({((symbol, 1),): Fraction(1)}) for symbol in ("K", "C_in", "C_out", "H", "W")
-    )
-    costs = _columns(_middle_layer(kernel, (kernel - 1) / 2, c_in, c_out, (height, width)))
-    share: Polynomial = costs["depthwise separable"].macs / costs["standard"].macs
-    return share
+    kernel, c_in, c_out, height, width = map(symbol, ("K", "C_in", "C_out", "H", "W"))
+    layer = _middle_layer(kernel, (kernel - 1) / 2, c_in, c_out, (height, width))
+    pair = separate(layer, "layer")
+    (share,) = reductions(pair, lower(pair)).values()
+    return share  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)

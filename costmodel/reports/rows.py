@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from costmodel.core.network import Network
+    from costmodel.layers.factorising import Pair
 
 Axes = tuple[Dim, ...]
 #: The kind of a layer that no rule knows.
@@ -74,7 +75,11 @@ def rows(network: Network) -> tuple[Row, ...]:
     True
     """
     lowered = lower(network)
-    reductions = _reductions(network, lowered)
+    shares = {
+        name: share
+        for pair, share in reductions(network, lowered).items()
+        for name in (pair.depthwise, pair.pointwise)
+    }
     found: dict[str, Row] = {}
     owner: dict[str, str] = {}  # the row whose output, normalised and activated, a layer holds
     for part in lowered:
@@ -86,7 +91,7 @@ def rows(network: Network) -> tuple[Row, ...]:
             found[home] = _with_parameters(found[home], params, part)
         elif part.nests or params or part.bodies is None:
             owner[layer.name] = layer.name
-            found[layer.name] = _row(part, params, reductions.get(layer.name))
+            found[layer.name] = _row(part, params, shares.get(layer.name))
     return tuple(found.values())
 
 
@@ -138,17 +143,22 @@ def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
     )
 
 
-def _reductions(network: Network, lowered: tuple[Lowered, ...]) -> dict[str, Dim]:
+def reductions(network: Network, lowered: Iterable[Lowered]) -> dict[Pair, Dim]:
+    """What each depthwise separable pair costs over the convolution that it replaces.
+
+    >>> from costmodel import mobilenet_v1
+    >>> list(reductions(mobilenet_v1(), lower(mobilenet_v1())).values())[0]
+    Fraction(73, 576)
+    """
     macs = {part.layer.name: sum(nest.macs for nest in part.nests) for part in lowered}
     pairs = separable_pairs(network)
     standard = {part.layer.name: part for part in lower(join(network))} if pairs else {}
-    reductions = {}
+    shares = {}
     for pair in pairs:
         whole = standard[pair.joined].nests[0].macs
         part = macs[pair.depthwise] + macs[pair.pointwise]
-        ratio = part / whole if is_symbolic(whole) else Fraction(part, whole)
-        reductions[pair.depthwise] = reductions[pair.pointwise] = ratio
-    return reductions
+        shares[pair] = part / whole if is_symbolic(whole) else Fraction(part, whole)
+    return shares
 
 
 def record(row: Row) -> dict[str, Any]:

@@ -271,10 +271,11 @@ function reductionSpec() {
   ].map(([kernel, name, dash]) => {
     const points = Array.from({ length: 105 }, (_, i) => {
       const channels = 2 ** (i / 8);
-      return { channels, share: 1 / channels + 1 / kernel ** 2 };
+      return { channels, share: shareOf(channels, kernel) };
     });
-    const label = `K = ${kernel}, limit 1/${kernel ** 2} = ${(100 / kernel ** 2).toFixed(1)} %`;
-    return { kernel, points, label, limit: 1 / kernel ** 2, colour: colour(name), dash };
+    const limit = shareOf(Infinity, kernel);
+    const label = `K = ${kernel}, limit 1/${kernel ** 2} = ${(100 * limit).toFixed(1)} %`;
+    return { kernel, points, label, limit, colour: colour(name), dash };
   });
   const last = curves.map(({ label, limit, colour }) => ({ share: limit, label, colour }));
   return {

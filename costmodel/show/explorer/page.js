@@ -399,7 +399,7 @@ function showReduction() {
     const channels = shown.blockChannels[i];
     const alike = points.get(`${channels} ${taps}`) ?? {
       channels,
-      share: 1 / channels + 1 / taps,
+      share: shareOf(channels, Math.sqrt(taps)),
       names: [],
     };
     alike.names.push(name);

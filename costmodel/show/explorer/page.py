@@ -55,6 +55,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         "dtypes": as_json({dtype: MemoryRules(dtype).width for dtype in DTYPES}),
         "most_side": str(MOST_SIDE),
         "reduction": as_json(mathml(reduction())),
+        "share": f"(C_out, K) => {reduction()}",
         "networks": ",\n".join(made.text for made in scripts),
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from costmodel.core.lower import lower
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.layers.factorising import join, separable_pairs
+from costmodel.reports.formulas import reduction
+from costmodel.reports.rows import reductions
 from costmodel.show.plots.style import (
     BLACK,
     BLUE,
@@ -48,14 +48,18 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
     Raises CostModelError for sizes that are symbols and for `measured` of other blocks.
     """
     require_numbers(network, "a plot")
-    blocks = _blocks(network)
+    lowered = lower(network)
+    blocks = {pair.joined: (pair, share) for pair, share in reductions(network, lowered).items()}
     if measured and measured.keys() != blocks.keys():
         raise CostModelError(
             f"measured must have the {len(blocks)} separable blocks of {network.name}, got "
             f"{', '.join(measured)}; cross-check that network"
         )
-    shares = measured or {name: reduction(*block) for name, block in blocks.items()}
-    points = Counter((blocks[name][0], float(share)) for name, share in shares.items())
+    widths = {part.layer.name: part.output[1] for part in lowered}
+    points = Counter(
+        (widths[pair.pointwise], float(measured[name] if measured else share))
+        for name, (pair, share) in blocks.items()
+    )
     ends = [CHANNELS[0], CHANNELS[-1], *(channels for channels, _ in points)]
     with house_figure(2.7) as figure:
         axes = figure.add_subplot()
@@ -69,26 +73,15 @@ def reduction_figure(network: Network, measured: Mapping[str, Fraction] | None =
     return figure
 
 
-def _blocks(network: Network) -> dict[str, tuple[int, int]]:
-    """C_out and K² of the convolution that each depthwise separable block factorises."""
-    names = {pair.joined for pair in separable_pairs(network)}
-    return {
-        lowered.layer.name: (nest.k, prod(nest.kernel))
-        for lowered in lower(join(network))
-        if lowered.layer.name in names
-        for nest in lowered.nests
-    }
-
-
-def reduction(channels: Any, taps: Any) -> Any:
-    """1/C_out + 1/K², of numbers or arrays."""
-    return 1 / channels + 1 / taps
+def shares(channels: Any, kernels: Any) -> Floats:
+    """What `reduction` is of arrays of C_out and K."""
+    return np.asarray(reduction().at({"C_out": channels, "K": kernels}), dtype=float)
 
 
 def _draw_curves(axes: Axes, channels: Floats) -> None:
     for kernel, (colour, line, side) in CURVES.items():
-        limit = reduction(np.inf, kernel**2)
-        axes.plot(channels, reduction(channels, kernel**2), line, color=colour)
+        limit = float(shares(np.inf, kernel))
+        axes.plot(channels, shares(channels, kernel), line, color=colour)
         axes.axhline(limit, color=colour, linestyle=":", linewidth=0.8)
         text = f"K = {kernel}, limit 1/{kernel**2} = {100 * limit:.1f} %"
         axes.annotate(

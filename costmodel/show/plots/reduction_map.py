@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.colors import LogNorm
 
-from costmodel.show.plots.reduction import CHANNELS, reduction
+from costmodel.show.plots.reduction import CHANNELS, shares
 from costmodel.show.plots.style import BLACK, CENTRED, house_figure
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def reduction_map_figure() -> Figure:
 
     At K = 1 it exceeds 100 %: there is nothing to factorise.
     """
-    shares = reduction(np.array(CHANNELS), np.array(KERNELS)[:, np.newaxis] ** 2)
-    norm = LogNorm(shares.min(), shares.max())
+    grid = shares(np.array(CHANNELS, float), np.array(KERNELS, float)[:, np.newaxis])
+    norm = LogNorm(grid.min(), grid.max())
     with house_figure(2.2) as figure:
         axes = figure.add_subplot()
-        axes.pcolormesh(shares, norm=norm, cmap="Blues", edgecolor="white", linewidth=0.8)
-        for (row, column), share in np.ndenumerate(shares):
+        axes.pcolormesh(grid, norm=norm, cmap="Blues", edgecolor="white", linewidth=0.8)
+        for (row, column), share in np.ndenumerate(grid):
             text = f"{100 * share:#.3g}".removesuffix(".")
             colour = "white" if norm(share) > DARK else BLACK
             axes.text(column + 0.5, row + 0.5, text, color=colour, **CENTRED)
