@@ -206,7 +206,7 @@ class Alphas(Outer):
     def __init__(self, multipliers: Multipliers, dtype: type) -> None:
         """Keep them, and whether what they scale are floats or Python's integers."""
         self.multipliers, self.dtype = multipliers, dtype
-        self.terms = ((multipliers.floats, 1),)
+        self.terms = ((np.maximum(multipliers.floats, multipliers.least), 1),)
 
 
 def round_size(size: int, rho: Outer) -> Outer:
