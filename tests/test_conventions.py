@@ -82,8 +82,8 @@ def small(name: str) -> Network:
 def assert_reconciled(network: Network, module: nn.Module | None = None) -> None:
     """Every tool prints what is predicted, to the last unit."""
     made = reconcile(network, module, run=True).reckonings
-    printed = {x.convention.name: x.measured for x in made[1:]}
-    assert printed == {x.convention.name: x.predicted for x in made[1:]}, [x.problem for x in made]
+    printed = {x.tool.name: x.measured for x in made[1:]}
+    assert printed == {x.tool.name: x.predicted for x in made[1:]}, [x.problem for x in made]
 
 
 @pytest.mark.parametrize("name", mostly_slow(ZOO, "mobilenet_v1", "squeezenet_1_1"))
@@ -263,7 +263,7 @@ def test_any_convolution_and_pool(rank: int) -> None:
 def measured(name: str) -> dict[str, float | None]:
     """What every tool prints of a network in KINDS."""
     made = reconcile(KINDS[name], run=True).reckonings
-    return {x.convention.name: x.measured for x in made}
+    return {x.tool.name: x.measured for x in made}
 
 
 def differs(convention: Convention) -> bool:
@@ -310,7 +310,7 @@ def product() -> Iterator[Network]:
 def test_products_of_activations(product: Network, convention: Convention) -> None:
     """thop and torchinfo do not see torch.matmul, all others do; a wrong factor is caught."""
     operation_rule(Scores)(lambda *_: "matmul")
-    (made,) = (x for x in reconcile(product, run=True).reckonings if x.convention == convention)
+    (made,) = (x for x in reconcile(product, run=True).reckonings if x.tool == convention)
     assert made.status == "equal"
     sees = convention not in {THOP, TORCHINFO}
     factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else sees
@@ -329,7 +329,7 @@ def test_what_no_tool_knows_is_a_lower_bound(product: Network) -> None:
     assert {tool.unknown for tool in tools} == {("scores",)}
     assert all(tool.predicted <= (tool.measured or 0) for tool in tools)
     assert {tool.status for tool in tools} == {"bound", "equal"}
-    (torchs,) = (tool for tool in tools if tool.convention == TORCH)
+    (torchs,) = (tool for tool in tools if tool.tool == TORCH)
     assert (torchs.predicted, torchs.measured) == (2 * 640, 2 * 640 + 2 * 400)
     assert torchs.status == "bound"
 

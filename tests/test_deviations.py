@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import costmodel
 from costmodel.tools.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
-from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools import DEVXX
 from costmodel.tools.reconciling import measure, reconcile_model
 
 if TYPE_CHECKING:
@@ -362,18 +362,18 @@ def test_each_deviation_is_predicted_or_named(name: str) -> None:
     for x in made.reckonings[1:]:
         shown = {deviation.name for deviation in x.deviations}
         found = shown & {name, "parameters of a module of one's own"}
-        assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
+        assert x.status == "equal" or found, (x.tool.name, x.predicted, x.measured)
 
 
 def test_an_einsum_of_no_sum() -> None:
     """An outer product is no MAC; torchprofile and fvcore count one, and only the latter is odd."""
     outer = Calls(lambda x, _: torch.einsum("bi,bj->bij", x, x), 1)
     made = reconcile_model(nn.Sequential(outer), (5,), run=True)
-    figures = {x.convention.name: (x.predicted, x.measured) for x in made.reckonings}
+    figures = {x.tool.name: (x.predicted, x.measured) for x in made.reckonings}
     assert figures["paper"][0] == 0
     assert figures["FlopCounterMode"] == (0, 0)
     assert figures["torchprofile"] == (5 * 5, 5 * 5)
-    explained = {x.convention.name for x in made.reckonings if x.status == "deviation"}
+    explained = {x.tool.name for x in made.reckonings if x.status == "deviation"}
     assert explained == {"fvcore", "calflops FLOPs"}
     assert not made.failed
 

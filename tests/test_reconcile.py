@@ -45,7 +45,7 @@ OPTIONS = ("--alpha", 0.25, "--resolution", 32)
 
 def of(made: Reconciliation, name: str) -> Reckoning:
     """One tool's."""
-    (found,) = (x for x in made.reckonings if x.convention.name == name)
+    (found,) = (x for x in made.reckonings if x.tool.name == name)
     return found
 
 

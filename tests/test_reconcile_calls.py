@@ -271,7 +271,7 @@ def traced(name: str) -> Traced:
 def measured(name: str) -> dict[str, float | None]:
     """What every tool prints of a case."""
     made = reconcile(traced(name).network, CASES[name][0], run=True).reckonings
-    return {x.convention.name: x.measured for x in made}
+    return {x.tool.name: x.measured for x in made}
 
 
 def total(convention: Convention, name: str) -> int:

@@ -15,7 +15,7 @@ from costmodel.frontends.torch.names import told
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
 from costmodel.show.report import report
-from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools import DEVXX
 from costmodel.tools.reconciling import reconcile_model
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Own(nn.Module):
 
 def of(made: Reconciliation, name: str) -> Reckoning:
     """One tool's."""
-    (found,) = (x for x in made.reckonings if x.convention.name == name)
+    (found,) = (x for x in made.reckonings if x.tool.name == name)
     return found
 
 

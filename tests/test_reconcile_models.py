@@ -96,7 +96,7 @@ def test_nine_figures(name: str) -> None:
     """Each tool prints what is predicted, but for those listed, whose deviation is named."""
     expected = MODELS[name]
     for made in reconciled(name).reckonings[1:]:
-        tool = made.convention.name
+        tool = made.tool.name
         names = {deviation.name for deviation in made.deviations}
         figures = (tool, made.predicted, made.measured, made.problem)
         assert made.status == ("deviation" if tool in expected else "equal"), figures
@@ -132,7 +132,7 @@ def table() -> str:
     rows, equal = [], Counter[str]()
     for name in MODELS:
         made = reconciled(name).reckonings[1:]
-        equal.update(x.convention.name for x in made if x.status == "equal")
+        equal.update(x.tool.name for x in made if x.status == "equal")
         cells = ["=" if x.status == "equal" else _explained(x) for x in made]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     packages = dict.fromkeys(x.package for x in tools if x.package)

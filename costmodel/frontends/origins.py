@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,12 +11,27 @@ if TYPE_CHECKING:
     from costmodel.core.network import Network
 
 
+class Notice(Enum):
+    """What tracing notices of a model that no layer shows, and some tool miscounts."""
+
+    EINSUM_OF_A_LIST = auto()
+    SAME_OF_EVEN = auto()  # padding='same' of an even kernel
+    KEYWORD = auto()  # interpolate(input=x)
+    NO_BATCH = auto()  # an image without one
+    NO_PARAMETERS = auto()
+    UNUSED = auto()  # a result that nothing reads
+    SIZES = auto()  # a product of two of them
+    CONSTANTS = auto()  # work on parameters and buffers alone
+    OWN_PARAMETERS = auto()  # called weight or bias, in a module that is not torch's
+    TWO_NAMES = auto()  # of one module
+
+
 class Traced(NamedTuple):
-    """A traced network, each layer's origin, and the names of the deviations that were noticed."""
+    """A traced network, each layer's origin, and what was noticed when it was traced."""
 
     network: Network
     origins: Mapping[str, Origin]
-    noticed: frozenset[str] = frozenset()
+    noticed: frozenset[Notice] = frozenset()
 
 
 class Origin(NamedTuple):
@@ -28,25 +44,9 @@ class Origin(NamedTuple):
     `by_factor`; `mode` of a padding in words; `unfused` attention; `apart` where torch adds a
     bias in a step of its own, since the input is not contiguous; the operator, `mv` or another,
     that a product with a vector becomes.
-
-    >>> Origin("conv2d", "torch.nn.Conv2d", named=True).is_seen_by("class")
-    True
     """
 
     function: str
     module: str = ""
     named: bool = False
     detail: int | str = ""
-
-    def is_seen_by(self, means: str) -> bool:
-        """Whether a tool sees the call that looks at what a rule says it does."""
-        match means:
-            case "class":
-                return self.module.startswith("torch.nn.")
-            case "name":
-                return self.named
-            case "leaf called Conv":
-                return "Conv" in self.module.rpartition(".")[2]
-            case "other leaf":
-                return bool(self.module) and "Conv" not in self.module.rpartition(".")[2]
-        return True
