@@ -264,7 +264,7 @@ LIGHT = {
     ),
     "rules for building": "from costmodel.backends.building import build_rule",
     "conventions": (
-        "import costmodel as c; from costmodel.tools.conventions import THOP; "
+        "import costmodel as c; from costmodel.tools import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",

@@ -26,11 +26,11 @@ from costmodel.metrics.training import (
     OUTPUT,
     PRODUCT,
     Keeps,
-    flop_counter_flops,
     kept_bytes,
     kept_rule,
     layer_training_costs,
 )
+from costmodel.tools.flop_counter import flop_counter_flops
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

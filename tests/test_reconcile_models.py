@@ -18,7 +18,7 @@ transformers = pytest.importorskip(
     "transformers", reason="no transformers: pip install -e '.[dev]'"
 )
 
-from costmodel.tools.conventions import CONVENTIONS  # noqa: E402
+from costmodel.tools import TOOLS  # noqa: E402
 from costmodel.tools.reconciling import Reconciliation, reconcile_model  # noqa: E402
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def test_the_table() -> None:
 
 def table() -> str:
     """A row for each model: equal, or the deviations that explain the figure."""
-    tools = CONVENTIONS[1:]
+    tools = TOOLS[1:]
     rows, equal = [], Counter[str]()
     for name in MODELS:
         made = reconciled(name).reckonings[1:]

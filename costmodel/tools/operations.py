@@ -31,7 +31,7 @@ RECURRENT = "lstm gru rnn_tanh rnn_relu lstm_cell gru_cell rnn_tanh_cell rnn_rel
 def operations(layer: Lowered, origin: Origin | None = None) -> Iterator[tuple[str, Body]]:
     """What a layer does, by the names that rules use: its MACs, its bias and all else.
 
-    >>> from costmodel import mobilenet_v1
+    >>> from costmodel import lower, mobilenet_v1
     >>> [operation for operation, _ in operations(lower(mobilenet_v1())[-1])]
     ['linear', 'linear_bias']
     """

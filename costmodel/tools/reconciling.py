@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from costmodel import tools
 from costmodel.backends.building import INSTALL, build, torch_or_error
 from costmodel.errors import CostModelError, printable, said
-from costmodel.frontends.origins import Traced
+from costmodel.frontends.origins import Notice, Traced
 from costmodel.metrics.memory import known_layers
 from costmodel.tools.crosscheck import BUILT, WRITTEN, forward_pass
-from costmodel.tools.deviations import UNTRACEABLE, Deviation, Notice, shown
+from costmodel.tools.deviations import UNTRACEABLE, Deviation, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
