@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from enum import Enum, auto
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from costmodel.core.network import Network
 
 
-class Notice(Enum):
+class Notice(StrEnum):
     """What tracing notices of a model that no layer shows, and some tool miscounts."""
 
-    EINSUM_OF_A_LIST = auto()
-    SAME_OF_EVEN = auto()  # padding='same' of an even kernel
-    KEYWORD = auto()  # interpolate(input=x)
-    NO_BATCH = auto()  # an image without one
-    NO_PARAMETERS = auto()
-    UNUSED = auto()  # a result that nothing reads
-    SIZES = auto()  # a product of two of them
-    CONSTANTS = auto()  # work on parameters and buffers alone
-    OWN_PARAMETERS = auto()  # called weight or bias, in a module that is not torch's
-    TWO_NAMES = auto()  # of one module
+    EINSUM_OF_A_LIST = "einsum of a list"
+    SAME_OF_EVEN = "padding='same', even kernel"
+    KEYWORD = "interpolation of a keyword"
+    NO_BATCH = "image without a batch"
+    NO_PARAMETERS = "module without parameters"
+    UNUSED = "unused result"
+    SIZES = "product of sizes"
+    CONSTANTS = "work on constants"
+    OWN_PARAMETERS = "parameters of a module of one's own"
+    TWO_NAMES = "module under two names"
 
 
 class Traced(NamedTuple):

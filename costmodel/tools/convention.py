@@ -259,15 +259,12 @@ RESPONSE = (
 )
 
 
-def norms(kinds: str, factor: int, without_affine: int) -> tuple[Rule, ...]:
+def norms(kinds: str, affine: int, without: int) -> tuple[Rule, ...]:
     """Per element of each kind of norm: with scale and shift, and without."""
     return tuple(
-        rule
+        Rule(kind + ending, factor, ELEMENT, kind.replace("_", " "))
         for kind in kinds.split()
-        for rule in (
-            Rule(kind, factor, ELEMENT, kind.replace("_", " ")),
-            Rule(f"{kind}_without_affine", without_affine, ELEMENT, kind.replace("_", " ")),
-        )
+        for ending, factor in (("", affine), ("_without_affine", without))
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Deviation(NamedTuple):
     """Where a tool's count is not the right one, and what it does.
 
-    `shown_by` are the operations that may have it; what no layer shows has a `notice`.
+    `shown_by` are the operations that may have it; one that no layer shows is named as a `Notice`.
 
     >>> UNUSED.effect
     'what nothing reads is no part of the traced graph'
@@ -32,14 +32,13 @@ class Deviation(NamedTuple):
     name: str
     effect: str
     shown_by: str = ""
-    notice: Notice | None = None
 
-    def is_in(self, signs: AbstractSet[str | Notice]) -> bool:
+    def is_in(self, signs: AbstractSet[str]) -> bool:
         """Whether what a model shows, or what was noticed of it, may have the deviation."""
-        return self.notice in signs or not signs.isdisjoint(self.shown_by.split())
+        return self.name in signs or not signs.isdisjoint(self.shown_by.split())
 
 
-def shown(layers: Iterable[Lowered], traced: Traced) -> frozenset[str | Notice]:
+def shown(layers: Iterable[Lowered], traced: Traced) -> frozenset[str]:
     """The operations of a traced network, and what was noticed when it was traced.
 
     >>> from costmodel import lower
@@ -54,7 +53,7 @@ def shown(layers: Iterable[Lowered], traced: Traced) -> frozenset[str | Notice]:
         for layer in layers
         for operation, _ in operations.operations(layer, traced.origins.get(layer.layer.name))
     )
-    return traced.noticed.union(done)
+    return frozenset(traced.noticed).union(done)
 
 
 TRANSPOSED = Deviation(
@@ -101,9 +100,7 @@ EINSUM_OF_AXES = Deviation(
     _EINSUM,
 )
 EINSUM_OF_A_LIST = Deviation(
-    "einsum of a list",
-    "calflops raises an error where the operands are in a list",
-    notice=Notice.EINSUM_OF_A_LIST,
+    Notice.EINSUM_OF_A_LIST, "calflops raises an error where the operands are in a list"
 )
 FUSED_ATTENTION = Deviation(
     "fused attention", "scaled_dot_product_attention on the CPU is not seen, where torch fuses it"
@@ -122,53 +119,33 @@ PADDING_IN_WORDS = Deviation(
     "padding in words",
     "padding='same' and 'valid' are another operator when traced, which is not seen",
 )
-SAME_OF_EVEN = Deviation(
-    "padding='same', even kernel",
-    "as above; calflops infers a smaller output",
-    notice=Notice.SAME_OF_EVEN,
-)
+SAME_OF_EVEN = Deviation(Notice.SAME_OF_EVEN, "as above; calflops infers a smaller output")
 INTERPOLATION = Deviation(
     "interpolation",
     "bilinear is 4 per output to fvcore and torchprofile, 1 to ptflops whatever its mode, and "
     "to calflops 1 per position of one channel",
     "interpolate_to_size interpolate_by_factor grid_sample grid_sample_recorded",
 )
-KEYWORD = Deviation(
-    "interpolation of a keyword", "F.interpolate(input=x) raises an error", notice=Notice.KEYWORD
-)
-NO_BATCH = Deviation(
-    "image without a batch",
-    "axes are taken for others; calflops raises an error",
-    notice=Notice.NO_BATCH,
-)
-NO_PARAMETERS = Deviation(
-    "module without parameters", "raises an error", notice=Notice.NO_PARAMETERS
-)
+KEYWORD = Deviation(Notice.KEYWORD, "F.interpolate(input=x) raises an error")
+NO_BATCH = Deviation(Notice.NO_BATCH, "axes are taken for others; calflops raises an error")
+NO_PARAMETERS = Deviation(Notice.NO_PARAMETERS, "raises an error")
 UNTRACEABLE = Deviation(
     "model that torch.jit cannot trace", "raises an error, though the model runs"
 )
-UNUSED = Deviation(
-    "unused result", "what nothing reads is no part of the traced graph", notice=Notice.UNUSED
-)
+UNUSED = Deviation(Notice.UNUSED, "what nothing reads is no part of the traced graph")
 SIZES = Deviation(
-    "product of sizes",
-    "a product of two sizes, as of a reshape, is traced and counts as one",
-    notice=Notice.SIZES,
+    Notice.SIZES, "a product of two sizes, as of a reshape, is traced and counts as one"
 )
 CONSTANTS = Deviation(
-    "work on constants",
+    Notice.CONSTANTS,
     "what is computed from parameters or buffers alone counts, though it is the same each time",
-    notice=Notice.CONSTANTS,
 )
 OWN_PARAMETERS = Deviation(
-    "parameters of a module of one's own",
+    Notice.OWN_PARAMETERS,
     "called weight or bias they count once a sample, whatever is done with them, and at each "
     "position of the output where the class has Conv in its name",
-    notice=Notice.OWN_PARAMETERS,
 )
-TWO_NAMES = Deviation(
-    "module under two names", "all of its calls count at each of its names", notice=Notice.TWO_NAMES
-)
+TWO_NAMES = Deviation(Notice.TWO_NAMES, "all of its calls count at each of its names")
 RECURRENT = Deviation(
     "recurrent layer", "each has a formula of its own, or none", operations.RECURRENT
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.tools import convention as c
 from costmodel.tools import deviations as known
@@ -33,8 +33,7 @@ _EINSUM = Per("MAC, as numpy prints it", _einsum)
 def _run(module: nn.Module, images: c.Images) -> int:
     from fvcore.nn import FlopCountAnalysis
 
-    total: int = FlopCountAnalysis(module, images).total()
-    return total
+    return int(FlopCountAnalysis(module, images).total())
 
 
 #: In eval mode: a MAC is one, batch norm two per element (one without scale and shift), other
@@ -85,17 +84,13 @@ def counts(module: nn.Module, images: c.Images) -> Counts:
     """
     from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
 
-    flops = _silent(FlopCountAnalysis(module, images))
-    activations = _silent(ActivationCountAnalysis(module, images)).total()
+    flops, outputs = FlopCountAnalysis(module, images), ActivationCountAnalysis(module, images)
+    for analysis in (flops, outputs):
+        analysis.unsupported_ops_warnings(enabled=False)
+        analysis.uncalled_modules_warnings(enabled=False)
     products = ("conv", "linear", "matmul")  # what it calls what multiplies and accumulates
     macs = {
         name: sum(by[kind] for kind in products)
         for name, by in flops.by_module_and_operator().items()
     }
-    return Counts(macs, dict(flops.by_operator()), activations)
-
-
-def _silent(analysis: Any) -> Any:
-    analysis.unsupported_ops_warnings(enabled=False)
-    analysis.uncalled_modules_warnings(enabled=False)
-    return analysis
+    return Counts(macs, dict(flops.by_operator()), outputs.total())

@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-from costmodel.tools.convention import (
-    BELOW,
-    FUSED,
-    MAC,
-    MACS,
-    TRANSPOSED_MACS,
-    UNFUSED,
-    Tool,
-    rules,
-)
+from costmodel.tools import convention as c
+from costmodel.tools.convention import MAC, Tool, rules
 from costmodel.tools.operations import RECURRENT, UNKNOWN
 
 #: The paper's mult-adds (Howard et al. 2017, §3.1), and our own MACs.
@@ -19,11 +11,11 @@ PAPER = Tool(
     "paper",
     "mult-adds",
     (
-        *MACS,
-        *BELOW,
-        *TRANSPOSED_MACS,
+        *c.MACS,
+        *c.BELOW,
+        *c.TRANSPOSED_MACS,
         *rules("mv matmul_vector addmv addbmm", 1, MAC, "matmul"),
-        *rules(f"{FUSED} {UNFUSED} multi_head_attention_forward", 1, MAC, "attention"),
+        *rules(f"{c.FUSED} {c.UNFUSED} multi_head_attention_forward", 1, MAC, "attention"),
         *rules(RECURRENT, 1, MAC, "recurrent"),
         *rules(UNKNOWN, 1, MAC, "layers of one's own"),
     ),

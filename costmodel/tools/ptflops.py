@@ -72,11 +72,11 @@ PTFLOPS = Tool(
             *rules(c.TRANSPOSED_BIAS, 1, ELEMENT, "bias"),
             *c.norms("batch_norm", 2, 1),
             *rules("group_norm instance_norm", 2, ELEMENT, "norm"),
-            *rules("group_norm_without_affine", 1, ELEMENT, "norm"),
-            *rules("instance_norm_without_affine", 1, ELEMENT, "norm"),
+            *rules("group_norm_without_affine instance_norm_without_affine", 1, ELEMENT, "norm"),
             *rules("layer_norm layer_norm_without_affine", 1, ELEMENT, "norm"),
-            *rules("relu relu6 elu leaky_relu gelu prelu", 1, ELEMENT, "activation"),
-            *rules("leaky_relu_in_place", 1, ELEMENT, "activation"),
+            *rules(
+                "relu relu6 elu leaky_relu gelu prelu leaky_relu_in_place", 1, ELEMENT, "activation"
+            ),
             averaged=True,
         ),
         *c.seen(

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel import tools
 from costmodel.backends.building import INSTALL, build, torch_or_error
 from costmodel.errors import CostModelError, printable, said
-from costmodel.frontends.origins import Notice, Traced
+from costmodel.frontends.origins import Traced
 from costmodel.metrics.memory import known_layers
 from costmodel.tools.crosscheck import BUILT, WRITTEN, forward_pass
 from costmodel.tools.deviations import UNTRACEABLE, Deviation, shown
@@ -172,7 +172,7 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
     return Reconciliation(network, tuple(measured), model)
 
 
-def _explained(made: Reckoning, signs: AbstractSet[str | Notice]) -> Reckoning:
+def _explained(made: Reckoning, signs: AbstractSet[str]) -> Reckoning:
     """With the deviations that may have made a figure another, or an error."""
     if made.status not in {"different", "failed"}:
         return made

@@ -32,8 +32,7 @@ _VECTOR = Per("vector", lambda layer, body: prod(layer.output) // body.taps)
 def _run(module: nn.Module, images: c.Images) -> float:
     import thop
 
-    total: float = thop.profile(module, inputs=images, verbose=False)[0]
-    return total
+    return float(thop.profile(module, inputs=images, verbose=False)[0])
 
 
 #: No biases and no activations; batch, layer and instance norm four per element (two without scale

@@ -49,8 +49,7 @@ def _called_otherwise(origin: Origin) -> bool:
 def _run(module: nn.Module, images: c.Images) -> int:
     import torchinfo
 
-    total: int = torchinfo.summary(module, input_data=list(images), verbose=0).total_mult_adds
-    return total
+    return int(torchinfo.summary(module, input_data=list(images), verbose=0).total_mult_adds)
 
 
 #: It multiplies the parameters of a module without modules of its own by its positions where its

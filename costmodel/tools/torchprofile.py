@@ -29,8 +29,8 @@ _TAP = Per("tap of an output, its groups apart", _taps)
 def _run(module: nn.Module, images: c.Images) -> int:
     import torchprofile
 
-    total: Any = torchprofile.profile_macs(module, images)  # by operator, were it asked to
-    return int(total)
+    macs: Any = torchprofile.profile_macs(module, images)  # by operator, were it asked to
+    return int(macs)
 
 
 #: No biases; normalisation with scale and shift, average pooling of any kind, leaky ReLU and
