@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 _BUILT: Origins = MappingProxyType({})
 
 
-class Per(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Per:
     """What a rule multiplies: in words, and as a function of a layer and the body that counts.
 
     >>> from costmodel import mobilenet_v1
@@ -167,8 +168,9 @@ class Tool:
         for layer in layers:
             origin = origins.get(layer.layer.name)
             for operation, body in operations(layer, origin):
+                call = origin or _built(operation)
                 for rule in self._rules_of.get(operation, ()):
-                    if rule.sees(origin or _built(operation)):
+                    if rule.sees(call):
                         count = rule.factor * rule.per.of(layer, body)
                         counts[rule] += _share(count, batch) if rule.averaged else count
         return {rule: count for rule, count in counts.items() if count != 0}
@@ -198,6 +200,7 @@ class Tool:
         return by_operation
 
 
+@cache
 def _built(operation: str) -> Origin:
     """The call of a module that `build` makes, as far as tools look at it."""
     module = "torch.nn.Conv" if operation.startswith("conv") else "torch.nn.Module"
