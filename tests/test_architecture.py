@@ -266,7 +266,7 @@ LIGHT = {
     ),
     "rules for building": "from costmodel.backends.rule import build_rule",
     "conventions": (
-        "import costmodel as c; from costmodel.tools.conventions import THOP; "
+        "import costmodel as c; from costmodel.tools import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
     "report": "import costmodel; costmodel.report(alpha=0.75).to_json()",

@@ -24,7 +24,7 @@ from costmodel import (
     widen,
 )
 from costmodel.reference import mobilenet as reference
-from costmodel.tools.conventions import FVCORE, TORCH
+from costmodel.tools import FLOP_COUNTER, FVCORE
 
 if TYPE_CHECKING:
     from costmodel.tools.crosscheck import CrossCheck
@@ -123,8 +123,8 @@ def test_fvcore_on_other_ranks(rank: int, affine: bool) -> None:  # noqa: FBT001
 
 
 def test_flop_counter_mode_counts_two_per_mac() -> None:
-    """TORCH's convention is exactly twice the MACs."""
-    assert TORCH.count(mobilenet_v1()).total() == 1_137_480_704
+    """Its convention is exactly twice the MACs."""
+    assert FLOP_COUNTER.count(mobilenet_v1()).total() == 1_137_480_704
 
 
 @pytest.mark.parametrize("rounding", ["floor", "divisible(8)"])

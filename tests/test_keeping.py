@@ -20,7 +20,8 @@ from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
 from costmodel.core.orders import plain
 from costmodel.frontends.torch.forward import trace
 from costmodel.metrics.memory import MemoryRules
-from costmodel.metrics.training import flop_counter_flops, kept_bytes, layer_training_costs
+from costmodel.metrics.training import kept_bytes, layer_training_costs
+from costmodel.tools.flop_counter import flop_counter_flops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

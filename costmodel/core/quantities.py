@@ -7,7 +7,6 @@ plots and the page's script read the rows; none lists them by hand.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from operator import attrgetter
 from typing import TYPE_CHECKING
