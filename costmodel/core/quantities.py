@@ -8,17 +8,38 @@ plots and the page's script read the rows; none lists them by hand.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
+from costmodel.core.nest import Elementwise
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.lower import Lowered
     from costmodel.core.nest import LoopNest, Parameter
+
+
+class Parts(NamedTuple):
+    """What a network is lowered to, laid out for adding up."""
+
+    nests: list[LoopNest]
+    parameters: list[Parameter]
+    layers: list[Any]
+
+    @classmethod
+    def of(cls, layers: Iterable[Any]) -> Self:
+        """The nests and parameters of lowered layers."""
+        parts = cls([], [], list(layers))
+        for _, _, _, bodies, parameters in parts.layers:
+            parts.parameters.extend(parameters)
+            for body in bodies or ():
+                if not isinstance(body, Elementwise):
+                    parts.nests.append(body)
+        return parts
 
 
 @dataclass(frozen=True)
@@ -26,7 +47,7 @@ class Quantity:
     """A row; `title` is its name for people, `what` a sentence, `limit` what a limit is called.
 
     >>> from costmodel import lower, mobilenet_v1
-    >>> sum(QUANTITIES["macs"].terms(lower(mobilenet_v1())))
+    >>> sum(QUANTITIES["macs"].terms(Parts.of(lower(mobilenet_v1()))))
     568740352
     """
 
@@ -39,14 +60,13 @@ class Quantity:
     of_parameter: Callable[[Parameter], Dim] | None = None
     of_layer: Callable[[Lowered], Dim] | None = None
 
-    def terms(self, layers: Sequence[Lowered]) -> Iterator[Dim]:
+    def terms(self, parts: Parts) -> Iterable[Dim]:
         """What each nest, each parameter and each layer contributes."""
-        if self.of_nest:
-            yield from map(self.of_nest, (nest for x in layers for nest in x.nests))
-        if self.of_parameter:
-            yield from map(self.of_parameter, (p for x in layers for p in x.parameters))
-        if self.of_layer:
-            yield from map(self.of_layer, layers)
+        return chain(
+            map(self.of_nest, parts.nests) if self.of_nest else (),
+            map(self.of_parameter, parts.parameters) if self.of_parameter else (),
+            map(self.of_layer, map(Lowered._make, parts.layers)) if self.of_layer else (),
+        )
 
 
 #: The rows, by name.

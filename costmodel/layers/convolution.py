@@ -37,28 +37,19 @@ class _Kernel(Layer):
         nest = self._nest(inputs[0], output)
         owner = self.shares or self.name
         weight = Parameter(owner, "weight", nest.weights)
-        bias = Parameter(owner, "bias", nest.g * nest.k)
-        return (nest,), (weight, bias) if self.bias else (weight,)
+        if self.bias:
+            return (nest,), (weight, Parameter(owner, "bias", nest.g * nest.k))
+        return (nest,), (weight,)
 
     def _nest(self, shape: Shape, output: Shape) -> LoopNest:
         groups = count(self.groups, shape[1], {})
-        kernel = axes(self.kernel, self, len(output) - 2)
-        c, k = self._parted("in", shape[1], groups), self._parted("out", output[1], groups)
-        return LoopNest(
-            *(output[0], groups, k, c, output[2:], kernel),
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-        )
-
-    def _parted(self, side: str, channels: Dim, groups: Dim) -> Dim:
-        part = exact_div(channels, groups)
-        if part is None:
-            got = f"got {channels} and {groups}"
-            refuse(
-                self, f"{side}_channels must be divisible by groups, {got}", "change one of them"
-            )
-        return part
+        c, k = exact_div(shape[1], groups), exact_div(output[1], groups)
+        if c is None or k is None:
+            side, channels = ("in", shape[1]) if c is None else ("out", output[1])
+            rule = f"{side}_channels must be divisible by groups, got {channels} and {groups}"
+            refuse(self, rule, "change one of them")
+        extents = output[0], groups, k, c, output[2:], axes(self.kernel, self, len(output) - 2)
+        return LoopNest(*extents, True, (), self.stride, self.padding, self.dilation)  # noqa: FBT003
 
     def keeps(self, inputs: Inputs, output: Shape) -> Keeps:
         """Its input, for ∂W; for ∂I the weight, which is no activation."""
@@ -80,7 +71,8 @@ class _Convolution(_Kernel):
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """⌈(D + 2p − d(k − 1)) / s⌉ on each axis, which is torch's floor formula."""
         (shape,) = inputs
-        sides = slide(self, shape, self.window, _positions)
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        sides = slide(self, shape, window, _positions)
         return shape[0], count(self.out_channels, shape[1], widths), *sides
 
 

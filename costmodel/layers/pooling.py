@@ -57,7 +57,7 @@ class Pool(_OfImages):
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """⌊(D + 2p − k) / s⌋ + 1 on each axis, or ⌈…⌉ + 1."""
-        return inputs[0][:2] + slide(self, inputs[0], self.window, Pool._side)
+        return inputs[0][:2] + slide(self, inputs[0], (*self.window,), Pool._side)
 
     def _side(self, size: Dim, window: tuple[Any, ...]) -> Dim:
         kernel, stride, padding, _ = window
