@@ -124,7 +124,7 @@ def test_a_lower_bound_is_shown_as_one() -> None:
     assert f"params=≥{3 * 2}, macs=≥{3 * 2 * 4 * 4}, activations=≥{2 * 4 * 4}" in text
     assert "<b>what</b>" in text
     assert "≥" not in repr(Cost(1, 2, 3))
-    assert repr(Cost(1, 2, 3)) == "Cost(params=1, macs=2, activations=3)"
+    assert repr(Cost(1, 2, 3)) == "Cost(macs=2, params=1, activations=3)"
     wide = widen(UNKNOWN, alpha)
     assert r"\text{macs} &\ge" in (cost(wide)._repr_latex_() or "")
     assert r"\ge" not in (cost(widen(mobilenet_v1(), alpha))._repr_latex_() or r"\ge")

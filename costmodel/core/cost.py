@@ -20,10 +20,10 @@ class Cost:
 
     An attribute for each of `costmodel.core.quantities`: `params` counts shared parameters once,
     `macs` the multiply–accumulates (a paper's mult-adds), `activations` the elements of convolution
-    and linear outputs. `unknown` names the layers no rule knows: then every figure is a lower bound.
+    and linear outputs. `unknown` names the layers no rule knows: then each is a lower bound.
 
-    >>> Cost(params=10, macs=100) + Cost(macs=1)
-    Cost(params=10, macs=101, activations=0)
+    >>> Cost(macs=100, params=10) + Cost(macs=1)
+    Cost(macs=101, params=10, activations=0)
     """
 
     unknown: tuple[str, ...]
@@ -104,12 +104,12 @@ def layer_cost(lowered: Lowered) -> Cost:
 
     >>> from costmodel import lower, mobilenet_v1
     >>> layer_cost(lower(mobilenet_v1())[1])
-    Cost(params=864, macs=10838016, activations=401408)
+    Cost(macs=10838016, params=864, activations=401408)
     """
     return total_cost((lowered,))
 
 
-def total_cost(layers: Iterable[Lowered]) -> Cost:
+def total_cost(layers: Iterable[tuple[Any, ...]]) -> Cost:
     """The cost of lowered layers: the sum of every quantity's terms.
 
     >>> from costmodel import lower, mobilenet_v1
@@ -128,7 +128,7 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     >>> from costmodel import mobilenet_v1, resize, widen
     >>> cost(widen(resize(mobilenet_v1(), rho=0.857), alpha=0.75))
-    Cost(params=2585560, macs=239273472, activations=2779624)
+    Cost(macs=239273472, params=2585560, activations=2779624)
 
     With `strict`, a layer no rule knows raises CostModelError.
     """

@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from costmodel.core.lower import Lowered
 from costmodel.core.nest import Elementwise
 from costmodel.errors import CostModelError
 
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from costmodel.algebra.arithmetic import Dim
-    from costmodel.core.lower import Lowered
     from costmodel.core.nest import LoopNest, Parameter
+    from costmodel.core.network import Network
 
 
 class Parts(NamedTuple):
@@ -44,7 +45,10 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """A row; `title` is its name for people, `what` a sentence, `limit` what a limit is called.
+    """A row: `title` names it for people, `what` says what is counted, and `unit` is "" or "bytes".
+
+    A `limit` is what plans call one on it. Tables of layers have a `column` for it, or only totals.
+    What is no sum over layers has `sums` of a network and of rules of memory, and is the largest.
 
     >>> from costmodel import lower, mobilenet_v1
     >>> sum(QUANTITIES["macs"].terms(Parts.of(lower(mobilenet_v1()))))
@@ -56,9 +60,11 @@ class Quantity:
     what: str = ""
     unit: str = ""
     limit: str = ""
+    column: bool = True
     of_nest: Callable[[LoopNest], Dim] | None = None
     of_parameter: Callable[[Parameter], Dim] | None = None
     of_layer: Callable[[Lowered], Dim] | None = None
+    sums: Callable[[Network, Any], Sequence[Iterable[Dim]]] | None = None
 
     def terms(self, parts: Parts) -> Iterable[Dim]:
         """What each nest, each parameter and each layer contributes."""
@@ -69,17 +75,10 @@ class Quantity:
         )
 
 
-#: The rows, by name.
+#: The rows that add up over layers, by name, in the order in which they are shown.
 QUANTITIES = {
     row.name: row
     for row in (
-        Quantity(
-            "params",
-            "params",
-            "each layer's weights and bias, and the scale and shift of the batch norm after it",
-            limit="max_params",
-            of_parameter=attrgetter("count"),
-        ),
         Quantity(
             "macs",
             "MACs",
@@ -88,10 +87,17 @@ QUANTITIES = {
             of_nest=attrgetter("macs"),
         ),
         Quantity(
+            "params",
+            "params",
+            "each layer's weights and bias, and the scale and shift of the batch norm after it",
+            limit="max_params",
+            of_parameter=attrgetter("count"),
+        ),
+        Quantity(
             "activations",
             "activations",
             "elements of convolution and linear outputs",
-            limit="max_activations",
+            column=False,
             of_nest=attrgetter("activations"),
         ),
     )
@@ -99,10 +105,15 @@ QUANTITIES = {
 
 
 def register(row: Quantity) -> None:
-    """Add a row of your own, before what it is asked of is made.
+    """Add a row of your own, before the first cost is asked for.
 
-    Raises CostModelError for a name that is there already.
+    Raises CostModelError for a name that is there already, or that is none.
     """
     if row.name in QUANTITIES or not row.name.isidentifier():
         raise CostModelError(f"a quantity needs a new name, got {row.name!r}; choose another")
     QUANTITIES[row.name] = row
+
+
+def columns() -> dict[str, Quantity]:
+    """Those that tables of layers have a column for."""
+    return {name: row for name, row in QUANTITIES.items() if row.column}

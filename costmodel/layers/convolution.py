@@ -117,7 +117,7 @@ class Filter(_Convolution):
     >>> from costmodel import SAME, Input, Network, cost
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
-    Cost(params=0, macs=1728, activations=192)
+    Cost(macs=1728, params=0, activations=192)
     """
 
     out_channels: Width
@@ -142,7 +142,7 @@ class TransposedConv(_Kernel):
     >>> from costmodel import Input, Network, cost
     >>> up = TransposedConv("up", 16, kernel=2, stride=2)
     >>> cost(Network("n", (Input("map", (1, 32, 7, 7)), up)))
-    Cost(params=2048, macs=100352, activations=3136)
+    Cost(macs=100352, params=2048, activations=3136)
     """
 
     out_channels: Width

@@ -22,7 +22,7 @@ class Linear(Layer):
 
     >>> from costmodel import Fixed, Input, Network, cost
     >>> cost(Network("n", (Input("features", (1, 1024)), Linear("classifier", Fixed(1000)))))
-    Cost(params=1025000, macs=1024000, activations=1000)
+    Cost(macs=1024000, params=1025000, activations=1000)
     """
 
     out_features: Width
@@ -59,7 +59,7 @@ class Embedding(Layer):
 
     >>> from costmodel import Input, Network, cost
     >>> cost(Network("n", (Input("tokens", (1, 16)), Embedding("words", 64, rows=1000))))
-    Cost(params=64000, macs=0, activations=0)
+    Cost(macs=0, params=64000, activations=0)
     """
 
     out_features: Width

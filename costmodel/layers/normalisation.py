@@ -29,7 +29,7 @@ class BatchNorm(Layer):
 
     >>> from costmodel import Input, Network, cost
     >>> cost(Network("n", (Input("image", (1, 32, 112, 112)), BatchNorm("norm"))))
-    Cost(params=64, macs=0, activations=0)
+    Cost(macs=0, params=64, activations=0)
     """
 
     affine: Flag = True

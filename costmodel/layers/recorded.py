@@ -84,7 +84,7 @@ class Unknown(_Sized):
     >>> from costmodel import Input, Network, cost
     >>> fft = Unknown("fft", "fft_rfft", reads=((1, 16),), sizes=(1, 9))
     >>> cost(Network("n", (Input("signal", (1, 16)), fft)))
-    Cost(params=≥0, macs=≥0, activations=≥0, unknown=('fft',))
+    Cost(macs=≥0, params=≥0, activations=≥0, unknown=('fft',))
     """
 
     function: Text

@@ -25,6 +25,7 @@ from costmodel.algebra.arithmetic import scale_channels as scale_exactly
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.core.cost import Cost, cost
 from costmodel.core.lower import lower
+from costmodel.core.quantities import QUANTITIES, Parts
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.widths import Widths
 from costmodel.errors import CostModelError
@@ -234,13 +235,9 @@ def _some(values: Any) -> bool:
 
 
 def _written(tape: _Tape, parameters: str, lowered: Iterable[Lowered], **names: Any) -> Any:
-    """The function of the parameters that returns params, MACs and activations."""
-    params, macs, activations = [], [], []
-    for layer in lowered:
-        params += [parameter.count for parameter in layer.parameters]
-        macs += [nest.macs for nest in layer.nests]
-        activations += [nest.activations for nest in layer.nests]
-    results = ", ".join(_sum(tape, terms) for terms in (params, macs, activations))
+    """The function of the parameters that returns the quantities."""
+    parts = Parts.of(lowered)
+    results = ", ".join(_sum(tape, row.terms(parts)) for row in QUANTITIES.values())
     source = "\n    ".join([f"def cost({parameters}):", *tape.lines, f"return {results}"])
     scope = {"Refusal": _RefusalError, "some": _some}
     scope |= {"minimum": min, "maximum": max} | names
@@ -270,11 +267,6 @@ def _sum(tape: _Tape, terms: Iterable[Dim]) -> str:
     return " + ".join([*products, str(constant)])
 
 
-def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
-    params, macs, activations = totals
-    return Cost(params, macs, activations, unknown)
-
-
 def _scaled(count: int, alpha: Any, divisor: int | None, groups: int) -> int:
     """`arithmetic.scale_channels`, without Fractions where a float's floor is sure."""
     if type(alpha) is float and divisor == groups == 1 and count < _FEW:
@@ -293,7 +285,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
     >>> from costmodel import mobilenet_v1
     >>> f = cost_function(mobilenet_v1())
     >>> f(0.75, 192)
-    Cost(params=2585560, macs=239273472, activations=2779624)
+    Cost(macs=239273472, params=2585560, activations=2779624)
 
     Raises CostModelError, when called, for α outside (0, 4], D below 1 and a map that vanishes.
     """
@@ -310,7 +302,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
         if type(resolution) is not int or resolution < 1:
             resolution = positive_integer(resolution, "resolution")
         try:
-            return _cost(function(alpha, resolution), unknown)
+            return Cost.of(function(alpha, resolution), unknown)
         except _RefusalError as error:
             raise CostModelError(error.at(f"alpha {float(alpha):g} and", resolution)) from None
 
@@ -330,10 +322,10 @@ def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
     """
     total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
     # max(1, α), in arithmetic that arrays and tensors have.
-    source = ", ".join(str(quantity) for quantity in (total.params, total.macs, total.activations))
+    source = ", ".join(map(str, total.quantities.values()))
     source = source.replace("max(1, alpha)", "((1 + alpha + abs(alpha - 1)) / 2)")
     function = eval(f"lambda alpha, rho: ({source})")  # noqa: S307 - of the polynomials above alone
-    return lambda alpha, rho: _cost(function(alpha, rho), total.unknown)
+    return lambda alpha, rho: Cost.of(function(alpha, rho), total.unknown)
 
 
 class Column(NamedTuple):
@@ -351,7 +343,7 @@ class WidthFunction:
 
     columns: tuple[Column, ...]
     rounding: str
-    function: Callable[..., tuple[Any, Any, Any]]
+    function: Callable[..., tuple[Any, ...]]
     unknown: tuple[str, ...]
 
     @property
@@ -409,15 +401,15 @@ class WidthFunction:
         rows = np.atleast_2d(counts)
         most = self.function(*(int(c) for c in rows.max(axis=0, initial=1)), resolution)
         exact = max(most) < 2**53
-        totals = np.empty((3, len(rows)), dtype=float if exact else object)
+        totals = np.empty((len(QUANTITIES), len(rows)), dtype=float if exact else object)
         step = 1 << 13  # what stays in a core's cache
         for start in range(0, len(rows), step):
             part = rows[start : start + step].T.astype(totals.dtype)
             for total, value in zip(totals, self.function(*part, resolution), strict=True):
                 total[start : start + step] = value
         if counts.ndim == 1:
-            return _cost([int(total[0]) for total in totals], self.unknown)
-        return _cost(totals, self.unknown)
+            return Cost.of([int(total[0]) for total in totals], self.unknown)
+        return Cost.of(totals, self.unknown)
 
 
 def _rectangular(widths: Any) -> NDArray[Any]:
@@ -491,7 +483,7 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
         if len(widths) != len(names):
             wanted = f"{len(names)}, one for each of {', '.join(names[:3])}, …"
             raise CostModelError(f"widths must be {wanted}, got {len(widths)}")
-        return _cost(function(*widths, rho), unknown)
+        return Cost.of(function(*widths, rho), unknown)
 
     return cost_of
 
