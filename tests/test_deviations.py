@@ -169,7 +169,10 @@ CASES = {
         unseen(*HOOKS),
     ),
     "functional linear layer": Case(
-        Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9)  # noqa: PLW0108 (1, 9), 6 * 9, unseen(*HOOKS)
+        Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9),  # noqa: PLW0108
+        (1, 9),
+        6 * 9,
+        unseen(*HOOKS),
     ),
     "function imported by name": Case(
         Calls(functional.linear, 6, 9), (1, 9), 6 * 9, unseen(*HOOKS, *PATCHES)

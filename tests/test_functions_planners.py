@@ -184,7 +184,7 @@ class Mystery(Layer):
 def test_unknown_layers_are_named() -> None:
     """In all three kinds of function, and the figures are those of the other layers."""
     network = net(Conv("conv", 10, 1), Mystery("odd"))
-    total = Cost(30, 30 * 8 * 8, 10 * 8 * 8, ("odd",))
+    total = Cost(macs=30 * 8 * 8, params=30, activations=10 * 8 * 8, unknown=("odd",))
     assert cost_function(network)(1.0, 8) == total
     assert relaxed_function(network)(Fraction(1), Fraction(1, 8)) == total
     assert width_function(network)([10], 8) == total

@@ -53,7 +53,7 @@ def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
     """Whether both algebras make the same polynomials of a network's costs."""
     ours = cost(widen(resize(network, rho=RHO), ALPHA, rounding))
     theirs = cost(widen(resize(network, rho=rho), alpha, rounding)).map(relax)
-    pairs = zip(ours._quantities().values(), theirs._quantities().values(), strict=True)
+    pairs = zip(ours.quantities.values(), theirs.quantities.values(), strict=True)
     return all(sympy.expand(in_sympy(our) - their) == 0 for our, their in pairs)
 
 
@@ -93,7 +93,7 @@ def at_one(network: Network) -> list[Cost]:
     formula = cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
     widths = [column.channels for column in width_function(network).columns]
     return [
-        Cost(in_sympy(form.params).subs(ONE), form.macs_at(Fraction(1), Fraction(1))),
+        Cost(macs=form.macs_at(Fraction(1), Fraction(1)), params=in_sympy(form.params).subs(ONE)),
         formula.map(lambda x: sympy.sympify(x).subs(ONE)),
         relaxed_function(network)(1, 1),
         relaxed_width_function(network)(widths, 1),

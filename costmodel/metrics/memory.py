@@ -424,20 +424,20 @@ MEMORY = {
     row.name: row
     for row in (
         Quantity(
-            "weight_bytes",
-            "flash",
-            "bytes of weights",
-            "bytes",
-            "max_flash",
-            sums=lambda network, rules: [[weight_bytes(network, rules)]],
-        ),
-        Quantity(
             "peak_bytes",
             "peak memory",
             "the most of live activations in the network's order",
             "bytes",
             "max_peak_memory",
             sums=lambda network, rules: [[live] for _, live in live_bytes(network, rules)],
+        ),
+        Quantity(
+            "weight_bytes",
+            "flash",
+            "bytes of weights",
+            "bytes",
+            "max_flash",
+            sums=lambda network, rules: [[weight_bytes(network, rules)]],
         ),
     )
 }
@@ -447,6 +447,6 @@ def every_quantity() -> dict[str, Quantity]:
     """The rows that add up, a user's own too, and those of memory.
 
     >>> list(every_quantity())
-    ['macs', 'params', 'activations', 'weight_bytes', 'peak_bytes']
+    ['macs', 'params', 'activations', 'peak_bytes', 'weight_bytes']
     """
     return QUANTITIES | MEMORY

@@ -73,7 +73,7 @@ def limited() -> dict[str, Quantity]:
     """The quantities that may be limited, by what a limit on them is called.
 
     >>> list(limited())
-    ['max_macs', 'max_params', 'max_flash', 'max_peak_memory']
+    ['max_macs', 'max_params', 'max_peak_memory', 'max_flash']
     """
     return {row.limit: row for row in every_quantity().values() if row.limit}
 

@@ -209,8 +209,8 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
         column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
         *(
-            column(name, quantity.title, counted(name), f"{bound}{getattr(total, name):,}")
-            for name, quantity in columns().items()
+            column(x.name, x.title, counted(x.name), f"{bound}{getattr(total, x.name):,}")
+            for x in sorted(columns().values(), key=lambda x: x.name == "macs")  # before its share
         ),
         *before,
         column("share", "share", lambda row: _share(row, whole)),
