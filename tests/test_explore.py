@@ -323,3 +323,14 @@ def test_limits_are_read_as_the_command_does(text: str, most: Any) -> None:
       catch (error) {{ return "rule"; }} }};
     console.log(String(read()));"""
     assert _node(source).strip() == ("null" if most is None else str(most))
+
+
+@needs_node
+def test_the_pages_scripts_are_one_program() -> None:
+    """What the three files declare does not clash: the page's last script parses."""
+    text = page(["mobilenet_v1"])
+    program = text.rpartition("<script>")[2].partition("</script>")[0]
+    assert _node(f"new Function({json.dumps(program)}); console.log('parsed')") == "parsed\n"
+    clash = program + "\nconst NETWORKS = 0;"
+    with pytest.raises(subprocess.CalledProcessError):
+        _node(f"new Function({json.dumps(clash)})")

@@ -23,7 +23,7 @@ const TOTALS = Object.fromEntries([
   ["flops", ["FLOPs", ""]],
   ...TILES.slice(2),
 ]);
-const COLUMNS = QUANTITIES.filter(({ column, added }) => column && added);
+const COUNTED = QUANTITIES.filter(({ column, added }) => column && added);
 const LIMIT_OF = Object.fromEntries(Object.entries(LIMITS).map(([name, total]) => [total, name]));
 
 /** An element with text and attributes; text is never markup. */
@@ -235,7 +235,7 @@ const COLUMN = {
   out: ["Out", (row, i) => shown.outChannels[i]],
   size: ["Output", (row, i) => [shown.heights[i], shown.lengths[i]]],
   ...Object.fromEntries(
-    COLUMNS.map(({ name, title }) => [name, [capital(title), (row, i) => shown[name][i]]]),
+    COUNTED.map(({ name, title }) => [name, [capital(title), (row, i) => shown[name][i]]]),
   ),
   share: [
     "% of MACs",
@@ -253,7 +253,7 @@ const CSV = [
   "out_channels",
   "out_height",
   "out_width",
-  ...COLUMNS.map(({ name }) => name),
+  ...COUNTED.map(({ name }) => name),
 ];
 
 function cellText(column, value) {
@@ -303,12 +303,12 @@ function showTotalLine() {
     line.append(element("td"), element("th", "Total", { scope: "row", class: "left" }));
     line.append(
       element("td", "", { colspan: 6 }),
-      ...COLUMNS.map(() => element("td")),
+      ...COUNTED.map(() => element("td")),
       element("td", "100.00"),
     );
   }
   const cells = foot.rows[0].cells;
-  COLUMNS.forEach(({ name }, i) => {
+  COUNTED.forEach(({ name }, i) => {
     cells[3 + i].textContent = grouped.format(shown.totals[name]);
   });
 }
@@ -548,7 +548,7 @@ function csv() {
     shown.outChannels[i],
     shown.heights[i],
     shown.lengths[i],
-    ...COLUMNS.map(({ name }) => shown[name][i]),
+    ...COUNTED.map(({ name }) => shown[name][i]),
   ]);
   return [CSV, ...lines].map((line) => line.map(quoted).join(",") + "\r\n").join("");
 }
@@ -571,7 +571,7 @@ function begin() {
   $("reduction-formula").innerHTML = `<math>${REDUCTION}</math>`;
   const option = ([value, name]) => element("option", name, { value });
   $("levels").append(...Object.entries(QUANTITY_NAMES).map(option));
-  $("bars-of").append(...COLUMNS.map(({ name, title }) => option([name, title])));
+  $("bars-of").append(...COUNTED.map(({ name, title }) => option([name, title])));
   const headings = $("layers").tHead.insertRow();
   for (const [column, [label]] of Object.entries(COLUMN)) {
     const heading = element("th", "", { scope: "col", "data-column": column });
