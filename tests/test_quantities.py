@@ -15,6 +15,7 @@ from costmodel import (
     cost,
     cost_function,
     mobilenet_v1,
+    plan,
     resize,
     sweep,
     widen,
@@ -22,6 +23,7 @@ from costmodel import (
 )
 from costmodel.core.quantities import QUANTITIES, Quantity, register
 from costmodel.show.explorer.page import page
+from costmodel.show.plots import layers_figure, plan_figure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -100,6 +102,16 @@ def test_sweeps_and_plans_have_it(run: Callable) -> None:
     assert (best["alpha"], best["resolution"]) == (0.5, 160)
     said = run("plan", "--max-energy", "much")
     assert (said.code, said.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.usefixtures("energy")
+def test_plots_and_comparisons_have_it(run: Callable) -> None:
+    """Its limit is a line of a plan's picture, its bars a panel, its ratio a column."""
+    limited = plan(mobilenet_v1(), max_energy=joules(HALF), alphas=["1/4", "1/2"])
+    legend = plan_figure(limited).axes[0].get_legend_handles_labels()[1]
+    assert any(label.startswith("energy ≤ ") for label in legend)
+    assert "energy without batch norm" in {axes.get_xlabel() for axes in layers_figure(HALF).axes}
+    assert run("compare", "mobilenet_v1", "mobilenet_v1@0.5").out.count("energy") == 1
 
 
 @pytest.mark.usefixtures("energy")
