@@ -118,8 +118,8 @@ SET_AND_READ = """
       tiles.map((tile) => [tile.id, tile.querySelector(".whole").textContent])
     ),
     peak: document.querySelector("#peak_bytes .where").textContent,
-    params: cells(9).map((cell) => cell.textContent),
-    macs: cells(10).map((cell) => cell.textContent),
+    macs: cells(9).map((cell) => cell.textContent),
+    params: cells(10).map((cell) => cell.textContent),
   };
 })
 """
