@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import Input, Linear, Network, cli, kept_bytes, mobilenet_v1, resize, to_json, widen
+from costmodel import Network, cli, mobilenet_v1, resize, to_json, widen
+from costmodel.layers import Input, Linear
+from costmodel.metrics import kept_bytes
 from costmodel.reference import mobilenet as reference
 from costmodel.reports import report
 

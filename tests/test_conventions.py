@@ -17,22 +17,9 @@ from strategies import convolutions, mostly_slow, networks, pools
 from torch import nn
 
 from costmodel import (
-    SAME,
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
-    CropAndResize,
-    Flatten,
-    Input,
     Layer,
-    Linear,
-    LoopNest,
     Network,
-    Pool,
     alpha,
     lower,
     mobilenet_v1,
@@ -44,6 +31,21 @@ from costmodel import (
 )
 from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
+from costmodel.core import LoopNest
+from costmodel.layers import (
+    SAME,
+    Activation,
+    AdaptivePool,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    CropAndResize,
+    Flatten,
+    Input,
+    Linear,
+    Pool,
+)
 from costmodel.reference import mobilenet as reference
 from costmodel.show.reconcile import rich, to_json, to_markdown
 from costmodel.tools import (

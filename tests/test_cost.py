@@ -11,22 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import examples, networks
 
-from costmodel import (
-    Conv,
-    Cost,
-    CostModelError,
-    Input,
-    Layer,
-    Linear,
-    LoopNest,
-    Network,
-    cost,
-    layer_cost,
-    lower,
-    mobilenet_v1,
-    widen,
-)
+from costmodel import Cost, CostModelError, Layer, Network, cost, lower, mobilenet_v1, widen
 from costmodel.algebra.symbols import alpha
+from costmodel.core import LoopNest, layer_cost
+from costmodel.layers import Conv, Input, Linear
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 numbers = st.integers(0, 2**80)

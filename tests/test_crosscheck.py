@@ -10,21 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from costmodel import (
-    AdaptivePool,
-    BatchNorm,
-    Conv,
-    CostModelError,
-    Input,
-    Network,
-    conv_mobilenet,
-    crosscheck,
-    mobilenet_v1,
-    resize,
-    widen,
-)
+from costmodel import CostModelError, Network, crosscheck, mobilenet_v1, resize, widen
+from costmodel.layers import AdaptivePool, BatchNorm, Conv, Input
 from costmodel.reference import mobilenet as reference
 from costmodel.tools import FLOP_COUNTER, FVCORE
+from costmodel.zoo import conv_mobilenet
 
 if TYPE_CHECKING:
     from costmodel.tools.crosscheck import CrossCheck

@@ -17,28 +17,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import (
+from costmodel import CostModelError, Layer, Network, cost, resize, to_json, widen
+from costmodel.algebra.symbols import H, W, alpha
+from costmodel.layers import (
     SAME,
     Add,
     AtLeast,
     BatchNorm,
     Concat,
     Conv,
-    CostModelError,
     Fixed,
     Flatten,
     Input,
-    Layer,
     Linear,
-    Network,
     Pool,
     Times,
-    cost,
-    resize,
-    to_json,
-    widen,
 )
-from costmodel.algebra.symbols import H, W, alpha
 from costmodel.metrics.memory import MemoryRules, every_quantity, peak_activations, weight_bytes
 from costmodel.show.explorer import page as module
 from costmodel.show.explorer.page import page

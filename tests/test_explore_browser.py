@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import CostModelError, Input, Network, cost, mobilenet_v1, resize, widen
-from costmodel.layers import Activation, Conv
+from costmodel import CostModelError, Network, cost, mobilenet_v1, resize, widen
+from costmodel.layers import Activation, Conv, Input
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.reports.rows import rows
 from costmodel.show.explorer.page import page as make_page

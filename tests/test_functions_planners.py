@@ -15,31 +15,22 @@ from hypothesis import strategies as st
 from strategies import networks
 
 from costmodel import (
-    SAME,
     ZOO,
-    Add,
-    AtLeast,
-    Conv,
     Cost,
     CostModelError,
-    Fixed,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
-    Times,
     cost,
     cost_function,
     mobilenet_v1,
-    mobilenet_v2,
     relaxed_function,
     resize,
     widen,
     width_function,
 )
 from costmodel.algebra.symbols import alpha, relax, rho
+from costmodel.layers import SAME, Add, AtLeast, Conv, Fixed, Flatten, Input, Linear, Pool, Times
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

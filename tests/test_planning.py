@@ -12,20 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from costmodel import (
-    ZOO,
-    Conv,
-    CostModelError,
-    Input,
-    Layer,
-    Network,
-    Pool,
-    cost,
-    infer,
-    mobilenet_v1,
-    resize,
-    widen,
-)
+from costmodel import ZOO, CostModelError, Layer, Network, cost, mobilenet_v1, resize, widen
+from costmodel.core import infer
+from costmodel.layers import Conv, Input, Pool
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners import planning
 from costmodel.planners.inverting import solve_alpha

@@ -13,24 +13,22 @@ from strategies import alphas, networks, rhos
 
 from costmodel import (
     ZOO,
-    Conv,
     Cost,
     CostModelError,
-    Input,
     Network,
-    Pool,
-    closed_form,
     cost,
     relaxed_function,
     relaxed_width_function,
     resize,
-    solve_alpha,
     widen,
     width_function,
 )
 from costmodel.algebra import polynomial
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.algebra.symbols import alpha, relax, rho
+from costmodel.layers import Conv, Input, Pool
+from costmodel.planners import solve_alpha
+from costmodel.reports import closed_form
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 #: What the names in a polynomial stand for in sympy.

@@ -14,15 +14,9 @@ import torch
 from torch import nn
 
 from costmodel import (
-    Activation,
-    Conv,
     CostModelError,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
     mobilenet_v1,
     reconcile,
     report,
@@ -30,6 +24,7 @@ from costmodel import (
     to_json,
     widen,
 )
+from costmodel.layers import Activation, Conv, Flatten, Input, Linear, Pool
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
 from costmodel.tools import PTFLOPS, THOP, TOOLS

@@ -14,13 +14,9 @@ from hypothesis import strategies as st
 
 from costmodel import (
     ZOO,
-    Conv,
     CostModelError,
-    Elementwise,
-    Input,
     Layer,
     Network,
-    closed_form,
     cost,
     cost_function,
     mobilenet_v1,
@@ -28,9 +24,12 @@ from costmodel import (
     widen,
 )
 from costmodel import sweep as swept_by
+from costmodel.core import Elementwise
+from costmodel.layers import Conv, Input
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners import sweeping
 from costmodel.planners.reducing import best, front, histogram
+from costmodel.reports import closed_form
 
 if TYPE_CHECKING:
     from costmodel.planners.sweeping import Sweep

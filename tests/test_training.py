@@ -16,27 +16,13 @@ from torch_models.mobilenet_v2 import MobileNetV2
 
 from costmodel import (
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
     CostModelError,
-    CropAndResize,
-    Flatten,
-    Input,
     Layer,
-    Linear,
-    LoopNest,
     Network,
-    Pool,
     alpha,
-    conv_mobilenet,
     cost,
     lower,
     mobilenet_v1,
-    mobilenet_v2,
     resize,
     rho,
     widen,
@@ -44,8 +30,22 @@ from costmodel import (
 from costmodel.backends.building import build
 from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
+from costmodel.core import LoopNest
 from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
 from costmodel.core.orders import plain
+from costmodel.layers import (
+    Activation,
+    AdaptivePool,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    CropAndResize,
+    Flatten,
+    Input,
+    Linear,
+    Pool,
+)
 from costmodel.metrics.memory import MemoryRules
 from costmodel.metrics.training import (
     Kept,
@@ -57,6 +57,7 @@ from costmodel.metrics.training import (
 )
 from costmodel.reference import mobilenet as reference
 from costmodel.tools.flop_counter import flop_counter_flops
+from costmodel.zoo import conv_mobilenet, mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

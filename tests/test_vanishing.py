@@ -14,18 +14,12 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import (
-    Activation,
-    Concat,
-    Conv,
     CostModelError,
-    Input,
     Layer,
     Network,
-    Pool,
     cost,
     cost_function,
     from_json,
-    infer,
     lower,
     mobilenet_v1,
     resize,
@@ -35,6 +29,8 @@ from costmodel import (
 )
 from costmodel import layers as ir
 from costmodel.algebra.symbols import H, K
+from costmodel.core import infer
+from costmodel.layers import Activation, Concat, Conv, Input, Pool
 from costmodel.planners import compiling as functions
 
 if TYPE_CHECKING:

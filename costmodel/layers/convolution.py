@@ -91,7 +91,8 @@ class Conv(_Convolution):
 
     MACs are K²·C_in/G·C_out·H·W, parameters K²·C_in/G·C_out and, with `bias`, C_out.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> conv = Conv("conv1", 32, kernel=3, stride=2, padding=1)
     >>> cost(Network("n", (Input("image", (1, 3, 224, 224)), conv))).macs == 9*3*32 * 112*112
     True
@@ -114,7 +115,8 @@ class Filter(_Convolution):
 
     It is no `Conv`: nothing that rewrites what a kernel learns applies to it.
 
-    >>> from costmodel import SAME, Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import SAME, Input
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
     Cost(macs=1728, params=0, activations=192)
@@ -139,7 +141,8 @@ class TransposedConv(_Kernel):
 
     MACs are K²·C_in/G·C_out times the input's positions.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> up = TransposedConv("up", 16, kernel=2, stride=2)
     >>> cost(Network("n", (Input("map", (1, 32, 7, 7)), up)))
     Cost(macs=100352, params=2048, activations=3136)

@@ -55,7 +55,8 @@ def _number(count: int, what: str) -> str:
 def square(network: Network) -> str:
     """A word on D where the network's own inputs are not square.
 
-    >>> from costmodel import Input, Network, mobilenet_v1
+    >>> from costmodel import Network, mobilenet_v1
+    >>> from costmodel.layers import Input
     >>> square(Network("words", (Input("spectrum", (1, 1, 49, 10)),)))
     ' · D×D px, itself 49×10'
     >>> square(mobilenet_v1())
