@@ -11,7 +11,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from costmodel import (
+from costmodel import Layer, Network
+from costmodel.layers import (
     SAME,
     Activation,
     AdaptivePool,
@@ -22,9 +23,7 @@ from costmodel import (
     Fixed,
     Flatten,
     Input,
-    Layer,
     Linear,
-    Network,
     Pool,
 )
 

@@ -16,9 +16,7 @@ import pytest
 
 from costmodel import (
     ZOO,
-    Conv,
     CostModelError,
-    Input,
     Network,
     cost,
     cost_function,
@@ -29,6 +27,7 @@ from costmodel import (
     width_function,
 )
 from costmodel.algebra import arithmetic
+from costmodel.layers import Conv, Input
 from costmodel.planners import sweeping
 
 if TYPE_CHECKING:

@@ -262,14 +262,14 @@ LIGHT = {
     "cost": "from costmodel import cost, mobilenet_v1 as v1; assert cost(v1()).macs == 568_740_352",
     "rewrites": "import costmodel as c; c.separate(c.join(c.drop(c.mobilenet_v1(), 'block7.*')))",
     "multipliers": "import costmodel as c; c.widen(c.resize(c.mobilenet_v1(), rho=0.857), '3/4')",
-    "JSON": "import costmodel as c; c.from_json(c.to_json(c.mobilenet_v2()))",
+    "JSON": "import costmodel as c; c.from_json(c.to_json(c.ZOO['mobilenet_v2'].build()))",
     "training": (
         "import costmodel as c; from costmodel.metrics.training import kept_bytes, training_cost; "
         "assert training_cost(c.mobilenet_v1()).macs and kept_bytes(c.mobilenet_v1())"
     ),
     "rules for building": "from costmodel.backends.rule import build_rule",
     "conventions": (
-        "import costmodel as c; from costmodel.tools.conventions import THOP; "
+        "import costmodel as c; from costmodel.tools import THOP; "
         "assert THOP.count(c.mobilenet_v1()).total() == 588_962_304"
     ),
     "report": "import costmodel; costmodel.report(alpha=0.75).to_json()",

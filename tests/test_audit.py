@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import CostModelError, Network, cost, drop, infer, lower, mobilenet_v1, resize, widen
+from costmodel import CostModelError, Network, cost, drop, lower, mobilenet_v1, resize, widen
+from costmodel.core import infer
 from costmodel.published import Printed, printed
 from costmodel.published.audit import ACCURACIES, VERDICTS, agreement, audit, judge
 from costmodel.published.errata import ERRATA, NOTES

@@ -13,26 +13,14 @@ from strategies import convolutions, mostly_slow, networks, pools
 from torch import nn
 
 from costmodel import (
-    SAME,
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
     CostModelError,
-    CropAndResize,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
     alpha,
     cost,
     crosscheck,
     drop,
-    infer,
     join,
     mobilenet_v1,
     report,
@@ -43,6 +31,20 @@ from costmodel import (
 from costmodel.backends.building import build
 from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
+from costmodel.core import infer
+from costmodel.layers import (
+    SAME,
+    Activation,
+    AdaptivePool,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    CropAndResize,
+    Flatten,
+    Input,
+    Linear,
+)
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show.record import as_dict
 from costmodel.tools.crosscheck import BUILT, WRITTEN

@@ -16,9 +16,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from costmodel import Input, Linear, Network, cli, kept_bytes, mobilenet_v1, resize, to_json, widen
+from costmodel import Network, cli, mobilenet_v1, resize, to_json, widen
+from costmodel.layers import Input, Linear
+from costmodel.metrics import kept_bytes
 from costmodel.reference import mobilenet as reference
-from costmodel.show import report
+from costmodel.reports import report
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,7 @@ MAIN_EXAMPLE = ("report", "--alpha", "0.75", "--rho", "0.857")
 def test_every_command_is_a_file() -> None:
     """A file of the command line is a command of its name, but those that all commands share."""
     files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
-    commands = {command.name for command in cli.app.registered_commands}
+    commands = {command.name for command in cli.app().registered_commands}
     assert files - commands == {"__init__", "options", "output", "process"}
     assert len(commands) == len(cli.COMMANDS) == 9
 
@@ -46,7 +48,7 @@ def test_the_main_example(run: Callable) -> None:
 
 
 #: What the forms and widths of one checked report share: torch is asked once.
-CHECKED = cache(report._check)
+CHECKED = cache(report.checked)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
@@ -54,7 +56,7 @@ def test_the_table_fits_the_width(
     run: Callable, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """No line is wider than the terminal, no figure is cut, and names stay whole."""
-    monkeypatch.setattr(report, "_check", CHECKED)
+    monkeypatch.setattr(report, "checked", CHECKED)
     monkeypatch.setenv("COLUMNS", str(columns))
     _, out, _ = run(*MAIN_EXAMPLE)
     assert max(map(len, out.splitlines())) <= columns
@@ -67,7 +69,7 @@ def test_a_pipe_gets_plain_text_100_columns_wide(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a terminal there are no escapes, no trailing blanks, and at most 100 columns."""
-    monkeypatch.setattr(report, "_check", CHECKED)
+    monkeypatch.setattr(report, "checked", CHECKED)
     _, out, _ = run(*MAIN_EXAMPLE)
     assert "\x1b" not in out
     assert all(line == line.rstrip() for line in out.splitlines())

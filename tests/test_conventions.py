@@ -17,22 +17,9 @@ from strategies import convolutions, mostly_slow, networks, pools
 from torch import nn
 
 from costmodel import (
-    SAME,
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
-    CropAndResize,
-    Flatten,
-    Input,
     Layer,
-    Linear,
-    LoopNest,
     Network,
-    Pool,
     alpha,
     lower,
     mobilenet_v1,
@@ -44,23 +31,37 @@ from costmodel import (
 )
 from costmodel.backends.rule import build_rule
 from costmodel.backends.rules import FUNCTIONS
+from costmodel.core import LoopNest
+from costmodel.layers import (
+    SAME,
+    Activation,
+    AdaptivePool,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    CropAndResize,
+    Flatten,
+    Input,
+    Linear,
+    Pool,
+)
 from costmodel.reference import mobilenet as reference
 from costmodel.show.reconcile import rich, to_json, to_markdown
-from costmodel.tools.conventions import (
+from costmodel.tools import (
     CALFLOPS,
     CALFLOPS_FLOPS,
-    CONVENTIONS,
+    FLOP_COUNTER,
     FVCORE,
     PAPER,
     PTFLOPS,
     PTFLOPS_ATEN,
     THOP,
-    TORCH,
+    TOOLS,
     TORCHINFO,
     TORCHPROFILE,
-    operation_rule,
-    operations,
 )
+from costmodel.tools.operations import operation_rule, operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +69,7 @@ if TYPE_CHECKING:
     from strategies import Case, PoolCase
 
     from costmodel.core.layer import Inputs
-    from costmodel.tools.conventions import Convention
-
-TOOLS = CONVENTIONS[1:]
+    from costmodel.tools.convention import Tool
 
 
 def small(name: str) -> Network:
@@ -82,8 +81,8 @@ def small(name: str) -> Network:
 def assert_reconciled(network: Network, module: nn.Module | None = None) -> None:
     """Every tool prints what is predicted, to the last unit."""
     made = reconcile(network, module, run=True).reckonings
-    printed = {x.convention.name: x.measured for x in made[1:]}
-    assert printed == {x.convention.name: x.predicted for x in made[1:]}, [x.problem for x in made]
+    printed = {x.tool.name: x.measured for x in made[1:]}
+    assert printed == {x.tool.name: x.predicted for x in made[1:]}, [x.problem for x in made]
 
 
 @pytest.mark.parametrize("name", mostly_slow(ZOO, "mobilenet_v1", "squeezenet_1_1"))
@@ -132,7 +131,7 @@ def test_the_papers_model_at_full_size() -> None:
 PRINTED = {
     PAPER: 568_740_352,
     FVCORE: 568_740_352 + 2 * 5_042_688 + 1024 * 49,
-    TORCH: 1_137_480_704,
+    FLOP_COUNTER: 1_137_480_704,
     THOP: 588_962_304,
     PTFLOPS: 568_740_352 + 1000 + (2 + 1 + 1) * 5_042_688 + 2 * 1024 * 49,
     PTFLOPS_ATEN: 568_740_352 + 1000,
@@ -143,10 +142,10 @@ PRINTED = {
 }
 
 
-@pytest.mark.parametrize("convention", CONVENTIONS, ids=lambda convention: convention.name)
-def test_what_each_prints_of_mobilenet(convention: Convention) -> None:
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_what_each_prints_of_mobilenet(tool: Tool) -> None:
     """MobileNetV1 has one MAC count and nine more figures, each with its reason."""
-    assert convention.count(mobilenet_v1()).total() == PRINTED[convention]
+    assert tool.count(mobilenet_v1()).total() == PRINTED[tool]
 
 
 def image(rank: int, batch: int = 2, side: int = 9) -> Input:
@@ -263,14 +262,13 @@ def test_any_convolution_and_pool(rank: int) -> None:
 def measured(name: str) -> dict[str, float | None]:
     """What every tool prints of a network in KINDS."""
     made = reconcile(KINDS[name], run=True).reckonings
-    return {x.convention.name: x.measured for x in made}
+    return {x.tool.name: x.measured for x in made}
 
 
-def differs(convention: Convention) -> bool:
+def differs(tool: Tool) -> bool:
     """Whether some kind of layer shows that a convention is wrong."""
     return any(
-        convention.count(network).total() != measured(name)[convention.name]
-        for name, network in KINDS.items()
+        tool.count(network).total() != measured(name)[tool.name] for name, network in KINDS.items()
     )
 
 
@@ -306,20 +304,20 @@ def product(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
         registry.clear()
 
 
-@pytest.mark.parametrize("convention", TOOLS, ids=lambda convention: convention.name)
-def test_products_of_activations(product: Network, convention: Convention) -> None:
+@pytest.mark.parametrize("tool", TOOLS[1:], ids=lambda tool: tool.name)
+def test_products_of_activations(product: Network, tool: Tool) -> None:
     """thop and torchinfo do not see torch.matmul, all others do; a wrong factor is caught."""
     operation_rule(Scores)(lambda *_: "matmul")
-    (made,) = (x for x in reconcile(product, run=True).reckonings if x.convention == convention)
+    (made,) = (x for x in reconcile(product, run=True).reckonings if x.tool == tool)
     assert made.status == "equal"
-    sees = convention not in {THOP, TORCHINFO}
-    factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else sees
-    assert convention.count(product)["matmul"] == factor * 2 * 5 * 5 * 8
+    sees = tool not in {THOP, TORCHINFO}
+    factor = 2 if tool in {FLOP_COUNTER, CALFLOPS_FLOPS} else sees
+    assert tool.count(product)["matmul"] == factor * 2 * 5 * 5 * 8
     rules = tuple(
         rule._replace(factor=rule.factor + 1) if rule.operation == "matmul" else rule
-        for rule in convention.rules
+        for rule in tool.rules
     )
-    assert (replace(convention, rules=rules).count(product).total() != made.measured) == sees
+    assert (replace(tool, rules=rules).count(product).total() != made.measured) == sees
 
 
 def test_what_no_tool_knows_is_a_lower_bound(product: Network) -> None:
@@ -329,7 +327,7 @@ def test_what_no_tool_knows_is_a_lower_bound(product: Network) -> None:
     assert {tool.unknown for tool in tools} == {("scores",)}
     assert all(tool.predicted <= (tool.measured or 0) for tool in tools)
     assert {tool.status for tool in tools} == {"bound", "equal"}
-    (torchs,) = (tool for tool in tools if tool.convention == TORCH)
+    (torchs,) = (tool for tool in tools if tool.tool == FLOP_COUNTER)
     assert (torchs.predicted, torchs.measured) == (2 * 640, 2 * 640 + 2 * 400)
     assert torchs.status == "bound"
 
@@ -367,6 +365,6 @@ def test_symbols_take_the_same_path() -> None:
     """A tool's figure is a formula in α and ρ as well, and gives its numbers."""
     network = widen(resize(mobilenet_v1(), rho=rho), alpha)
     values = {alpha: 1, rho: 1}
-    for convention in (FVCORE, THOP, TORCHINFO, PTFLOPS):
-        formula = sum(convention.parts(lower(network)).values())
-        assert formula.subs(values).doit() == convention.count(mobilenet_v1()).total()
+    for tool in (FVCORE, THOP, TORCHINFO, PTFLOPS):
+        formula = sum(tool.parts(lower(network)).values())
+        assert formula.subs(values).doit() == tool.count(mobilenet_v1()).total()

@@ -10,21 +10,11 @@ import pytest
 import torch
 from torch import nn
 
-from costmodel import (
-    AdaptivePool,
-    BatchNorm,
-    Conv,
-    CostModelError,
-    Input,
-    Network,
-    conv_mobilenet,
-    crosscheck,
-    mobilenet_v1,
-    resize,
-    widen,
-)
+from costmodel import CostModelError, Network, crosscheck, mobilenet_v1, resize, widen
+from costmodel.layers import AdaptivePool, BatchNorm, Conv, Input
 from costmodel.reference import mobilenet as reference
-from costmodel.tools.conventions import FVCORE, TORCH
+from costmodel.tools import FLOP_COUNTER, FVCORE
+from costmodel.zoo import conv_mobilenet
 
 if TYPE_CHECKING:
     from costmodel.tools.crosscheck import CrossCheck
@@ -123,8 +113,8 @@ def test_fvcore_on_other_ranks(rank: int, affine: bool) -> None:  # noqa: FBT001
 
 
 def test_flop_counter_mode_counts_two_per_mac() -> None:
-    """TORCH's convention is exactly twice the MACs."""
-    assert TORCH.count(mobilenet_v1()).total() == 1_137_480_704
+    """Its convention is exactly twice the MACs."""
+    assert FLOP_COUNTER.count(mobilenet_v1()).total() == 1_137_480_704
 
 
 @pytest.mark.parametrize("rounding", ["floor", "divisible(8)"])

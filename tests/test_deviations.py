@@ -12,14 +12,14 @@ from torch import nn
 from torch.nn import functional
 
 import costmodel
-from costmodel.tools.conventions import CALFLOPS_FLOPS, CONVENTIONS, TORCH
-from costmodel.tools.deviations import DEVIATIONS
+from costmodel.frontends.origins import Notice
+from costmodel.tools import CALFLOPS_FLOPS, FLOP_COUNTER, TOOLS
 from costmodel.tools.reconciling import measure, reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from costmodel.tools.conventions import Convention
+    from costmodel.tools.convention import Tool
 
 
 class Calls(nn.Module):
@@ -169,7 +169,10 @@ CASES = {
         unseen(*HOOKS),
     ),
     "functional linear layer": Case(
-        Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9)  # noqa: PLW0108 (1, 9), 6 * 9, unseen(*HOOKS)
+        Calls(lambda x, kernel: functional.linear(x, kernel), 6, 9),  # noqa: PLW0108
+        (1, 9),
+        6 * 9,
+        unseen(*HOOKS),
     ),
     "function imported by name": Case(
         Calls(functional.linear, 6, 9), (1, 9), 6 * 9, unseen(*HOOKS, *PATCHES)
@@ -325,10 +328,10 @@ ADDED = {
 }
 
 
-def figure(convention: Convention, case: Case) -> float | None:
+def figure(tool: Tool, case: Case) -> float | None:
     """What the tool prints, or None."""
     try:
-        return measure(convention, nn.Sequential(case.module), (torch.zeros(case.shape),))
+        return measure(tool, nn.Sequential(case.module), (torch.zeros(case.shape),))
     except Exception:  # noqa: BLE001 - as `reconcile` catches it
         return None
 
@@ -337,16 +340,16 @@ def figure(convention: Convention, case: Case) -> float | None:
 def test_each_deviation_on_the_tools(name: str) -> None:
     """The tools that are named print the wrong figure, and all others the right one."""
     case = CASES[name]
-    for convention in CONVENTIONS[1:]:
-        factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else 1
-        right = factor * case.macs + ADDED.get((name, convention.name), 0)
-        assert figure(convention, case) == case.printed.get(convention.name, right), convention.name
+    for tool in TOOLS[1:]:
+        factor = 2 if tool in {FLOP_COUNTER, CALFLOPS_FLOPS} else 1
+        right = factor * case.macs + ADDED.get((name, tool.name), 0)
+        assert figure(tool, case) == case.printed.get(tool.name, right), tool.name
 
 
 def test_every_deviation_is_demonstrated() -> None:
     """The named deviations and the tools that have them are those demonstrated here."""
-    named = {deviation.name: set(deviation.tools) for deviation in DEVIATIONS}
-    assert named == {name: set(case.printed) for name, case in CASES.items()}
+    named = {(deviation.name, tool.name) for tool in TOOLS for deviation in tool.deviations}
+    assert named == {(name, tool) for name, case in CASES.items() for tool in case.printed}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -359,18 +362,18 @@ def test_each_deviation_is_predicted_or_named(name: str) -> None:
     for x in made.reckonings[1:]:
         shown = {deviation.name for deviation in x.deviations}
         found = shown & {name, "parameters of a module of one's own"}
-        assert x.status == "equal" or found, (x.convention.name, x.predicted, x.measured)
+        assert x.status == "equal" or found, (x.tool.name, x.predicted, x.measured)
 
 
 def test_an_einsum_of_no_sum() -> None:
     """An outer product is no MAC; torchprofile and fvcore count one, and only the latter is odd."""
     outer = Calls(lambda x, _: torch.einsum("bi,bj->bij", x, x), 1)
     made = reconcile_model(nn.Sequential(outer), (5,), run=True)
-    figures = {x.convention.name: (x.predicted, x.measured) for x in made.reckonings}
+    figures = {x.tool.name: (x.predicted, x.measured) for x in made.reckonings}
     assert figures["paper"][0] == 0
     assert figures["FlopCounterMode"] == (0, 0)
     assert figures["torchprofile"] == (5 * 5, 5 * 5)
-    explained = {x.convention.name for x in made.reckonings if x.status == "deviation"}
+    explained = {x.tool.name for x in made.reckonings if x.status == "deviation"}
     assert explained == {"fvcore", "calflops FLOPs"}
     assert not made.failed
 
@@ -379,17 +382,19 @@ def test_what_tracing_notices_has_a_record() -> None:
     """Each name that is noticed where no layer shows it is a deviation's."""
     sources = Path(costmodel.__file__).parent.joinpath("frontends", "torch").glob("*.py")
     text = "".join(path.read_text("utf-8") for path in sources)
-    found = set(re.findall(r'noticed\.add\("(.*?)"\)', text))
-    assert "product of sizes" in found
-    assert found <= {deviation.name for deviation in DEVIATIONS}
+    noticed = {Notice[name] for name in re.findall(r"noticed\.add\(Notice\.(\w+)\)", text)}
+    assert noticed == set(Notice) <= {x.name for tool in TOOLS for x in tool.deviations}
 
 
 def test_errors_are_explained_by_errors() -> None:
     """The tools that raise are among those that deviate, and print None."""
-    for deviation in DEVIATIONS:
-        printed = CASES[deviation.name].printed
-        raised = {name for name, figure in printed.items() if figure is None}
-        assert raised == set(deviation.raised_by)
+    raised = {(deviation.name, tool.name) for tool in TOOLS for deviation in tool.raises}
+    assert raised == {
+        (name, tool)
+        for name, case in CASES.items()
+        for tool, figure in case.printed.items()
+        if figure is None
+    }
 
 
 def test_a_module_called_twice_counts_twice() -> None:
@@ -404,6 +409,6 @@ def test_a_module_called_twice_counts_twice() -> None:
             return self.first(self.second(x))
 
     case = Case(Twice(), (1, 4, 5, 5), 2 * 4 * 4 * 25, {})
-    for convention in CONVENTIONS[1:]:
-        factor = 2 if convention in {TORCH, CALFLOPS_FLOPS} else 1
-        assert figure(convention, case) == factor * case.macs
+    for tool in TOOLS[1:]:
+        factor = 2 if tool in {FLOP_COUNTER, CALFLOPS_FLOPS} else 1
+        assert figure(tool, case) == factor * case.macs

@@ -17,32 +17,26 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import (
+from costmodel import CostModelError, Layer, Network, cost, resize, to_json, widen
+from costmodel.algebra.symbols import H, W, alpha
+from costmodel.layers import (
     SAME,
     Add,
     AtLeast,
     BatchNorm,
     Concat,
     Conv,
-    CostModelError,
     Fixed,
     Flatten,
     Input,
-    Layer,
     Linear,
-    Network,
     Pool,
     Times,
-    cost,
-    resize,
-    to_json,
-    widen,
 )
-from costmodel.algebra.symbols import H, W, alpha
-from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.metrics.memory import MemoryRules, every_quantity, peak_activations, weight_bytes
 from costmodel.show.explorer import page as module
 from costmodel.show.explorer.page import page
-from costmodel.show.explorer.script import script
+from costmodel.show.explorer.script import as_json, script
 from costmodel.zoo import ZOO
 
 if TYPE_CHECKING:
@@ -173,9 +167,12 @@ def test_an_image_that_is_not_square_or_has_no_size() -> None:
 needs_node = pytest.mark.skipif(
     shutil.which("node") is None, reason="node is not installed: apt-get install nodejs"
 )
+#: The quantities as the page has them.
+ROWS = f"const QUANTITIES = {as_json([*map(module._about, every_quantity().values())])};"
 NODE = """
 const DTYPES = {float32: 4, float16: 2, int8: 1};
 const NETWORKS = [%s];
+%s
 %s
 const shown = %s.map(([i, alpha, side, classes, rounding, dtype, fold]) => {
   const state = {alpha: rational(alpha), side, classes, rounding, dtype, fold};
@@ -238,7 +235,7 @@ ODD = (
 def in_node(scripts: list[str], cases: list[list[Any]]) -> list[list[str] | None]:
     """What the page's own functions make of some cases; None where they refuse."""
     model = (FILES / "model.js").read_text("utf-8")
-    source = NODE % (",".join(scripts), model, json.dumps(cases))
+    source = NODE % (",".join(scripts), ROWS, model, json.dumps(cases))
     return json.loads(_node(source))
 
 
@@ -255,7 +252,7 @@ def in_library(network: Network, case: list[Any]) -> list[str] | None:
     with suppress(CostModelError):
         made = widen(resize(network, resolution=side), Fraction(width), rounding)
         total, peak = cost(made), peak_activations(made, rules)
-        counts = total.macs, total.params, total.flops, total.activations
+        counts = total.macs, total.params, total.activations, total.flops
         return [*map(str, (*counts, weight_bytes(made, rules), peak.bytes)), peak.layer]
     return None
 
@@ -314,8 +311,20 @@ def test_odd_networks_are_the_librarys() -> None:
 def test_limits_are_read_as_the_command_does(text: str, most: Any) -> None:
     """Amounts of MACs mean what they mean to `costmodel plan`."""
     model = (FILES / "model.js").read_text("utf-8")
-    source = f"""{model}
+    source = f"""{ROWS}
+    {model}
     const read = () => {{ try {{ return most("max_macs", {json.dumps(text)}); }}
       catch (error) {{ return "rule"; }} }};
     console.log(String(read()));"""
     assert _node(source).strip() == ("null" if most is None else str(most))
+
+
+@needs_node
+def test_the_pages_scripts_are_one_program() -> None:
+    """What the three files declare does not clash: the page's last script parses."""
+    text = page(["mobilenet_v1"])
+    program = text.rpartition("<script>")[2].partition("</script>")[0]
+    assert _node(f"new Function({json.dumps(program)}); console.log('parsed')") == "parsed\n"
+    clash = program + "\nconst NETWORKS = 0;"
+    with pytest.raises(subprocess.CalledProcessError):
+        _node(f"new Function({json.dumps(clash)})")

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import CostModelError, Input, Network, cost, mobilenet_v1, resize, widen
-from costmodel.layers import Activation, Conv
+from costmodel import CostModelError, Network, cost, mobilenet_v1, resize, widen
+from costmodel.layers import Activation, Conv, Input
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.reports.rows import rows
 from costmodel.show.explorer.page import page as make_page
@@ -117,9 +117,9 @@ SET_AND_READ = """
     totals: Object.fromEntries(
       tiles.map((tile) => [tile.id, tile.querySelector(".whole").textContent])
     ),
-    peak: document.querySelector("#peakBytes .where").textContent,
-    params: cells(9).map((cell) => cell.textContent),
-    macs: cells(10).map((cell) => cell.textContent),
+    peak: document.querySelector("#peak_bytes .where").textContent,
+    macs: cells(9).map((cell) => cell.textContent),
+    params: cells(10).map((cell) => cell.textContent),
   };
 })
 """
@@ -180,8 +180,8 @@ def test_200_random_configurations_are_the_librarys(visit: Callable[..., Page]) 
             "params": total.params,
             "flops": total.flops,
             "activations": total.activations,
-            "weightBytes": weight_bytes(network, rules),
-            "peakBytes": peak.bytes,
+            "weight_bytes": weight_bytes(network, rules),
+            "peak_bytes": peak.bytes,
         }, configuration
         assert read["peak"] == f"at {peak.layer}"
         table = rows(network)
@@ -317,7 +317,7 @@ def test_names_are_text(visit: Callable[..., Page]) -> None:
     page = visit()
     page.locator("#network").select_option(NASTY)
     assert page.locator("#layers tbody th").all_inner_texts() == ['=cmd|"A1",</td>']
-    assert page.locator("#peakBytes .where").inner_text() == "at <b>act</b>"
+    assert page.locator("#peak_bytes .where").inner_text() == "at <b>act</b>"
     assert page.locator("img").count() == 0
     assert NASTY in page.locator("#reduction-hint").inner_text()
 

@@ -12,11 +12,12 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costmodel import closed_form, cost, formulas, mobilenet_v1, resize, widen
+from costmodel import cost, mobilenet_v1, resize, widen
 from costmodel.algebra.notation import latex, mathml, unicode
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.algebra.symbols import C_in, C_out, H, K, W, alpha, rho
 from costmodel.reference.naive import convolve
+from costmodel.reports import closed_form, formulas
 from costmodel.reports.formulas import COLUMNS, ROWS, reduction, steps, typical
 
 small = st.integers(1, 4)

@@ -12,29 +12,23 @@ from hypothesis import given
 from strategies import networks
 from torch import nn
 
-from costmodel import (
-    ZOO,
+from costmodel import ZOO, Layer, Network, cost, mobilenet_v1, report, resize, table, trace, widen
+from costmodel.layers import (
     Activation,
+    Affine,
     BatchNorm,
+    Combine,
     Concat,
+    Constant,
     Conv,
     Input,
-    Layer,
     Linear,
-    Network,
-    closed_form,
-    cost,
-    mobilenet_v1,
-    mobilenet_v2,
-    report,
-    resize,
-    table,
-    trace,
-    widen,
+    TransposedConv,
 )
-from costmodel.layers import Affine, Combine, Constant, TransposedConv
+from costmodel.reports import closed_form
 from costmodel.reports.rows import by_kind, params_by_part, rows
 from costmodel.show.report import to_csv, to_text
+from costmodel.zoo import mobilenet_v2
 
 # Howard et al. 2017, Table 1: the output channels of the thirteen blocks.
 BLOCK_CHANNELS = [64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]

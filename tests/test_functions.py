@@ -12,14 +12,9 @@ from sympy import Symbol
 
 from costmodel import (
     ZOO,
-    AtLeast,
-    Conv,
     CostModelError,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
     cost,
     cost_function,
     mobilenet_v1,
@@ -31,6 +26,7 @@ from costmodel import (
     width_function,
 )
 from costmodel.algebra.symbols import alpha, rho
+from costmodel.layers import AtLeast, Conv, Input, Linear, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,31 +15,22 @@ from hypothesis import strategies as st
 from strategies import networks
 
 from costmodel import (
-    SAME,
     ZOO,
-    Add,
-    AtLeast,
-    Conv,
     Cost,
     CostModelError,
-    Fixed,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
-    Times,
     cost,
     cost_function,
     mobilenet_v1,
-    mobilenet_v2,
     relaxed_function,
     resize,
     widen,
     width_function,
 )
 from costmodel.algebra.symbols import alpha, relax, rho
+from costmodel.layers import SAME, Add, AtLeast, Conv, Fixed, Flatten, Input, Linear, Pool, Times
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -184,7 +175,7 @@ class Mystery(Layer):
 def test_unknown_layers_are_named() -> None:
     """In all three kinds of function, and the figures are those of the other layers."""
     network = net(Conv("conv", 10, 1), Mystery("odd"))
-    total = Cost(30, 30 * 8 * 8, 10 * 8 * 8, ("odd",))
+    total = Cost(macs=30 * 8 * 8, params=30, activations=10 * 8 * 8, unknown=("odd",))
     assert cost_function(network)(1.0, 8) == total
     assert relaxed_function(network)(Fraction(1), Fraction(1, 8)) == total
     assert width_function(network)([10], 8) == total

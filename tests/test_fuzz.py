@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_SECONDS = 5
 #: What `main` makes of the options each time, and is slow to make.
-COMMAND = typer.main.get_command(app)
+COMMAND = typer.main.get_command(app())
 COMMANDS = (
     ("report", "--no-check"),
     ("report", "--no-check", "--json", "--alpha", "0.6", "--resolution", "20"),
@@ -184,7 +184,7 @@ def mutants(count: int, seed: int) -> Iterator[str]:
 def outcome(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, float]:
     """A command's exit code, what it says on standard error, and the seconds that it takes."""
     monkeypatch.setattr(sys, "argv", ["costmodel", *arguments])
-    monkeypatch.setattr(cli, "app", COMMAND)
+    monkeypatch.setattr(cli, "app", lambda: COMMAND)
     said, started = StringIO(), time.process_time()
     with redirect_stdout(StringIO()), redirect_stderr(said), pytest.raises(SystemExit) as stop:
         main()

@@ -16,22 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import (
-    Activation,
-    Conv,
-    CostModelError,
-    CropAndResize,
-    Fixed,
-    Input,
-    Layer,
-    Linear,
-    Network,
-    Times,
-    to_json,
-)
+from costmodel import CostModelError, Layer, Network, to_json
 from costmodel import layers as ir
 from costmodel.files import write_atomically
 from costmodel.frontends.torch.models import load_model
+from costmodel.layers import Activation, Conv, CropAndResize, Fixed, Input, Linear, Times
 from costmodel.planners.limits import Limit
 from costmodel.planners.planning import distinct_alphas
 from costmodel.show.explorer.page import page

@@ -9,21 +9,19 @@ import sympy
 
 from costmodel import (
     ZOO,
-    Conv,
     CostModelError,
-    Fixed,
-    Input,
     Network,
     alpha,
     cost,
     mobilenet_v1,
-    mobilenet_v2,
     relax,
     resize,
     rho,
     widen,
 )
+from costmodel.layers import Conv, Fixed, Input
 from costmodel.planners.inverting import solve_alpha
+from costmodel.zoo import mobilenet_v2
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "vgg_16", "squeezenet_1_1"])

@@ -14,13 +14,15 @@ from torch import nn
 from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel import SAME, Conv, CostModelError, Input, Layer, Linear, Network, to_json
+from costmodel import CostModelError, Layer, Network, to_json
 from costmodel import layers as ir
 from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
 from costmodel.core.orders import plain
 from costmodel.frontends.torch.forward import trace
+from costmodel.layers import SAME, Conv, Input, Linear
 from costmodel.metrics.memory import MemoryRules
-from costmodel.metrics.training import flop_counter_flops, kept_bytes, layer_training_costs
+from costmodel.metrics.training import kept_bytes, layer_training_costs
+from costmodel.tools.flop_counter import flop_counter_flops
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,7 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import networks
 
-from costmodel import (
+from costmodel import CostModelError, Layer, Network, cost, from_json, lower, to_json
+from costmodel.core import Elementwise, LoopNest, Lowered, Parameter
+from costmodel.core.nest import Window
+from costmodel.layers import (
     SAME,
     Activation,
     AdaptivePool,
@@ -20,24 +23,12 @@ from costmodel import (
     BatchNorm,
     Concat,
     Conv,
-    CostModelError,
-    Elementwise,
     Flatten,
     Input,
-    Layer,
     Linear,
-    LoopNest,
-    Lowered,
-    Network,
-    Parameter,
     Pool,
     Times,
-    cost,
-    from_json,
-    lower,
-    to_json,
 )
-from costmodel.core.nest import Window
 
 if TYPE_CHECKING:
     from costmodel.core.fields import Shape

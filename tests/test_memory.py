@@ -25,23 +25,11 @@ from torch_models.mobilenet_v2 import MobileNetV2
 
 from costmodel import (
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    BatchNorm,
-    Concat,
-    Conv,
     CostModelError,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
     alpha,
-    infer,
     mobilenet_v1,
-    mobilenet_v2,
     relax,
     resize,
     rho,
@@ -49,7 +37,20 @@ from costmodel import (
 )
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.algebra.symbols import H, parse
+from costmodel.core import infer
 from costmodel.core.nest import Elementwise, Window
+from costmodel.layers import (
+    Activation,
+    AdaptivePool,
+    Add,
+    BatchNorm,
+    Concat,
+    Conv,
+    Flatten,
+    Input,
+    Linear,
+    Pool,
+)
 from costmodel.metrics import memory
 from costmodel.metrics.memory import (
     MemoryRules,
@@ -60,6 +61,7 @@ from costmodel.metrics.memory import (
     weight_bytes,
 )
 from costmodel.reference.mobilenet import MobileNetV1
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, Phase, find, given, settings
 from strategies import Case, PoolCase, convolutions, examples, pools
 from torch.nn import functional
 
-from costmodel import Conv, CostModelError, lower
-from costmodel.layers import convolution, pooling
+from costmodel import CostModelError, lower
+from costmodel.layers import Conv, convolution, pooling
 from costmodel.reference.naive import Convolved, convolve
 
 if TYPE_CHECKING:

@@ -10,10 +10,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from costmodel import Activation, Conv, Input, Network, trace
+from costmodel import Network, trace
 from costmodel import layers as ir
 from costmodel.backends.rules import FUNCTIONS
 from costmodel.frontends.torch.free import FREE
+from costmodel.layers import Activation, Conv, Input
 from costmodel.layers.named import ELEMENTWISE, is_elementwise, plain
 from costmodel.metrics.memory import MemoryRules, live_bytes, peak_activations
 from costmodel.zoo import ZOO

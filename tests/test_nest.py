@@ -9,8 +9,10 @@ import pytest
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 
-from costmodel import SAME, Conv, Elementwise, Input, Layer, Linear, LoopNest, Network, lower
+from costmodel import Layer, Network, lower
 from costmodel.algebra.symbols import C_in, alpha
+from costmodel.core import Elementwise, LoopNest
+from costmodel.layers import SAME, Conv, Input, Linear
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 extents = st.integers(1, 3)

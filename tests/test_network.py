@@ -13,24 +13,10 @@ from hypothesis import strategies as st
 from strategies import alphas, examples, networks
 
 from costmodel import (
-    SAME,
     ZOO,
-    Activation,
-    AdaptivePool,
-    Add,
-    AtLeast,
-    BatchNorm,
-    Concat,
-    Conv,
     CostModelError,
-    Fixed,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
-    Times,
     cost,
     from_json,
     lower,
@@ -39,6 +25,22 @@ from costmodel import (
     widen,
 )
 from costmodel.algebra.symbols import H, W, alpha, rho
+from costmodel.layers import (
+    SAME,
+    Activation,
+    AdaptivePool,
+    Add,
+    AtLeast,
+    BatchNorm,
+    Concat,
+    Conv,
+    Fixed,
+    Flatten,
+    Input,
+    Linear,
+    Pool,
+    Times,
+)
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 IMAGE = Input("image", (1, 8, 9, 9))

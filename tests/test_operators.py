@@ -7,19 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from costmodel import (
-    SAME,
-    BatchNorm,
-    Conv,
     CostModelError,
-    Fixed,
-    Input,
     Layer,
     Network,
-    Times,
     cost,
     cost_function,
     from_json,
-    infer,
     join,
     lower,
     mobilenet_v1,
@@ -31,7 +24,8 @@ from costmodel import (
 )
 from costmodel import layers as ir
 from costmodel.algebra.symbols import H, W
-from costmodel.layers import FAMILIES
+from costmodel.core import infer
+from costmodel.layers import FAMILIES, SAME, BatchNorm, Conv, Fixed, Input, Times
 from costmodel.metrics.memory import MemoryRules, live_bytes, traffic, weight_bytes
 from costmodel.metrics.operators import operators
 

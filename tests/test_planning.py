@@ -12,24 +12,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from costmodel import (
-    ZOO,
-    Conv,
-    CostModelError,
-    Input,
-    Layer,
-    Network,
-    Pool,
-    cost,
-    infer,
-    mobilenet_v1,
-    resize,
-    widen,
-)
+from costmodel import ZOO, CostModelError, Layer, Network, cost, mobilenet_v1, resize, widen
+from costmodel.core import infer
+from costmodel.layers import Conv, Input, Pool
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners import planning
 from costmodel.planners.inverting import solve_alpha
-from costmodel.planners.limits import LIMITS
+from costmodel.planners.limits import limited
 from costmodel.planners.planning import distinct_alphas, estimate, plan
 from costmodel.published.family import model
 
@@ -92,7 +81,7 @@ def brute_force(limits: dict[str, int], score: Callable) -> tuple:
     ranked = sorted(ALL, key=lambda c: (*score(*c), c[0]["macs"], -c[0]["params"]))
 
     def broken(candidate: tuple) -> set[str]:
-        return {n for n, most in limits.items() if candidate[0][LIMITS[n]] > most}
+        return {n for n, most in limits.items() if candidate[0][limited()[n].name] > most}
 
     fitting = [c for c in ranked if not broken(c)]
     if not fitting:

@@ -12,24 +12,11 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from costmodel import (
-    SAME,
-    Conv,
-    CostModelError,
-    Input,
-    Layer,
-    Linear,
-    Network,
-    cost,
-    mobilenet_v1,
-    mobilenet_v2,
-    relax,
-    resize,
-    widen,
-)
+from costmodel import CostModelError, Layer, Network, cost, mobilenet_v1, relax, resize, widen
 from costmodel import alpha as alpha_symbol
 from costmodel import rho as rho_symbol
 from costmodel.algebra.polynomial import ALPHA, RHO
+from costmodel.layers import SAME, Conv, Input, Linear
 from costmodel.planners.planning import plan
 from costmodel.show.format import si
 from costmodel.show.plots import (
@@ -43,6 +30,7 @@ from costmodel.show.plots import (
 )
 from costmodel.show.plots.multipliers import _evaluate
 from costmodel.show.plots.style import house_figure
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

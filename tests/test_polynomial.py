@@ -13,24 +13,22 @@ from strategies import alphas, networks, rhos
 
 from costmodel import (
     ZOO,
-    Conv,
     Cost,
     CostModelError,
-    Input,
     Network,
-    Pool,
-    closed_form,
     cost,
     relaxed_function,
     relaxed_width_function,
     resize,
-    solve_alpha,
     widen,
     width_function,
 )
 from costmodel.algebra import polynomial
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.algebra.symbols import alpha, relax, rho
+from costmodel.layers import Conv, Input, Pool
+from costmodel.planners import solve_alpha
+from costmodel.reports import closed_form
 
 QUICK = settings(derandomize=True, deadline=None, database=None)
 #: What the names in a polynomial stand for in sympy.
@@ -53,7 +51,7 @@ def closed_forms_agree(network: Network, rounding: str = "floor") -> bool:
     """Whether both algebras make the same polynomials of a network's costs."""
     ours = cost(widen(resize(network, rho=RHO), ALPHA, rounding))
     theirs = cost(widen(resize(network, rho=rho), alpha, rounding)).map(relax)
-    pairs = zip(ours._quantities().values(), theirs._quantities().values(), strict=True)
+    pairs = zip(ours.quantities.values(), theirs.quantities.values(), strict=True)
     return all(sympy.expand(in_sympy(our) - their) == 0 for our, their in pairs)
 
 
@@ -93,7 +91,7 @@ def at_one(network: Network) -> list[Cost]:
     formula = cost(widen(resize(network, rho=rho), alpha, "exact")).map(relax)
     widths = [column.channels for column in width_function(network).columns]
     return [
-        Cost(in_sympy(form.params).subs(ONE), form.macs_at(Fraction(1), Fraction(1))),
+        Cost(macs=form.macs_at(Fraction(1), Fraction(1)), params=in_sympy(form.params).subs(ONE)),
         formula.map(lambda x: sympy.sympify(x).subs(ONE)),
         relaxed_function(network)(1, 1),
         relaxed_width_function(network)(widths, 1),

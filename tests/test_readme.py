@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 from strategies import mostly_slow
 
-from costmodel import MemoryRules, mobilenet_v1, plan, report
+from costmodel import mobilenet_v1, plan, report
+from costmodel.metrics import MemoryRules
 from costmodel.show import plots as plot
 
 if TYPE_CHECKING:

@@ -18,23 +18,21 @@ from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import (
-    Activation,
-    BatchNorm,
     CostModelError,
-    Input,
     Network,
     build,
     cost,
     crosscheck,
     drop,
-    infer,
     resize,
     separate,
     to_json,
     widen,
 )
 from costmodel import layers as ir
+from costmodel.core import infer
 from costmodel.frontends.torch.forward import trace
+from costmodel.layers import Activation, BatchNorm, Input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,15 +14,9 @@ import torch
 from torch import nn
 
 from costmodel import (
-    Activation,
-    Conv,
     CostModelError,
-    Flatten,
-    Input,
     Layer,
-    Linear,
     Network,
-    Pool,
     mobilenet_v1,
     reconcile,
     report,
@@ -30,9 +24,13 @@ from costmodel import (
     to_json,
     widen,
 )
+from costmodel.layers import Activation, Conv, Flatten, Input, Linear, Pool
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
-from costmodel.tools.conventions import CONVENTIONS, PTFLOPS, THOP
+from costmodel.tools import PTFLOPS, THOP, TOOLS
+from costmodel.tools.convention import ELEMENT, Tool, rules
+from costmodel.tools.deviations import Deviation
+from costmodel.tools.reconciling import reconcile_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +44,7 @@ OPTIONS = ("--alpha", 0.25, "--resolution", 32)
 
 def of(made: Reconciliation, name: str) -> Reckoning:
     """One tool's."""
-    (found,) = (x for x in made.reckonings if x.convention.name == name)
+    (found,) = (x for x in made.reckonings if x.tool.name == name)
     return found
 
 
@@ -63,7 +61,7 @@ def without(monkeypatch: pytest.MonkeyPatch, *packages: str) -> None:
 
 def test_predictions_need_no_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without --run nothing is run, and nothing has to be installed."""
-    without(monkeypatch, "torch", *{x.package for x in CONVENTIONS if x.package})
+    without(monkeypatch, "torch", *{x.package for x in TOOLS if x.package})
     made = reconcile(mobilenet_v1())
     assert [x.status for x in made.reckonings] == ["predicted"] * 10
     assert of(made, "thop").predicted == 588_962_304
@@ -280,8 +278,8 @@ def test_run_prints_both(run: Callable) -> None:
 def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     """thop's convention with batch norm wrong."""
     rules = tuple(r._replace(factor=3) if r.part == "batch norm" else r for r in THOP.rules)
-    conventions = tuple(replace(x, rules=rules) if x == THOP else x for x in CONVENTIONS)
-    monkeypatch.setattr("costmodel.tools.reconciling.CONVENTIONS", conventions)
+    tools = tuple(replace(x, rules=rules) if x == THOP else x for x in TOOLS)
+    monkeypatch.setattr("costmodel.tools.TOOLS", tools)
 
 
 @pytest.mark.usefixtures("wrong")
@@ -301,11 +299,35 @@ def test_a_failure_is_no_difference(monkeypatch: pytest.MonkeyPatch, run: Callab
         message = "unkind"
         raise OSError(message)
 
-    monkeypatch.setitem(sys.modules["costmodel.tools.reconciling"]._TOOLS, PTFLOPS.name, fail)
+    tools = tuple(replace(x, run=fail) if x == PTFLOPS else x for x in TOOLS)
+    monkeypatch.setattr("costmodel.tools.TOOLS", tools)
     ran = run("reconcile", *OPTIONS, "--run")
     assert ran.code == 0
     assert "✗" not in ran.out
     assert "ptflops: failed: OSError: unkind" in ran.out
+
+
+def test_a_new_tool_is_one_record(monkeypatch: pytest.MonkeyPatch, run: Callable) -> None:
+    """It counts outputs, and twice with a ReLU: in a list, it is predicted, run and explained."""
+
+    def outputs(module: nn.Module, images: tuple[torch.Tensor, ...]) -> int:
+        twice = any(isinstance(part, nn.ReLU) for part in module.modules())
+        return (1 + twice) * module(*images).numel()
+
+    twice = Deviation("twice", "outputs count twice", shown_by="relu")
+    counted = rules("linear", 1, ELEMENT, "outputs")
+    toy = Tool("toy", "outputs", counted, "torch", outputs, (twice,))
+    monkeypatch.setattr("costmodel.tools.TOOLS", (*TOOLS, toy))
+    layers = (Input("x", (2, 8)), Linear("linear", 3))
+    made = of(reconcile(Network("n", layers), run=True), "toy")
+    assert (made.tool, made.predicted, made.measured, made.status) == (toy, 6, 6, "equal")
+    made = of(reconcile_model(nn.Sequential(nn.Linear(8, 3), nn.ReLU()), (8,), run=True), "toy")
+    assert (made.measured, made.status, made.deviations) == (6, "deviation", (twice,))
+    ran = run("reconcile", "mobilenet_v1", *OPTIONS, "--json")
+    (tool,) = (tool for tool in json.loads(ran.out)["tools"] if tool["tool"] == "toy")
+    assert (tool["predicted"], tool["deviations"]) == (1000, ["twice: outputs count twice"])
+    ran = run("reconcile", "mobilenet_v1", *OPTIONS)
+    assert "1,000  = 1,000 outputs (1 per element)" in ran.out
 
 
 def test_json(run: Callable) -> None:
@@ -313,7 +335,7 @@ def test_json(run: Callable) -> None:
     data = json.loads(run("reconcile", *OPTIONS, "--run", "--json").out)
     assert (data["network"], data["alpha"], data["resolution"]) == ("mobilenet_v1", 0.25, 32)
     assert data["macs"] == report(alpha=0.25, resolution=32).total.macs
-    assert [tool["tool"] for tool in data["tools"]] == [x.name for x in CONVENTIONS]
+    assert [tool["tool"] for tool in data["tools"]] == [x.name for x in TOOLS]
     for tool in data["tools"]:
         assert sum(part["count"] for part in tool["parts"]) == tool["predicted"]
         assert tool["status"] == ("predicted" if tool["tool"] == "paper" else "equal")
@@ -324,7 +346,7 @@ def test_markdown(run: Callable) -> None:
     """A table whose rows have as many cells as its head, and the notes below."""
     out = run("reconcile", *OPTIONS, "--run", "--markdown").out
     rows = [line for line in out.splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + len(CONVENTIONS)
+    assert len(rows) == 2 + len(TOOLS)
     assert {row.count("|") for row in rows} == {6}
     assert "run on a real torch model" in out.splitlines()[-1]
 

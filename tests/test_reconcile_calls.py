@@ -14,18 +14,20 @@ from torch.nn import functional
 
 from costmodel.core.lower import lower
 from costmodel.frontends.torch.forward import trace_origins
-from costmodel.tools.conventions import CONVENTIONS
+from costmodel.tools import TOOLS as EVERY_TOOL
+from costmodel.tools.convention import every_call
 from costmodel.tools.reconciling import reconcile
+from costmodel.tools.thop import LOST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from costmodel.frontends.origins import Traced
-    from costmodel.tools.conventions import Convention
+    from costmodel.tools.convention import Tool
 
 pytestmark = pytest.mark.filterwarnings("ignore:torch.chain_matmul is deprecated")
 
-TOOLS = CONVENTIONS[1:]
+TOOLS = EVERY_TOOL[1:]
 #: Functions as a module takes them that keeps a reference, which escapes what tools replace.
 GELU, LINEAR, RELU = functional.gelu, functional.linear, functional.relu
 
@@ -271,13 +273,13 @@ def traced(name: str) -> Traced:
 def measured(name: str) -> dict[str, float | None]:
     """What every tool prints of a case."""
     made = reconcile(traced(name).network, CASES[name][0], run=True).reckonings
-    return {x.convention.name: x.measured for x in made}
+    return {x.tool.name: x.measured for x in made}
 
 
-def total(convention: Convention, name: str) -> int:
+def total(tool: Tool, name: str) -> int:
     """What a convention predicts of a case."""
     found = traced(name)
-    return convention.count_layers(lower(found.network), found.origins).total()
+    return tool.count_layers(lower(found.network), found.origins).total()
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -287,45 +289,45 @@ def test_every_call(name: str) -> None:
     assert {x.name: total(x, name) for x in TOOLS} == printed
 
 
-def differs(convention: Convention) -> bool:
+def differs(tool: Tool) -> bool:
     """Whether some call, or some kind of layer that is built, shows that a convention is wrong."""
-    traced_so = (total(convention, name) != measured(name)[convention.name] for name in CASES)
-    return any(traced_so) or built_differs(convention)
+    traced_so = (total(tool, name) != measured(name)[tool.name] for name in CASES)
+    return any(traced_so) or built_differs(tool)
 
 
 #: Shown in test_deviations.py, since other tools have other figures.
 IN_DEVIATIONS = {"lstm", "matmul_vector", "einsum_of_no_sum"}
 
 EVERY_RULE = [
-    pytest.param(convention, i, id=f"{convention.name}, {rule.operation}, {i}")
-    for convention in TOOLS
-    for i, rule in enumerate(convention.rules)
+    pytest.param(tool, i, id=f"{tool.name}, {rule.operation}, {i}")
+    for tool in TOOLS
+    for i, rule in enumerate(tool.rules)
     if rule.operation not in IN_DEVIATIONS
 ]
 
 
-@pytest.mark.parametrize("convention", TOOLS, ids=lambda convention: convention.name)
-def test_the_rules_as_they_are(convention: Convention) -> None:
+@pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)
+def test_the_rules_as_they_are(tool: Tool) -> None:
     """What the mutations below change is right before."""
-    assert not differs(convention)
+    assert not differs(tool)
 
 
-@pytest.mark.parametrize(("convention", "i"), EVERY_RULE)
-def test_a_mutated_rule_is_caught(convention: Convention, i: int) -> None:
+@pytest.mark.parametrize(("tool", "i"), EVERY_RULE)
+def test_a_mutated_rule_is_caught(tool: Tool, i: int) -> None:
     """A factor that is one more, and an average that is forgotten, of any rule of any tool."""
-    rules = list(convention.rules)
+    rules = list(tool.rules)
     rules[i] = rules[i]._replace(factor=rules[i].factor + 1)
-    assert differs(replace(convention, rules=tuple(rules)))
-    rules[i] = convention.rules[i]._replace(averaged=not convention.rules[i].averaged)
-    exact = rules[i].per == "unit lost to floats"  # there is one, in a batch of one
-    assert differs(replace(convention, rules=tuple(rules))) != exact
+    assert differs(replace(tool, rules=tuple(rules)))
+    rules[i] = tool.rules[i]._replace(averaged=not tool.rules[i].averaged)
+    exact = rules[i].per is LOST  # there is one, in a batch of one
+    assert differs(replace(tool, rules=tuple(rules))) != exact
 
 
-SEEING = [x for x in TOOLS if any(rule.by for rule in x.rules)]
+SEEING = [x for x in TOOLS if any(rule.sees is not every_call for rule in x.rules)]
 
 
-@pytest.mark.parametrize("convention", SEEING, ids=lambda convention: convention.name)
-def test_what_a_tool_looks_at_matters(convention: Convention) -> None:
+@pytest.mark.parametrize("tool", SEEING, ids=lambda tool: tool.name)
+def test_what_a_tool_looks_at_matters(tool: Tool) -> None:
     """A tool that hooks modules or replaces functions, were it to see every call, is caught."""
-    rules = tuple(rule._replace(by="") for rule in convention.rules)
-    assert differs(replace(convention, rules=rules))
+    rules = tuple(rule._replace(sees=every_call) for rule in tool.rules)
+    assert differs(replace(tool, rules=rules))

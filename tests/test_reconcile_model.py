@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,8 @@ from costmodel import CostModelError, mobilenet_v1, reconcile, report, resize, t
 from costmodel.frontends.torch.names import told
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.show import reconcile as shown
-from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools import TOOLS
+from costmodel.tools.deviations import CONSTANTS
 from costmodel.tools.reconciling import reconcile_model
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ class Own(nn.Module):
 
 def of(made: Reconciliation, name: str) -> Reckoning:
     """One tool's."""
-    (found,) = (x for x in made.reckonings if x.convention.name == name)
+    (found,) = (x for x in made.reckonings if x.tool.name == name)
     return found
 
 
@@ -193,8 +195,7 @@ def test_a_deviation_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     fvcore, torchinfo = of(made, "fvcore"), of(made, "torchinfo")
     assert (fvcore.status, fvcore.predicted, fvcore.measured) == ("deviation", 64, 64 + 4 * 8)
     assert [x.name for x in torchinfo.deviations] == ["parameters of a module of one's own"]
-    (why,) = (x.effect for x in DEVIATIONS if x.name == "work on constants")
-    note = f"fvcore: 64 predicted, printed 96: work on constants ({why})"
+    note = f"fvcore: 64 predicted, printed 96: work on constants ({CONSTANTS.effect})"
     assert shown.explanation(fvcore) == note
     assert note in shown.notes(made)
     page = shown.to_markdown(report(alpha=0.25, resolution=32), made)
@@ -223,7 +224,7 @@ def test_an_error_is_explained_by_what_raises_it() -> None:
 
 def test_a_difference_that_nothing_explains_has_failed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the deviation's record the figure is different, and the check has failed."""
-    monkeypatch.setattr("costmodel.tools.deviations.DEVIATIONS", ())
+    monkeypatch.setattr("costmodel.tools.TOOLS", [replace(x, deviations=()) for x in TOOLS])
     made = reconcile_model(nn.Sequential(nn.Linear(8, 8), Normalised()), (8,), run=True)
     assert of(made, "fvcore").status == "different"
     assert made.failed

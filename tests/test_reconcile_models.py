@@ -15,7 +15,7 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 
-from costmodel.tools.conventions import CONVENTIONS  # noqa: E402
+from costmodel.tools import TOOLS  # noqa: E402
 from costmodel.tools.reconciling import Reconciliation, reconcile_model  # noqa: E402
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_nine_figures(name: str) -> None:
     """Each tool prints what is predicted, but for those listed, whose deviation is named."""
     expected = MODELS[name]
     for made in reconciled(name).reckonings[1:]:
-        tool = made.convention.name
+        tool = made.tool.name
         names = {deviation.name for deviation in made.deviations}
         figures = (tool, made.predicted, made.measured, made.problem)
         assert made.status == ("deviation" if tool in expected else "equal"), figures
@@ -127,11 +127,11 @@ def test_the_table() -> None:
 
 def table() -> str:
     """A row for each model: equal, or the deviations that explain the figure."""
-    tools = CONVENTIONS[1:]
+    tools = TOOLS[1:]
     rows, equal = [], Counter[str]()
     for name in MODELS:
         made = reconciled(name).reckonings[1:]
-        equal.update(x.convention.name for x in made if x.status == "equal")
+        equal.update(x.tool.name for x in made if x.status == "equal")
         cells = ["=" if x.status == "equal" else _explained(x) for x in made]
         rows.append(f"| {name} | {' | '.join(cells)} |")
     packages = dict.fromkeys(x.package for x in tools if x.package)

@@ -6,17 +6,9 @@ from typing import Any
 
 import pytest
 
-from costmodel import (
-    Conv,
-    CostModelError,
-    CropAndResize,
-    Elementwise,
-    Input,
-    Network,
-    cost,
-    infer,
-    lower,
-)
+from costmodel import CostModelError, Network, cost, lower
+from costmodel.core import Elementwise, infer
+from costmodel.layers import Conv, CropAndResize, Input
 
 
 def test_each_image_has_its_proposals() -> None:

@@ -13,41 +13,42 @@ from hypothesis import assume, given, settings
 from strategies import WITH_PAIRS, WITHOUT_PAIRS, alphas, examples, networks, rhos, roundings
 
 from costmodel import (
-    SAME,
     ZOO,
-    Activation,
-    Add,
-    AtLeast,
-    BatchNorm,
-    Concat,
-    Conv,
     CostModelError,
-    Fixed,
-    Input,
-    Linear,
     Network,
-    Times,
     cost,
     cost_function,
     drop,
     from_json,
-    infer,
     join,
     lower,
     mobilenet_v1,
-    mobilenet_v2,
     plan,
     report,
     resize,
-    separable_pairs,
     separate,
     sweep,
     to_json,
     widen,
     width_function,
 )
-from costmodel.core import widths
-from costmodel.layers import factorising
+from costmodel.core import infer, widths
+from costmodel.layers import (
+    SAME,
+    Activation,
+    Add,
+    AtLeast,
+    BatchNorm,
+    Concat,
+    Conv,
+    Fixed,
+    Input,
+    Linear,
+    Times,
+    factorising,
+    separable_pairs,
+)
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

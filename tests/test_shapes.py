@@ -10,7 +10,9 @@ import torch
 from hypothesis import given, settings
 from strategies import examples, networks
 
-from costmodel import (
+from costmodel import CostModelError, Layer, Network
+from costmodel.core import infer
+from costmodel.layers import (
     SAME,
     Activation,
     AdaptivePool,
@@ -19,16 +21,12 @@ from costmodel import (
     BatchNorm,
     Concat,
     Conv,
-    CostModelError,
     Fixed,
     Flatten,
     Input,
-    Layer,
     Linear,
-    Network,
     Pool,
     Times,
-    infer,
 )
 
 if TYPE_CHECKING:

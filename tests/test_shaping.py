@@ -10,7 +10,8 @@ from test_trace import Apply
 from torch import nn
 from torch.nn import functional as f
 
-from costmodel import CostModelError, infer, resize, trace
+from costmodel import CostModelError, resize, trace
+from costmodel.core import infer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

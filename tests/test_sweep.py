@@ -18,32 +18,24 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import networks
 
-from costmodel import (
+from costmodel import ZOO, Cost, CostModelError, Layer, Network, cost, mobilenet_v1, resize, widen
+from costmodel.algebra import grids
+from costmodel.core import infer
+from costmodel.layers import (
     SAME,
-    ZOO,
     AdaptivePool,
     Add,
     AtLeast,
     Concat,
     Conv,
-    Cost,
-    CostModelError,
     Flatten,
     Input,
-    Layer,
     Linear,
-    Network,
     Pool,
-    cost,
-    infer,
-    mobilenet_v1,
-    mobilenet_v2,
-    resize,
-    widen,
 )
-from costmodel.algebra import grids
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners.sweeping import Sweep, sweep
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

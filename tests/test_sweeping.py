@@ -14,13 +14,9 @@ from hypothesis import strategies as st
 
 from costmodel import (
     ZOO,
-    Conv,
     CostModelError,
-    Elementwise,
-    Input,
     Layer,
     Network,
-    closed_form,
     cost,
     cost_function,
     mobilenet_v1,
@@ -29,8 +25,11 @@ from costmodel import (
 )
 from costmodel import sweep as swept_by
 from costmodel.algebra import grids
+from costmodel.core import Elementwise
+from costmodel.layers import Conv, Input
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.planners.reducing import best, front, histogram
+from costmodel.reports import closed_form
 
 if TYPE_CHECKING:
     from costmodel.planners.sweeping import Sweep

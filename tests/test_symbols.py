@@ -12,7 +12,7 @@ from hypothesis import find, given, settings
 from hypothesis import strategies as st
 from strategies import alphas, examples, networks, rhos, roundings
 
-from costmodel import Cost, CostModelError, Network, cost, mobilenet_v1, mobilenet_v2, resize, widen
+from costmodel import Cost, CostModelError, Network, cost, mobilenet_v1, resize, widen
 from costmodel.algebra.symbols import (
     SYMBOLS,
     CeilDiv,
@@ -27,6 +27,7 @@ from costmodel.algebra.symbols import (
     relax,
     rho,
 )
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,18 +19,10 @@ transformers = pytest.importorskip(
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from costmodel import (  # noqa: E402
-    CostModelError,
-    closed_form,
-    cost,
-    from_json,
-    infer,
-    relaxed_function,
-    resize,
-    to_json,
-    widen,
-)
+from costmodel import CostModelError, cost, from_json, relaxed_function, resize, to_json, widen  # noqa: E402
+from costmodel.core import infer  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
+from costmodel.reports import closed_form  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,18 +14,12 @@ from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import (
-    Activation,
-    Concat,
-    Conv,
     CostModelError,
-    Input,
     Layer,
     Network,
-    Pool,
     cost,
     cost_function,
     from_json,
-    infer,
     lower,
     mobilenet_v1,
     resize,
@@ -36,6 +30,8 @@ from costmodel import (
 from costmodel import layers as ir
 from costmodel.algebra import emitted
 from costmodel.algebra.symbols import H, K
+from costmodel.core import infer
+from costmodel.layers import Activation, Concat, Conv, Input, Pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,25 +12,13 @@ torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
 import torch.nn.functional as F  # noqa: E402, N812
 from torch import nn  # noqa: E402
 
-from costmodel import (  # noqa: E402
-    Add,
-    Concat,
-    Conv,
-    CostModelError,
-    Fixed,
-    Input,
-    Network,
-    cost,
-    cost_function,
-    infer,
-    resize,
-    widen,
-    width_function,
-)
+from costmodel import CostModelError, Network, cost, cost_function, resize, widen, width_function  # noqa: E402
 from costmodel import layers as ir  # noqa: E402
 from costmodel.backends.building import build  # noqa: E402
+from costmodel.core import infer  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
+from costmodel.layers import Add, Concat, Conv, Fixed, Input  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable

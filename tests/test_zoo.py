@@ -7,19 +7,8 @@ from fractions import Fraction
 
 import pytest
 
-from costmodel import (
-    ZOO,
-    CostModelError,
-    conv_mobilenet,
-    cost,
-    drop,
-    lower,
-    mobilenet_v1,
-    resize,
-    widen,
-    zoo,
-)
-from costmodel.zoo import architecture
+from costmodel import ZOO, CostModelError, cost, drop, lower, mobilenet_v1, resize, widen, zoo
+from costmodel.zoo import architecture, conv_mobilenet
 
 V1 = mobilenet_v1()
 

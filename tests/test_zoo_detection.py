@@ -10,19 +10,19 @@ from torch_models.detection import SSD, FasterRCNN, PersonDetector
 
 from costmodel import (
     CostModelError,
-    CropAndResize,
     Network,
     cost,
     crosscheck,
     drop,
     from_json,
-    infer,
     lower,
     mobilenet_v1,
     resize,
     to_json,
     widen,
 )
+from costmodel.core import infer
+from costmodel.layers import CropAndResize
 from costmodel.zoo.applications import face_attributes, face_embedding, planet, stanford_dogs
 from costmodel.zoo.detection import faster_rcnn_mobilenet, person_detector, ssd_mobilenet_v1
 

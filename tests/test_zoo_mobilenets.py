@@ -9,8 +9,10 @@ import pytest
 from torch import nn
 from torch_models.mobilenet_v2 import MobileNetV2
 
-from costmodel import ZOO, Conv, Network, Times, crosscheck, mobilenet_v2, resize, widen
+from costmodel import ZOO, Network, crosscheck, resize, widen
+from costmodel.layers import Conv, Times
 from costmodel.reference.mobilenet import MobileNetV1
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,7 +26,8 @@ class Graph(nn.Module):
     allow is changed: a slash is an underscore, and underscores follow a part that is empty or
     that its module already has (`train`, or `bias` in a convolution).
 
-    >>> from costmodel import Activation, Conv, Input, Network
+    >>> from costmodel import Network
+    >>> from costmodel.layers import Activation, Conv, Input
     >>> layers = (Input("image", (1, 3, 8, 8)), Conv("a/b", 4, 3), Activation("train"))
     >>> network = Network("n", layers)
     >>> Graph(network, {"a/b": nn.Conv2d(3, 4, 3), "train": nn.ReLU()}).module_of

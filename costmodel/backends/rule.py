@@ -48,7 +48,7 @@ build_rule = Rules()
 def of_rank(layer: Layer, kind: str, rank: int) -> type[nn.Module]:
     """torch's class for as many spatial axes: Conv2d, say.
 
-    >>> from costmodel import Activation
+    >>> from costmodel.layers import Activation
     >>> of_rank(Activation("act"), "Conv", 2).__name__
     'Conv2d'
 

@@ -16,6 +16,7 @@ from costmodel.cli import (
     explore,
     family,
     formulas,
+    options,
     plan,
     process,
     reconcile,
@@ -24,16 +25,6 @@ from costmodel.cli import (
 )
 from costmodel.version import __version__
 
-app = typer.Typer(
-    add_completion=False,
-    suggest_commands=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help="Exact cost of convolutional networks: formulas, counts and a check against real torch "
-    "models.",
-)
-
 
 def _version(*, asked: bool) -> None:
     if asked:
@@ -41,7 +32,6 @@ def _version(*, asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     *,
     version: Annotated[
@@ -53,10 +43,25 @@ def _options(
 
 #: In the order of --help.
 COMMANDS = (report, formulas, family, compare, reconcile, audit, sweep, plan, explore)
-for _command in COMMANDS:
-    app.command(_command.__name__.rpartition(".")[2])(_command.run)
+
+
+def app() -> typer.Typer:
+    """The program, with an option for each quantity that may be limited."""
+    program = typer.Typer(
+        add_completion=False,
+        suggest_commands=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+        help="Exact cost of convolutional networks: formulas, counts and a check against real "
+        "torch models.",
+        callback=_options,
+    )
+    for command in COMMANDS:
+        program.command(command.__name__.rpartition(".")[2])(options.with_limits(command.run))
+    return program
 
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, a failed check exit code 1."""
-    process.run(app)
+    process.run(app())

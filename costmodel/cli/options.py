@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import inspect
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from costmodel.planners.limits import limited
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from costmodel.core.quantities import Quantity
 
 Model = Annotated[
     str | None,
@@ -44,13 +52,6 @@ Rounding = Annotated[
     str | None,
     typer.Option(help="Channel rounding: floor, divisible(8) or exact; default, the authors'."),
 ]
-MaxMacs = Annotated[str | None, typer.Option(help="Most MACs: 150M, 1.2G.")]
-MaxParams = Annotated[str | None, typer.Option(help="Most parameters: 2M.")]
-MaxPeak = Annotated[
-    str | None,
-    typer.Option("--max-peak-memory", help="Most bytes of live activations: 512KiB (2¹⁰), 512KB."),
-]
-MaxFlash = Annotated[str | None, typer.Option(help="Most bytes of weights: 1MiB, 4MB.")]
 Dtype = Annotated[str, typer.Option(help="float32, float16 or int8 (with int32 biases).")]
 FoldBatchNorm = Annotated[
     bool, typer.Option("--fold-batch-norm", help="Batch norm is folded into the convolutions.")
@@ -61,3 +62,35 @@ InPlace = Annotated[
 NoInput = Annotated[
     bool, typer.Option("--no-input", help="The input is in other memory than the activations.")
 ]
+
+
+def with_limits(run: Callable[..., None]) -> Callable[..., None]:
+    """A command that takes `most` with an option --max-… for each quantity that may be limited."""
+    signature = inspect.signature(run, eval_str=True)
+    if "most" not in signature.parameters:
+        return run
+
+    def command(**given: Any) -> None:
+        most = {name: given.pop(name) for name in limited()}
+        run(**given, most=most)
+
+    kept = [p for name, p in signature.parameters.items() if name != "most"]
+    limits = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[str | None, typer.Option(help=_limit_help(row))],
+        )
+        for name, row in limited().items()
+    ]
+    command.__signature__ = signature.replace(parameters=[*kept, *limits])  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in (*kept, *limits)}
+    command.__doc__ = run.__doc__
+    return command
+
+
+def _limit_help(row: Quantity) -> str:
+    amounts = "512KiB (2¹⁰), 512KB" if row.unit == "bytes" else "2M, 1.2G"
+    unit = f" {row.unit}" if row.unit not in {"", "bytes"} else ""
+    return f"Most {row.title}{unit}: {amounts}."

@@ -16,10 +16,6 @@ def run(  # noqa: PLR0913 - a parameter is an option
     *,
     model: options.Model = None,
     input_size: options.InputSize = None,
-    max_macs: options.MaxMacs = None,
-    max_params: options.MaxParams = None,
-    max_peak_memory: options.MaxPeak = None,
-    max_flash: options.MaxFlash = None,
     resolutions: Annotated[
         str | None,
         typer.Option(
@@ -39,6 +35,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
         str | None, typer.Option(metavar="FILE", help="Draw it: FILE.png, FILE.svg or FILE.pdf.")
     ] = None,
     as_json: options.AsJson = False,
+    most: dict[str, str | None],
 ) -> None:
     """Which α and resolution fit a budget: the best network, what binds, and what is next to it.
 
@@ -59,13 +56,10 @@ def run(  # noqa: PLR0913 - a parameter is an option
         check_target(plot)
     made = plan(
         base,
-        max_macs=max_macs,
-        max_params=max_params,
-        max_peak_memory=max_peak_memory,
-        max_flash=max_flash,
         resolutions=resolutions_of(base, resolutions, "96:224:32"),
         alphas=None if alphas is None else fractions(alphas, "alphas"),
         rules=MemoryRules(dtype, not no_input, in_place, fold_batch_norm),
+        **most,
     )
     answer(
         "json" if as_json else None, partial(shown.rich, made), json=partial(shown.to_json, made)

@@ -30,10 +30,6 @@ def run(  # noqa: PLR0913 - a parameter is an option
     fold_batch_norm: options.FoldBatchNorm = False,
     in_place: options.InPlace = False,
     no_input: options.NoInput = False,
-    max_macs: options.MaxMacs = None,
-    max_params: options.MaxParams = None,
-    max_peak_memory: options.MaxPeak = None,
-    max_flash: options.MaxFlash = None,
     front: Annotated[
         str | None, typer.Option(metavar="QUANTITY", help="The Pareto front of MACs against it.")
     ] = None,
@@ -44,6 +40,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
         str | None, typer.Option(metavar="FILE", help="Write all to FILE.csv or FILE.parquet.")
     ] = None,
     as_json: options.AsJson = False,
+    most: dict[str, str | None],
 ) -> None:
     """Exact costs over a grid of α and resolutions, as large as you like.
 
@@ -59,12 +56,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     from costmodel.reports.loading import base_network, named_or_traced, resolutions_of
     from costmodel.show import sweep as shown
 
-    within = limits(
-        max_macs=max_macs,
-        max_params=max_params,
-        max_peak_memory=max_peak_memory,
-        max_flash=max_flash,
-    )
+    within = limits(most)
     chosen = one_of(front=front, histogram=histogram, output=output)
     if within and chosen:
         raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")

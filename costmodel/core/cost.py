@@ -1,48 +1,76 @@
-"""Costs: a small monoid, of layers and of networks."""
+"""Costs: a small monoid, of layers and of networks, with a value for each quantity."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
 from costmodel.core.lower import Lowered, each_lowered
-from costmodel.core.nest import Elementwise
+from costmodel.core.quantities import QUANTITIES, Parts
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from costmodel.core.lower import Parts
     from costmodel.core.network import Network
 
 
-@dataclass(frozen=True)
 class Cost:
     """What a layer or a network costs; costs add up, and `Cost()` is nothing.
 
-    `params` counts shared parameters once, `macs` the multiply–accumulates (a paper's
-    mult-adds), `activations` the elements of convolution and linear outputs. `unknown` names
-    the layers no rule knows: then every figure is a lower bound.
+    An attribute for each of `costmodel.core.quantities`: `params` counts shared parameters once,
+    `macs` the multiply–accumulates (a paper's mult-adds), `activations` the elements of convolution
+    and linear outputs. `unknown` names the layers no rule knows: then each is a lower bound.
 
-    >>> Cost(params=10, macs=100) + Cost(macs=1)
-    Cost(params=10, macs=101, activations=0)
+    >>> Cost(macs=100, params=10) + Cost(macs=1)
+    Cost(macs=101, params=10, activations=0)
     """
 
-    params: Dim = 0
-    macs: Dim = 0
-    activations: Dim = 0
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...]
+
+    def __init__(self, *, unknown: tuple[str, ...] = (), **values: Dim) -> None:
+        """Take the quantities by name; what is not given is 0."""
+        if wrong := values.keys() - QUANTITIES.keys():
+            known = ", ".join(QUANTITIES)
+            raise CostModelError(f"a cost has {known}, got {', '.join(sorted(wrong))}")
+        self.__dict__.update(dict.fromkeys(QUANTITIES, 0), **values)
+        self.__dict__["unknown"] = unknown
+
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Dim:
+            """A quantity."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a cost cannot be changed, {name} neither")
+
+    @classmethod
+    def of(cls, values: Iterable[Dim], unknown: tuple[str, ...] = ()) -> Self:
+        """The cost of values in the order of the quantities: for a planner's inner loop."""
+        self = object.__new__(cls)
+        self.__dict__.update(zip(QUANTITIES, values, strict=True), unknown=unknown)
+        return self
+
+    @property
+    def quantities(self) -> dict[str, Dim]:
+        """The values by name."""
+        return {name: value for name, value in self.__dict__.items() if name != "unknown"}
 
     @property
     def flops(self) -> Dim:
         """2 · macs: a multiplication and an addition each."""
         return 2 * self.macs
 
+    def __eq__(self, other: object) -> bool:
+        return self.__dict__ == other.__dict__ if isinstance(other, Cost) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__dict__.values()))
+
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        sums = {name: v + getattr(other, name) for name, v in self._quantities().items()}
+        sums = {name: v + getattr(other, name) for name, v in self.quantities.items()}
         return Cost(**sums, unknown=self.unknown + other.unknown)
 
     def __radd__(self, other: int) -> Cost:
@@ -51,25 +79,22 @@ class Cost:
 
     def map(self, function: Callable[[Dim], Dim]) -> Cost:
         """The cost with a function applied to each quantity, as `relax`."""
-        return Cost(**{n: function(v) for n, v in self._quantities().items()}, unknown=self.unknown)
-
-    def _quantities(self) -> dict[str, Dim]:
-        return {"params": self.params, "macs": self.macs, "activations": self.activations}
+        return Cost(**{n: function(v) for n, v in self.quantities.items()}, unknown=self.unknown)
 
     def __repr__(self) -> str:
         bound = "≥" if self.unknown else ""
-        parts = [f"{name}={bound}{value}" for name, value in self._quantities().items()]
+        parts = [f"{name}={bound}{value}" for name, value in self.quantities.items()]
         parts += [f"unknown={self.unknown}"] * bool(self.unknown)
         return f"Cost({', '.join(parts)})"
 
     def _repr_latex_(self) -> str | None:
         """The formulas, where there are any, for Jupyter."""
-        if not any(map(is_symbolic, self._quantities().values())):
+        if not any(map(is_symbolic, self.quantities.values())):
             return None
         from costmodel.algebra.symbols import latex  # sympy only where there is a symbol
 
         relation = r"&\ge" if self.unknown else "&="
-        quantities = self._quantities().items()
+        quantities = self.quantities.items()
         lines = [rf"\text{{{name}}} {relation} {latex(value)}" for name, value in quantities]
         return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
 
@@ -79,25 +104,21 @@ def layer_cost(lowered: Lowered) -> Cost:
 
     >>> from costmodel import lower, mobilenet_v1
     >>> layer_cost(lower(mobilenet_v1())[1])
-    Cost(params=864, macs=10838016, activations=401408)
+    Cost(macs=10838016, params=864, activations=401408)
     """
-    return _total((lowered,))
+    return total_cost((lowered,))
 
 
-def _total(layers: Iterable[Parts]) -> Cost:
-    params = macs = activations = 0
-    unknown: tuple[str, ...] = ()
-    for layer, _, _, bodies, parameters in layers:
-        for parameter in parameters:
-            params += parameter.count
-        if bodies is None:
-            unknown += (layer.name,)
-            continue
-        for body in bodies:
-            if not isinstance(body, Elementwise):
-                macs += body.macs
-                activations += body.activations
-    return Cost(params, macs, activations, unknown)
+def total_cost(layers: Iterable[tuple[Any, ...]]) -> Cost:
+    """The cost of lowered layers: the sum of every quantity's terms.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> total_cost(lower(mobilenet_v1())).params
+    4231976
+    """
+    parts = Parts.of(layers)
+    unknown = tuple([x[0].name for x in parts.layers if x[3] is None])
+    return Cost.of([sum(row.terms(parts)) for row in QUANTITIES.values()], unknown)
 
 
 def cost(network: Network, *, strict: bool = False) -> Cost:
@@ -107,11 +128,11 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     >>> from costmodel import mobilenet_v1, resize, widen
     >>> cost(widen(resize(mobilenet_v1(), rho=0.857), alpha=0.75))
-    Cost(params=2585560, macs=239273472, activations=2779624)
+    Cost(macs=239273472, params=2585560, activations=2779624)
 
     With `strict`, a layer no rule knows raises CostModelError.
     """
-    total = _total(each_lowered(network))
+    total = total_cost(each_lowered(network))
     if strict and total.unknown:
         raise CostModelError(f"no rule for {', '.join(total.unknown)}; register one, or not strict")
     return total

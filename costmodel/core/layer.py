@@ -37,7 +37,9 @@ class Layer:
 
     A layer of your own is a subclass, with the methods in which it differs:
 
-    >>> from costmodel import Input, LoopNest, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.core import LoopNest
+    >>> from costmodel.layers import Input
     >>> @dataclass(frozen=True)
     ... class Scores(Layer):
     ...     "QKᵀ of (batch, tokens, features): activations times activations."

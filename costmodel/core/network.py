@@ -24,7 +24,7 @@ class Network:
 
     `rounding` is how its authors round α·C to whole channels (`costmodel.widen`).
 
-    >>> from costmodel import Conv, Input
+    >>> from costmodel.layers import Conv, Input
     >>> Network("tiny", (Input("image", (1, 3, 8, 8)), Conv("conv", 16, kernel=3)))
     Network('tiny', 2 layers, input 1×3×8×8)
 

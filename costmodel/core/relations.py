@@ -17,7 +17,9 @@ class Times:
 
     Depthwise convolutions have `Times(1)`, MobileNetV2's expansions `Times(6)`.
 
-    >>> from costmodel import Conv, Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Conv, Input
     >>> expand = Conv("expand", Times(6), kernel=1)
     >>> infer(Network("block", (Input("image", (1, 24, 56, 56)), expand)))[-1].output
     (1, 144, 56, 56)
@@ -31,7 +33,8 @@ class Times:
 class AtLeast:
     """A width that grows with α and never shrinks, as MobileNetV2's last 1280.
 
-    >>> from costmodel import mobilenet_v2, widen
+    >>> from costmodel import widen
+    >>> from costmodel.zoo import mobilenet_v2
     >>> [widen(mobilenet_v2(), a)["conv2"].out_channels.count for a in (0.5, 1.4)]
     [1280, 1792]
     """

@@ -40,7 +40,8 @@ def widen(network: Network, alpha: Dim, rounding: str | None = None) -> Network:
     equal (a sum, a gate, a shared weight) or divided (by groups, heads or parts) stays so:
     `costmodel.core.widths` reads it off them, and a constant that is added follows.
 
-    >>> from costmodel import cost, mobilenet_v1, mobilenet_v2
+    >>> from costmodel import cost, mobilenet_v1
+    >>> from costmodel.zoo import mobilenet_v2
     >>> cost(widen(mobilenet_v1(), 0.5)).macs
     149497088
     >>> cost(widen(mobilenet_v2(), 0.35)).macs
@@ -85,7 +86,8 @@ def resize(
     or a side for each axis. ρ and a single side are those of `axes`, counted from the last (-1) as
     in torch: by default an image's height and width, so that the frames of a video stay.
 
-    >>> from costmodel import Conv, Input, Network, mobilenet_v1
+    >>> from costmodel import Network, mobilenet_v1
+    >>> from costmodel.layers import Conv, Input
     >>> resize(mobilenet_v1(), rho=0.857)
     Network('mobilenet_v1', 85 layers, input 1×3×192×192)
     >>> video = Network("video", (Input("frames", (1, 3, 16, 112, 112)), Conv("conv", 8, 3)))

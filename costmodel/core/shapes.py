@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from costmodel.core.fields import Shape
     from costmodel.core.layer import Inputs, Layer
-    from costmodel.core.nest import Window
     from costmodel.core.network import Network
 
     LayerType = TypeVar("LayerType", bound=Layer)
@@ -124,7 +123,7 @@ def shape_text(shape: Shape) -> str:
 def slide(
     layer: LayerType,
     shape: Shape,
-    window: Window,
+    window: tuple[Any, ...],
     side: Callable[[LayerType, Dim, tuple[Any, ...]], Dim],
 ) -> Shape:
     """`side(layer, size, window)` on each spatial axis; once for all where every axis is alike."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def require_numbers(network: Network, what: str) -> None:
     """Refuse a network with a symbol in any field of a layer, whether it costs anything or not.
 
-    >>> from costmodel import Conv, Input
+    >>> from costmodel.layers import Conv, Input
     >>> from costmodel.core.network import Network
     >>> from costmodel.algebra.symbols import H
     >>> require_numbers(Network("n", (Input("image", (1, 3, H, H)), Conv("c", 8, 3))), "a sweep")

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 class Widths:
     """What each width is a sum of: `columns` are those that are free, and what must divide each.
 
-    >>> from costmodel import Add, Conv, Input, Network
+    >>> from costmodel import Network
+    >>> from costmodel.layers import Add, Conv, Input
     >>> layers = (Conv("a", 16, 1), Conv("b", 16, 1, groups=4), Add("sum", inputs=("a", "b")))
     >>> Widths(Network("residual", (Input("image", (1, 3, 8, 8)), *layers))).columns
     {'a': 4}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -10,12 +11,27 @@ if TYPE_CHECKING:
     from costmodel.core.network import Network
 
 
+class Notice(StrEnum):
+    """What tracing notices of a model that no layer shows, and some tool miscounts."""
+
+    EINSUM_OF_A_LIST = "einsum of a list"
+    SAME_OF_EVEN = "padding='same', even kernel"
+    KEYWORD = "interpolation of a keyword"
+    NO_BATCH = "image without a batch"
+    NO_PARAMETERS = "module without parameters"
+    UNUSED = "unused result"
+    SIZES = "product of sizes"
+    CONSTANTS = "work on constants"
+    OWN_PARAMETERS = "parameters of a module of one's own"
+    TWO_NAMES = "module under two names"
+
+
 class Traced(NamedTuple):
-    """A traced network, each layer's origin, and the names of the deviations that were noticed."""
+    """A traced network, each layer's origin, and what was noticed when it was traced."""
 
     network: Network
     origins: Mapping[str, Origin]
-    noticed: frozenset[str] = frozenset()
+    noticed: frozenset[Notice] = frozenset()
 
 
 class Origin(NamedTuple):
@@ -28,25 +44,9 @@ class Origin(NamedTuple):
     `by_factor`; `mode` of a padding in words; `unfused` attention; `apart` where torch adds a
     bias in a step of its own, since the input is not contiguous; the operator, `mv` or another,
     that a product with a vector becomes.
-
-    >>> Origin("conv2d", "torch.nn.Conv2d", named=True).is_seen_by("class")
-    True
     """
 
     function: str
     module: str = ""
     named: bool = False
     detail: int | str = ""
-
-    def is_seen_by(self, means: str) -> bool:
-        """Whether a tool sees the call that looks at what a rule says it does."""
-        match means:
-            case "class":
-                return self.module.startswith("torch.nn.")
-            case "name":
-                return self.named
-            case "leaf called Conv":
-                return "Conv" in self.module.rpartition(".")[2]
-            case "other leaf":
-                return bool(self.module) and "Conv" not in self.module.rpartition(".")[2]
-        return True

@@ -5,10 +5,11 @@ To make a class takes as long as to count a small network, and few networks have
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from costmodel.core.layer import Input, Layer
+from costmodel.core.relations import SAME, AtLeast, Fixed, Times
+from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
     from costmodel.layers.arranging import (
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     )
     from costmodel.layers.convolution import Conv, Filter, TransposedConv
     from costmodel.layers.elementwise import Activation, Add, Combine, FixedSize, WithNumbers
+    from costmodel.layers.factorising import join, separable_pairs, separate
     from costmodel.layers.linear import Embedding, Linear
     from costmodel.layers.normalisation import Affine, BatchNorm
     from costmodel.layers.pooling import AdaptivePool, CropAndResize, Pool, Reduce, Resample
@@ -47,11 +49,15 @@ _LAYERS = {
 #: Each layer's family.
 FAMILIES = {name: family for family, names in _LAYERS.items() for name in names.split()}
 
+__getattr__ = lazy(__name__, _LAYERS | {"factorising": "join separable_pairs separate"})
+
 __all__ = [
+    "SAME",
     "Activation",
     "AdaptivePool",
     "Add",
     "Affine",
+    "AtLeast",
     "BatchNorm",
     "Combine",
     "Concat",
@@ -62,6 +68,7 @@ __all__ = [
     "Einsum",
     "Embedding",
     "Filter",
+    "Fixed",
     "FixedSize",
     "Flatten",
     "Input",
@@ -79,16 +86,11 @@ __all__ = [
     "Reshape",
     "Slice",
     "Split",
+    "Times",
     "TransposedConv",
     "Unknown",
     "WithNumbers",
+    "join",
+    "separable_pairs",
+    "separate",
 ]
-
-
-def __getattr__(name: str) -> type[Layer]:
-    """A layer, imported when it is asked for."""
-    if name not in FAMILIES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{FAMILIES[name]}")
-    globals()[name] = layer = getattr(module, name)
-    return layer  # type: ignore[no-any-return]

@@ -40,7 +40,9 @@ class _Moves(Layer):
 class Concat(_Moves):
     """Inputs side by side along the channels.
 
-    >>> from costmodel import Conv, Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Conv, Input
     >>> layers = (Input("image", (1, 3, 8, 8)), Conv("a", 5, 1), Concat("c", inputs=("image", "a")))
     >>> infer(Network("n", layers))[-1].output
     (1, 8, 8, 8)
@@ -66,7 +68,9 @@ class Concat(_Moves):
 class Flatten(_Moves):
     """Everything but the batch as one axis.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("image", (1, 256, 6, 6)), Flatten("flatten"))))[-1].output
     (1, 9216)
     """
@@ -86,7 +90,9 @@ class Flatten(_Moves):
 class Join(_Moves):
     """Inputs one after the other along any axis; along the channels it is a `Concat`.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> layers = (Input("cls", (1, 1, 768)), Input("patches", (1, 196, 768)))
     >>> infer(Network("n", (*layers, Join("tokens", 1, inputs=("cls", "patches")))))[-1].output
     (1, 197, 768)
@@ -115,7 +121,9 @@ class Reshape(_Moves):
     A size is a count, -1 for whatever is left of the run, or (i, axis): that axis of input i. A
     run without a -1 fixes its input's size.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> shuffle = Reshape("split", ((1, (-1,)), (1, (2, -1)), (1, (-1,)), (1, (-1,))))
     >>> infer(Network("n", (Input("map", (1, 24, 7, 7)), shuffle)))[-1].output
     (1, 2, 12, 7, 7)
@@ -172,7 +180,9 @@ class Reshape(_Moves):
 class Permute(_Moves):
     """Axes in another order.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> last = Permute("channels_last", (0, 2, 3, 1))
     >>> infer(Network("n", (Input("map", (1, 96, 56, 56)), last)))[-1].output
     (1, 56, 56, 96)
@@ -198,7 +208,9 @@ class Permute(_Moves):
 class Split(_Moves):
     """One of the equal parts along an axis (`part`, from 0), as torch.chunk makes them.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("map", (1, 116, 28, 28)), Split("half", parts=2))))[-1].output
     (1, 58, 28, 28)
     """
@@ -242,7 +254,9 @@ class Slice(_Moves):
 
     A stop of None is the end; negative ones count from there.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> crop = Slice("crop", ((0, None, 1), 0))
     >>> infer(Network("n", (Input("tokens", (1, 197, 768)), crop)))[-1].output
     (1, 768)
@@ -285,7 +299,9 @@ class Slice(_Moves):
 class Repeat(_Moves):
     """Each axis repeated; missing ones are added in front, as torch does.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("x", (1, 1, 64)), Repeat("r", (4, 2, 1)))))[-1].output
     (4, 2, 64)
     """
@@ -312,7 +328,9 @@ class Repeat(_Moves):
 class Pad(_Moves):
     """Elements added before and after, or with a negative number taken from, the last axes.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("map", (1, 3, 8, 8)), Pad("pad", ((0, 1), (0, 1))))))[-1].output
     (1, 3, 9, 9)
     """
@@ -341,7 +359,9 @@ class Pad(_Moves):
 class PadSame(_Moves):
     """Padding as TensorFlow's "same" has it: what a window needs to make ⌈D / stride⌉ positions.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> pad = PadSame("pad", kernel=3, stride=2)
     >>> infer(Network("n", (Input("map", (1, 3, 224, 224)), pad)))[-1].output
     (1, 3, 225, 225)

@@ -37,28 +37,19 @@ class _Kernel(Layer):
         nest = self._nest(inputs[0], output)
         owner = self.shares or self.name
         weight = Parameter(owner, "weight", nest.weights)
-        bias = Parameter(owner, "bias", nest.g * nest.k)
-        return (nest,), (weight, bias) if self.bias else (weight,)
+        if self.bias:
+            return (nest,), (weight, Parameter(owner, "bias", nest.g * nest.k))
+        return (nest,), (weight,)
 
     def _nest(self, shape: Shape, output: Shape) -> LoopNest:
         groups = count(self.groups, shape[1], {})
-        kernel = axes(self.kernel, self, len(output) - 2)
-        c, k = self._parted("in", shape[1], groups), self._parted("out", output[1], groups)
-        return LoopNest(
-            *(output[0], groups, k, c, output[2:], kernel),
-            stride=self.stride,
-            padding=self.padding,
-            dilation=self.dilation,
-        )
-
-    def _parted(self, side: str, channels: Dim, groups: Dim) -> Dim:
-        part = exact_div(channels, groups)
-        if part is None:
-            got = f"got {channels} and {groups}"
-            refuse(
-                self, f"{side}_channels must be divisible by groups, {got}", "change one of them"
-            )
-        return part
+        c, k = exact_div(shape[1], groups), exact_div(output[1], groups)
+        if c is None or k is None:
+            side, channels = ("in", shape[1]) if c is None else ("out", output[1])
+            rule = f"{side}_channels must be divisible by groups, got {channels} and {groups}"
+            refuse(self, rule, "change one of them")
+        extents = output[0], groups, k, c, output[2:], axes(self.kernel, self, len(output) - 2)
+        return LoopNest(*extents, True, (), self.stride, self.padding, self.dilation)  # noqa: FBT003
 
     def keeps(self, inputs: Inputs, output: Shape) -> Keeps:
         """Its input, for ∂W; for ∂I the weight, which is no activation."""
@@ -80,7 +71,8 @@ class _Convolution(_Kernel):
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """⌈(D + 2p − d(k − 1)) / s⌉ on each axis, which is torch's floor formula."""
         (shape,) = inputs
-        sides = slide(self, shape, self.window, _positions)
+        window = (self.kernel, self.stride, self.padding, self.dilation)
+        sides = slide(self, shape, window, _positions)
         return shape[0], count(self.out_channels, shape[1], widths), *sides
 
 
@@ -99,7 +91,8 @@ class Conv(_Convolution):
 
     MACs are K²·C_in/G·C_out·H·W, parameters K²·C_in/G·C_out and, with `bias`, C_out.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> conv = Conv("conv1", 32, kernel=3, stride=2, padding=1)
     >>> cost(Network("n", (Input("image", (1, 3, 224, 224)), conv))).macs == 9*3*32 * 112*112
     True
@@ -122,10 +115,11 @@ class Filter(_Convolution):
 
     It is no `Conv`: nothing that rewrites what a kernel learns applies to it.
 
-    >>> from costmodel import SAME, Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import SAME, Input
     >>> blur = Filter("blur", SAME, kernel=3, padding=1, groups=SAME)
     >>> cost(Network("n", (Input("image", (1, 3, 8, 8)), blur)))
-    Cost(params=0, macs=1728, activations=192)
+    Cost(macs=1728, params=0, activations=192)
     """
 
     out_channels: Width
@@ -147,10 +141,11 @@ class TransposedConv(_Kernel):
 
     MACs are K²·C_in/G·C_out times the input's positions.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> up = TransposedConv("up", 16, kernel=2, stride=2)
     >>> cost(Network("n", (Input("map", (1, 32, 7, 7)), up)))
-    Cost(params=2048, macs=100352, activations=3136)
+    Cost(macs=100352, params=2048, activations=3136)
     """
 
     out_channels: Width

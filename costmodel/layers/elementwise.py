@@ -84,7 +84,8 @@ class Activation(_OfOne):
 class WithNumbers(_OfOne):
     """An elementwise function of one input and of numbers, in torch's order: x + 3, x mod 2.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> halved = WithNumbers("halved", "div", (2.0,))
     >>> cost(Network("n", (Input("x", (1, 16)), halved))).macs
     0
@@ -101,7 +102,9 @@ class FixedSize(_OfOne):
     -1 lets every size through, and symbols are taken to be the size they have to be. With
     `modulo` a size need only leave the same remainder: the model branched on it.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> fixed = FixedSize("fc.input", sizes=(-1, -1, 7, 7))
     >>> infer(Network("n", (Input("map", (1, 512, 8, 8)), fixed)))
     Traceback (most recent call last):
@@ -145,7 +148,9 @@ trace again at that size
 class Add(Layer):
     """The elementwise sum of inputs of one shape (a residual connection).
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> total = Add("sum", inputs=("image", "act"))
     >>> layers = (Input("image", (1, 24, 56, 56)), Activation("act"), total)
     >>> infer(Network("n", layers))[-1].output
@@ -187,7 +192,9 @@ class Add(Layer):
 class Combine(_Function):
     """An elementwise function of several inputs, broadcast as torch does: squeeze-excite's product.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> layers = (Input("map", (1, 24, 56, 56)), Input("gate", (1, 24, 1, 1)))
     >>> infer(Network("n", (*layers, Combine("scale", "mul", inputs=("map", "gate")))))[-1].output
     (1, 24, 56, 56)

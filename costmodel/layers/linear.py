@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class Linear(Layer):
     """A matrix product over the last axis: C_in·C_out MACs for each vector of it.
 
-    >>> from costmodel import Fixed, Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Fixed, Input
     >>> cost(Network("n", (Input("features", (1, 1024)), Linear("classifier", Fixed(1000)))))
-    Cost(params=1025000, macs=1024000, activations=1000)
+    Cost(macs=1024000, params=1025000, activations=1000)
     """
 
     out_features: Width
@@ -57,9 +58,10 @@ class Linear(Layer):
 class Embedding(Layer):
     """A table of `rows` vectors, looked up: parameters, and no multiply–accumulates.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> cost(Network("n", (Input("tokens", (1, 16)), Embedding("words", 64, rows=1000))))
-    Cost(params=64000, macs=0, activations=0)
+    Cost(macs=0, params=64000, activations=0)
     """
 
     out_features: Width

@@ -27,9 +27,10 @@ if TYPE_CHECKING:
 class BatchNorm(Layer):
     """Normalisation with, if `affine`, a scale and a shift per channel: 2·C parameters, no MACs.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> cost(Network("n", (Input("image", (1, 32, 112, 112)), BatchNorm("norm"))))
-    Cost(params=64, macs=0, activations=0)
+    Cost(macs=0, params=64, activations=0)
     """
 
     affine: Flag = True
@@ -64,7 +65,8 @@ class Affine(Layer):
     Layer, group and RMS normalisation, layer scale, a bias on its own, PReLU. `groups` divides
     the channels.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> norm = Affine("norm", "layer_norm", along=(-1,), tensors=2)
     >>> cost(Network("n", (Input("tokens", (1, 197, 768)), norm))).params
     1536

@@ -38,7 +38,9 @@ class _OfImages(Layer):
 class Pool(_OfImages):
     """Max or average pooling; `ceil_mode` lets a last window hang over the edge, as torch has it.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> pool = Pool("pool1", "max", kernel=3, stride=2, ceil_mode=True)
     >>> infer(Network("n", (Input("image", (1, 64, 112, 112)), pool)))[-1].output
     (1, 64, 56, 56)
@@ -57,7 +59,7 @@ class Pool(_OfImages):
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """⌊(D + 2p − k) / s⌋ + 1 on each axis, or ⌈…⌉ + 1."""
-        return inputs[0][:2] + slide(self, inputs[0], self.window, Pool._side)
+        return inputs[0][:2] + slide(self, inputs[0], (*self.window,), Pool._side)
 
     def _side(self, size: Dim, window: tuple[Any, ...]) -> Dim:
         kernel, stride, padding, _ = window
@@ -82,7 +84,9 @@ class Pool(_OfImages):
 class AdaptivePool(_OfImages):
     """Pooling to a fixed output size; 1 is global pooling.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("image", (1, 1024, 7, 7)), AdaptivePool("pool"))))[-1].output
     (1, 1024, 1, 1)
     """
@@ -116,7 +120,9 @@ class CropAndResize(Layer):
     They stand along the batch: the second stage of a Faster R-CNN runs once for each. Choosing
     and interpolating them is no multiply–accumulate.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> image = Input("image", (1, 512, 38, 38))
     >>> infer(Network("crops", (image, CropAndResize("crop", 300, 14))))[-1].output
     (300, 512, 14, 14)
@@ -145,7 +151,9 @@ class CropAndResize(Layer):
 class Reduce(Layer):
     """A mean, sum, … over some axes, which it drops or, with `keepdim`, leaves as 1.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("map", (1, 96, 7, 7)), Reduce("mean", (2, 3)))))[-1].output
     (1, 96)
     """
@@ -180,7 +188,9 @@ _REDUCED |= dict.fromkeys(("std", "logsumexp", "amax", "amin"), Keeps(inputs=Tru
 class Resample(_OfImages):
     """Spatial axes scaled by numerator/denominator, rounded down; or to a second input's size.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> infer(Network("n", (Input("map", (1, 64, 7, 7)), Resample("up", 2))))[-1].output
     (1, 64, 14, 14)
     """

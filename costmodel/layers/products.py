@@ -26,7 +26,8 @@ class Einsum(Layer):
 
     MACs are the product over every index.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> scores = Einsum("scores", "bqc,bkc->bqk", inputs=("tokens", "tokens"))
     >>> cost(Network("n", (Input("tokens", (1, 197, 64)), scores))).macs == 197 * 197 * 64
     True
@@ -92,7 +93,8 @@ class DotProductAttention(Layer):
     Without `heads` all are (…, tokens, features), the heads among the leading axes; with it
     they are (tokens, batch, features), and it divides the features.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> attend = DotProductAttention("attend", inputs=("x", "x", "x"))
     >>> cost(Network("n", (Input("x", (1, 12, 197, 64)), attend))).macs == 2 * 12 * 197*197 * 64
     True

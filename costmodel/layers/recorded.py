@@ -54,7 +54,9 @@ class Recorded(_Sized):
 
     What its products write are its `activations`: its own output, unless it says how many.
 
-    >>> from costmodel import Input, Network, infer
+    >>> from costmodel import Network
+    >>> from costmodel.core import infer
+    >>> from costmodel.layers import Input
     >>> gather = Recorded("gather", "index", reads=((1, 16),), sizes=(1, 4))
     >>> infer(Network("n", (Input("tokens", (1, 17)), gather)))
     Traceback (most recent call last):
@@ -81,10 +83,11 @@ trace again at that size
 class Unknown(_Sized):
     """An operator that no rule knows: its cost is missing, and every total is a lower bound.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> fft = Unknown("fft", "fft_rfft", reads=((1, 16),), sizes=(1, 9))
     >>> cost(Network("n", (Input("signal", (1, 16)), fft)))
-    Cost(params=≥0, macs=≥0, activations=≥0, unknown=('fft',))
+    Cost(macs=≥0, params=≥0, activations=≥0, unknown=('fft',))
     """
 
     function: Text

@@ -24,7 +24,8 @@ class Constant(Layer):
 
     A parameter that no layer uses is one that nothing reads.
 
-    >>> from costmodel import Input, Network, cost
+    >>> from costmodel import Network, cost
+    >>> from costmodel.layers import Input
     >>> cost(Network("n", (Input("tokens", (1, 16)), Constant("cls", (1, 1, 768), 768)))).params
     768
     """

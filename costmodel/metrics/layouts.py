@@ -20,7 +20,8 @@ def views(layers: Iterable[Lowered]) -> set[str]:
 
     A permutation of the channels to the end leaves height and width together, and no others:
 
-    >>> from costmodel import Input, Network, lower
+    >>> from costmodel import Network, lower
+    >>> from costmodel.layers import Input
     >>> from costmodel.layers import Permute, Reshape
     >>> kept, two = (1, (-1,)), (2, (-1,))
     >>> def flat(*runs):
@@ -55,7 +56,7 @@ def placed(layers: Iterable[Lowered]) -> dict[str, Place]:
 def is_copied(layer: Layer, order: Order, shape: Shape) -> bool:
     """Whether the layer copies an input before it reads it.
 
-    >>> from costmodel import Linear
+    >>> from costmodel.layers import Linear
     >>> is_copied(Linear("a", 8), (0, 2, 1), (2, 49, 8)), is_copied(
     ...     Linear("a", 8), (0, 1, 2), (2, 49, 8))
     (True, False)

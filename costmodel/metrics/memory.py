@@ -19,6 +19,7 @@ from costmodel.algebra.arithmetic import ceil_mode_size, is_symbolic
 from costmodel.core.layer import inputs_of
 from costmodel.core.lower import Lowered, lower
 from costmodel.core.nest import Parameter
+from costmodel.core.quantities import QUANTITIES, Quantity
 from costmodel.errors import CostModelError
 from costmodel.metrics.layouts import is_view, views
 
@@ -416,3 +417,36 @@ def layer_traffic(
         writes,
         rules.width * (reads + writes) + rules.parameter_bytes(parameters),
     )
+
+
+#: The rows that need rules of memory; the peak is the largest of what lives while a layer runs.
+MEMORY = {
+    row.name: row
+    for row in (
+        Quantity(
+            "peak_bytes",
+            "peak memory",
+            "the most of live activations in the network's order",
+            "bytes",
+            "max_peak_memory",
+            sums=lambda network, rules: [[live] for _, live in live_bytes(network, rules)],
+        ),
+        Quantity(
+            "weight_bytes",
+            "flash",
+            "bytes of weights",
+            "bytes",
+            "max_flash",
+            sums=lambda network, rules: [[weight_bytes(network, rules)]],
+        ),
+    )
+}
+
+
+def every_quantity() -> dict[str, Quantity]:
+    """The rows that add up, a user's own too, and those of memory.
+
+    >>> list(every_quantity())
+    ['macs', 'params', 'activations', 'peak_bytes', 'weight_bytes']
+    """
+    return QUANTITIES | MEMORY

@@ -16,14 +16,13 @@ from costmodel.metrics.layouts import is_copied, placed
 from costmodel.metrics.memory import DEFAULT, MemoryRules, known_layers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.fields import Shape
     from costmodel.core.layer import Inputs, Layer
     from costmodel.core.lower import Lowered
-    from costmodel.core.nest import Keeps, LoopNest
+    from costmodel.core.nest import Keeps
     from costmodel.core.network import Network
 
 
@@ -93,7 +92,7 @@ def layer_training_costs(network: Network) -> dict[str, TrainingCost]:
     """
     layers = known_layers(network)
     trained = _trained(layers)
-    return {x.layer.name: _gradients(x, trained, lambda _: 1) for x in layers}
+    return {x.layer.name: _gradients(x, trained) for x in layers}
 
 
 def _trained(layers: tuple[Lowered, ...]) -> set[str]:
@@ -105,10 +104,8 @@ def _trained(layers: tuple[Lowered, ...]) -> set[str]:
     return trained
 
 
-def _gradients(
-    x: Lowered, trained: AbstractSet[str], times: Callable[[LoopNest], Dim]
-) -> TrainingCost:
-    """A layer's cost, where a weight's gradient counts so many times; a fixed one has none."""
+def _gradients(x: Lowered, trained: AbstractSet[str]) -> TrainingCost:
+    """A layer's cost; a fixed weight has no gradient."""
     with_gradient = [int(name in trained) for name in x.layer.inputs]
     any_input = max(with_gradient, default=0)
     # Of a product of two layers each is an operand; of a layer with itself it is both.
@@ -117,44 +114,8 @@ def _gradients(
     for nest in x.nests:
         forward += nest.macs
         inputs += nest.macs * (any_input if nest.weighted else operands)
-        weights += nest.macs * times(nest) if nest.weighted and x.used else 0
+        weights += nest.macs if nest.weighted and x.used else 0
     return TrainingCost(forward, inputs, weights)
-
-
-@dataclass(frozen=True)
-class Deviation:
-    """What a tool counts wrong in a backward pass: a weight's gradient, so many `times`."""
-
-    tool: str
-    what: str
-    times: Callable[[LoopNest], Dim]
-
-
-#: torch.utils.flop_counter.conv_backward_flop gives the shapes of a convolution without groups,
-#: C_in × C_out, to the weight's gradient; with G groups there are C_in × C_out / G.
-GROUPED_WEIGHT_GRADIENT = Deviation(
-    "FlopCounterMode",
-    "counts the weight's gradient of a convolution with G groups G times",
-    lambda nest: nest.g,
-)
-
-
-def flop_counter_flops(network: Network) -> Dim:
-    """What torch's FlopCounterMode counts of a forward and a backward pass: 2 per MAC.
-
-    A depthwise convolution's weight has G = C_in groups, and its gradient counts as much as a
-    standard one's (GROUPED_WEIGHT_GRADIENT): for MobileNetV1 3.5 times what there is in all.
-
-    >>> from costmodel import mobilenet_v1
-    >>> flop_counter_flops(mobilenet_v1()), 2 * training_cost(mobilenet_v1()).macs
-    (11910801408, 3390766080)
-
-    Raises CostModelError for a layer without a rule.
-    """
-    layers = known_layers(network)
-    trained = _trained(layers)
-    times = GROUPED_WEIGHT_GRADIENT.times
-    return 2 * sum(_gradients(x, trained, times).macs for x in layers)
 
 
 class Kept(NamedTuple):

@@ -22,6 +22,7 @@ from costmodel.algebra.numbers import (
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import Cost, cost
 from costmodel.core.lower import lower
+from costmodel.core.quantities import QUANTITIES, Parts
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.widths import Widths
 from costmodel.errors import CostModelError
@@ -37,13 +38,9 @@ if TYPE_CHECKING:
 
 
 def _written(tape: Tape, parameters: str, lowered: Iterable[Lowered]) -> Any:
-    """The function of the parameters that returns params, MACs and activations."""
-    params, macs, activations = [], [], []
-    for layer in lowered:
-        params += [parameter.count for parameter in layer.parameters]
-        macs += [nest.macs for nest in layer.nests]
-        activations += [nest.activations for nest in layer.nests]
-    results = ", ".join(_sum(tape, terms) for terms in (params, macs, activations))
+    """The function of the parameters that returns the quantities."""
+    parts = Parts.of(lowered)
+    results = ", ".join(_sum(tape, row.terms(parts)) for row in QUANTITIES.values())
     return tape.function(parameters, results)
 
 
@@ -69,18 +66,13 @@ def _sum(tape: Tape, terms: Iterable[Dim]) -> str:
     return " + ".join([*products, str(constant)])
 
 
-def _cost(totals: Any, unknown: tuple[str, ...]) -> Cost:
-    params, macs, activations = totals
-    return Cost(params, macs, activations, unknown)
-
-
 def cost_function(network: Network, rounding: str | None = None) -> Callable[[Any, int], Cost]:
     """f(α, D): the exact cost of the network at a width and a square resolution.
 
     >>> from costmodel import mobilenet_v1
     >>> f = cost_function(mobilenet_v1())
     >>> f(0.75, 192)
-    Cost(params=2585560, macs=239273472, activations=2779624)
+    Cost(macs=239273472, params=2585560, activations=2779624)
 
     Raises CostModelError, when called, for α outside (0, 4], D below 1 and a map that vanishes.
     """
@@ -97,7 +89,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
         if type(resolution) is not int or resolution < 1:
             resolution = positive_integer(resolution, "resolution")
         try:
-            return _cost(function(alpha, resolution), unknown)
+            return Cost.of(function(alpha, resolution), unknown)
         except RefusalError as error:
             raise CostModelError(error.at(f"alpha {float(alpha):g} and", resolution)) from None
 
@@ -117,10 +109,10 @@ def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
     """
     total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
     # max(1, α), in arithmetic that arrays and tensors have.
-    source = ", ".join(str(quantity) for quantity in (total.params, total.macs, total.activations))
+    source = ", ".join(map(str, total.quantities.values()))
     source = source.replace("max(1, alpha)", "((1 + alpha + abs(alpha - 1)) / 2)")
     function = eval(f"lambda alpha, rho: ({source})")  # noqa: S307 - of the polynomials above alone
-    return lambda alpha, rho: _cost(function(alpha, rho), total.unknown)
+    return lambda alpha, rho: Cost.of(function(alpha, rho), total.unknown)
 
 
 class Column(NamedTuple):
@@ -138,7 +130,7 @@ class WidthFunction:
 
     columns: tuple[Column, ...]
     rounding: str
-    function: Callable[..., tuple[Any, Any, Any]]
+    function: Callable[..., tuple[Any, ...]]
     unknown: tuple[str, ...]
 
     @property
@@ -196,15 +188,15 @@ class WidthFunction:
         rows = np.atleast_2d(counts)
         most = self.function(*(int(c) for c in rows.max(axis=0, initial=1)), resolution)
         exact = max(most) < 2**53
-        totals = np.empty((3, len(rows)), dtype=float if exact else object)
+        totals = np.empty((len(QUANTITIES), len(rows)), dtype=float if exact else object)
         step = 1 << 13  # what stays in a core's cache
         for start in range(0, len(rows), step):
             part = rows[start : start + step].T.astype(totals.dtype)
             for total, value in zip(totals, self.function(*part, resolution), strict=True):
                 total[start : start + step] = value
         if counts.ndim == 1:
-            return _cost([int(total[0]) for total in totals], self.unknown)
-        return _cost(totals, self.unknown)
+            return Cost.of([int(total[0]) for total in totals], self.unknown)
+        return Cost.of(totals, self.unknown)
 
 
 def _rectangular(widths: Any) -> NDArray[Any]:
@@ -278,7 +270,7 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
         if len(widths) != len(names):
             wanted = f"{len(names)}, one for each of {', '.join(names[:3])}, …"
             raise CostModelError(f"widths must be {wanted}, got {len(widths)}")
-        return _cost(function(*widths, rho), unknown)
+        return Cost.of(function(*widths, rho), unknown)
 
     return cost_of
 

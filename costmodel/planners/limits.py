@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 import reprlib
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.algebra.numbers import positive_integer, rational
 from costmodel.errors import CostModelError
+from costmodel.metrics.memory import every_quantity
 
-#: What may be limited, and the sweep's quantity that it limits.
-LIMITS = {
-    "max_macs": "macs",
-    "max_params": "params",
-    "max_peak_memory": "peak_bytes",
-    "max_flash": "weight_bytes",
-}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from costmodel.core.quantities import Quantity
+
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES = {"B": 1}
 _BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
@@ -42,7 +41,7 @@ class Limit(NamedTuple):
 
         Raises CostModelError for what is no positive amount, and for bytes without a unit.
         """
-        units = _BYTES if LIMITS[name].endswith("bytes") else _COUNTS
+        units = _BYTES if limited()[name].unit == "bytes" else _COUNTS
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return cls(name, f"{value}", value)
         found = _AMOUNT.fullmatch(str(value).strip())
@@ -57,7 +56,7 @@ class Limit(NamedTuple):
     @property
     def quantity(self) -> str:
         """The quantity that is limited."""
-        return LIMITS[self.name]
+        return limited()[self.name].name
 
     @property
     def option(self) -> str:
@@ -66,16 +65,30 @@ class Limit(NamedTuple):
 
     def __str__(self) -> str:
         """The amount as it was given and in full."""
-        unit = " bytes" if self.quantity.endswith("bytes") else ""
+        unit = f" {limited()[self.name].unit}".rstrip()
         return f"{self.option} {self.given} = {self.most:,}{unit}"
 
 
-def limits(**given: Any) -> tuple[Limit, ...]:
-    """The limits that are given, each by its name in `LIMITS`; None is none.
+def limited() -> dict[str, Quantity]:
+    """The quantities that may be limited, by what a limit on them is called.
 
-    >>> [limit.most for limit in limits(max_macs="1.5G", max_params=None)]
-    [1500000000]
+    >>> list(limited())
+    ['max_macs', 'max_params', 'max_peak_memory', 'max_flash']
     """
+    return {row.limit: row for row in every_quantity().values() if row.limit}
+
+
+def limits(given: Mapping[str, Any]) -> tuple[Limit, ...]:
+    """The limits that are given, each by its name in `limited`; None is none.
+
+    >>> [limit.most for limit in limits({"max_macs": "1.5G", "max_params": None})]
+    [1500000000]
+
+    Raises CostModelError for another name, and as `Limit.of` does.
+    """
+    if wrong := given.keys() - limited().keys():
+        known = ", ".join(limited())
+        raise CostModelError(f"a limit must be one of {known}, got {min(wrong)}")
     return tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
 
 

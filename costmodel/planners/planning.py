@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cache
 from math import lcm
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from costmodel.core.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules
 from costmodel.planners.compiling import Column, width_function
-from costmodel.planners.limits import LIMITS, Limit, limits
+from costmodel.planners.limits import Limit, limited, limits
 from costmodel.planners.sweeping import Sweep, sweep
 from costmodel.published.family import IMAGENET_TABLES, accuracies, law, model
 
@@ -111,17 +111,25 @@ def _shortest(alphas: Sequence[Fraction]) -> Fraction:
     return first
 
 
-class Choice(NamedTuple):
-    """A network: its α and resolution, what it costs, and how accurate it is said to be."""
+@dataclass(frozen=True)
+class Choice:
+    """A network: its α and resolution, what it costs, and how accurate it is said to be.
+
+    Each of the `quantities` that may be limited is an attribute: `choice.macs`.
+    """
 
     alpha: Fraction
     resolution: int
-    macs: int
-    params: int
-    peak_bytes: int
-    weight_bytes: int
+    quantities: Mapping[str, int]
     top1: float | None
     estimated: bool
+
+    def __getattr__(self, name: str) -> int:
+        """One of the quantities."""
+        try:
+            return self.__dict__["quantities"][name]  # type: ignore[no-any-return]
+        except KeyError:
+            raise AttributeError(f"a choice has no {name}") from None
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,19 +176,19 @@ MOST_STEPS = 50_000
 MOST_CANDIDATES = 2 * 10**7
 
 
-def plan(  # noqa: PLR0913 - one for each option of the command
+def plan(
     network: Network,
     *,
-    max_macs: Any = None,
-    max_params: Any = None,
-    max_peak_memory: Any = None,
-    max_flash: Any = None,
     resolutions: Sequence[int] = tuple(range(96, 225, 32)),
     alphas: Sequence[Any] | None = None,
     rounding: str | None = None,
     rules: MemoryRules = DEFAULT,
+    **most: Any,
 ) -> Plan:
     """The best network within limits, over every distinct width and some resolutions.
+
+    The limits are max_macs, max_params, max_flash and max_peak_memory: what
+    `costmodel.planners.limits.limited` names.
 
     The objective is ImageNet top-1 for MobileNetV1 with 1000 classes (as printed, else estimated,
     see `estimate`; to a tenth of a percent, and of equals the printed), and the most MACs for any
@@ -194,14 +202,9 @@ def plan(  # noqa: PLR0913 - one for each option of the command
     Raises CostModelError for limits that are no positive amounts, for empty grids and for more
     than 2·10⁷ candidates.
     """
-    within = limits(
-        max_macs=max_macs,
-        max_params=max_params,
-        max_peak_memory=max_peak_memory,
-        max_flash=max_flash,
-    )
+    within = limits(most)
     if not within:
-        raise CostModelError(f"a plan needs a limit; give one of {', '.join(LIMITS)}")
+        raise CostModelError(f"a plan needs a limit; give one of {', '.join(limited())}")
     if rounding is not None:
         network = replace(network, rounding=rounding)
     values = distinct_alphas(network) if alphas is None else _given(alphas)
@@ -251,7 +254,8 @@ class _Table:
 
     def __init__(self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep) -> None:
         self.network, self.alphas, self.swept = network, alphas, swept
-        self.quantities = {name: swept.evaluate(name).reshape(-1) for name in LIMITS.values()}
+        names = [row.name for row in limited().values()]
+        self.quantities = {name: swept.evaluate(name).reshape(-1) for name in names}
         self.objective = "macs"
         self.score: Array = self.quantities["macs"]
         self.printed: Array = np.zeros(len(self.score), dtype=bool)
@@ -288,7 +292,7 @@ class _Table:
         top1 = float(self.score[cell]) if self.objective == "top1" else None
         estimated = top1 is not None and not self.printed[cell]
         side = int(self.swept.resolution[column])
-        return Choice(self.alphas[row], side, **counts, top1=top1, estimated=estimated)
+        return Choice(self.alphas[row], side, counts, top1, estimated)
 
     def choice(self, cell: int | None) -> Choice | None:
         """A candidate, if there is one."""

@@ -10,7 +10,6 @@ Numbers are float64, exact below 2⁵³; what could pass it is computed again in
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +26,12 @@ from costmodel.algebra.grids import (
     terms_of,
 )
 from costmodel.core.lower import Lowered, lower
+from costmodel.core.quantities import Parts
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.shapes import infer
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.metrics.memory import DEFAULT, MemoryRules, live_bytes, weight_bytes
+from costmodel.metrics.memory import DEFAULT, MemoryRules, every_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -44,9 +44,6 @@ if TYPE_CHECKING:
     from costmodel.core.network import Network
 
     Array = NDArray[Any]
-
-#: What a sweep evaluates; the two of memory follow `costmodel.metrics.memory`'s rules.
-QUANTITIES = ("macs", "params", "activations", "weight_bytes", "peak_bytes")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +73,7 @@ class Sweep:
         return prod(self.shape)
 
     def evaluate(self, quantity: str, out: Array | None = None) -> Array:
-        """One of `QUANTITIES`, into the array `out` if it is given."""
+        """One of the quantities, into the array `out` if it is given."""
         if quantity not in self.factors:
             known = ", ".join(self.factors)
             raise CostModelError(f"quantity must be one of {known}, got {quantity!r}")
@@ -91,30 +88,12 @@ class Sweep:
             return np.einsum("is,si->i", u, v, out=out)
         return np.matmul(u, v, out=out)
 
-    @cached_property
-    def macs(self) -> Array:
-        """Multiply–accumulates."""
-        return self.evaluate("macs")
-
-    @cached_property
-    def params(self) -> Array:
-        """Parameters."""
-        return self.evaluate("params")
-
-    @cached_property
-    def activations(self) -> Array:
-        """Elements of convolution and linear outputs."""
-        return self.evaluate("activations")
-
-    @cached_property
-    def weight_bytes(self) -> Array:
-        """Bytes of the parameters."""
-        return self.evaluate("weight_bytes")
-
-    @cached_property
-    def peak_bytes(self) -> Array:
-        """The most bytes of activations that live at once."""
-        return self.evaluate("peak_bytes")
+    def __getattr__(self, name: str) -> Array:
+        """A quantity over the grid, evaluated once."""
+        if name not in self.__dict__.get("factors", ()):
+            raise AttributeError(f"a sweep has no {name}")
+        self.__dict__[name] = values = self.evaluate(name)
+        return values
 
     def chunks(self, cells: int = 2**22) -> Iterator[Sweep]:
         """The same sweep in parts of at most about `cells` cells, so that none holds it all."""
@@ -217,19 +196,15 @@ def _vanished(network: Network, smallest: int) -> str:
 
 def _sums(
     swept: Network, lowered: Iterable[Lowered], rules: MemoryRules
-) -> dict[str, list[list[Dim]]]:
+) -> dict[str, Sequence[Iterable[Dim]]]:
     """For each quantity the sums of which it is the largest, most often one."""
-    parts = list(lowered)
-    nests = [nest for layer in parts for nest in layer.nests]
-    sums = {
-        "macs": [[nest.macs for nest in nests]],
-        "params": [[p.count for layer in parts for p in layer.parameters]],
-        "activations": [[nest.activations for nest in nests]],
+    parts = Parts.of(lowered)
+    known = all(layer.bodies is not None for layer in parts.layers)
+    return {
+        name: row.sums(swept, rules) if row.sums else [row.terms(parts)]
+        for name, row in every_quantity().items()
+        if known or not row.sums
     }
-    if all(layer.bodies is not None for layer in parts):
-        sums["weight_bytes"] = [[weight_bytes(swept, rules)]]
-        sums["peak_bytes"] = [[live] for _, live in live_bytes(swept, rules)]
-    return sums
 
 
 def _listed(given: Any, name: str, what: str) -> Array:

@@ -1,1 +1,18 @@
 """A network by name and settings, and all that is said of it: rows, formulas and the check."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from costmodel.lazy import lazy
+
+if TYPE_CHECKING:
+    from costmodel.reports.formulas import closed_form, formulas
+    from costmodel.reports.report import Report
+    from costmodel.reports.rows import table
+
+__getattr__ = lazy(
+    __name__, {"formulas": "closed_form formulas", "report": "Report", "rows": "table"}
+)
+
+__all__ = ["Report", "closed_form", "formulas", "table"]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
+from costmodel.core.cost import Cost, layer_cost
 from costmodel.core.lower import Lowered, lower
+from costmodel.core.quantities import columns
 from costmodel.errors import CostModelError
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import DEFAULT, layer_traffic
@@ -30,7 +31,7 @@ TRANSPOSED = "transposed"
 
 @dataclass(frozen=True)
 class Row:
-    """A layer's hyper-parameters and cost; `params` include the batch norm that follows it.
+    """A layer's hyper-parameters and cost, which includes the batch norm that follows it.
 
     `reduction` is, for both layers of a depthwise separable pair, what the pair costs over what
     the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
@@ -47,10 +48,19 @@ class Row:
     in_channels: Dim
     out_channels: Dim
     out_size: Axes
-    params: Dim
-    macs: Dim
+    cost: Cost
     bytes: Dim | None = None
     reduction: Dim | None = None
+
+    @property
+    def macs(self) -> Dim:
+        """Multiply–accumulates."""
+        return self.cost.macs
+
+    @property
+    def params(self) -> Dim:
+        """Parameters, with those of what follows."""
+        return self.cost.params
 
     @property
     def intensity(self) -> Dim | None:
@@ -83,22 +93,20 @@ def rows(network: Network) -> tuple[Row, ...]:
     found: dict[str, Row] = {}
     owner: dict[str, str] = {}  # the row whose output, normalised and activated, a layer holds
     for part in lowered:
-        layer = part.layer
-        params = sum(parameter.count for parameter in part.parameters)
-        follows = layer.follows and layer.inputs[0] in owner
-        if follows:
+        layer, own = part.layer, layer_cost(part)
+        if layer.follows and layer.inputs[0] in owner:
             owner[layer.name] = home = owner[layer.inputs[0]]
-            found[home] = _with_parameters(found[home], params, part)
-        elif part.nests or params or part.bodies is None:
+            found[home] = _with_parameters(found[home], own, part)
+        elif part.nests or own.params or part.bodies is None:
             owner[layer.name] = layer.name
-            found[layer.name] = _row(part, params, shares.get(layer.name))
+            found[layer.name] = _row(part, own, shares.get(layer.name))
     return tuple(found.values())
 
 
-def _with_parameters(row: Row, params: Dim, part: Lowered) -> Row:
-    own = DEFAULT.parameter_bytes(part.parameters)
-    traffic = None if row.bytes is None else row.bytes + own
-    return replace(row, params=row.params + params, bytes=traffic)
+def _with_parameters(row: Row, own: Cost, part: Lowered) -> Row:
+    held = DEFAULT.parameter_bytes(part.parameters)
+    traffic = None if row.bytes is None else row.bytes + held
+    return replace(row, cost=row.cost + own, bytes=traffic)
 
 
 def _bytes(part: Lowered) -> Dim | None:
@@ -116,14 +124,12 @@ def _operation(part: Lowered) -> str:
     return part.elementwise[0].operation if part.elementwise else type(part.layer).__name__.lower()
 
 
-def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
+def _row(part: Lowered, own: Cost, reduction: Dim | None) -> Row:
     layer, size = part.layer, part.output[2:]
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
         kind = UNKNOWN if part.bodies is None else _operation(part)
-        return Row(
-            layer.name, kind, (), (), channels[0], channels[-1], size, params, 0, _bytes(part)
-        )
+        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, own, _bytes(part))
     nest = part.nests[0]
     transposed = nest.weighted and bool(nest.written)  # it loops over its input's positions
     stride = getattr(layer, "stride", 1)
@@ -136,8 +142,7 @@ def _row(part: Lowered, params: Dim, reduction: Dim | None) -> Row:
         nest.g * nest.c,
         nest.g * nest.k,
         nest.written if transposed else nest.positions,
-        params,
-        sum(nest.macs for nest in part.nests),
+        own,
         _bytes(part),
         reduction,
     )
@@ -180,8 +185,7 @@ def record(row: Row) -> dict[str, Any]:
         "out_channels": row.out_channels,
         "out_height": height,
         "out_width": width,
-        "params": None if row.unknown else row.params,
-        "macs": None if row.unknown else row.macs,
+        **{name: None if row.unknown else getattr(row.cost, name) for name in columns()},
         "bytes": row.bytes,
         "intensity": _float(row.intensity),
         "reduction": _float(row.reduction),
@@ -199,7 +203,7 @@ def _plain(axes: Axes) -> Any:
 
 
 def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
-    """MACs and params summed by kind, most MACs first (Howard et al. 2017, Table 2).
+    """What has a column summed by kind, most MACs first (Howard et al. 2017, Table 2).
 
     Those of layers that no rule knows are None.
 
@@ -207,15 +211,14 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
     >>> by_kind(rows(mobilenet_v1()))["linear"]
     {'macs': 1024000, 'params': 1025000}
     """
-    macs: Counter[str] = Counter()
-    params: Counter[str] = Counter()
+    totals: dict[str, Cost] = {}
     for row in table:
-        macs[row.kind] += row.macs
-        params[row.kind] += row.params
+        totals[row.kind] = totals.get(row.kind, Cost()) + row.cost
+    kinds = sorted(totals, key=lambda kind: -totals[kind].macs)
     sums: dict[str, dict[str, Any]] = {
-        kind: {"macs": count, "params": params[kind]} for kind, count in macs.most_common()
+        kind: {name: getattr(totals[kind], name) for name in columns()} for kind in kinds
     }
-    return sums | ({UNKNOWN: {"macs": None, "params": None}} if UNKNOWN in sums else {})
+    return sums | ({UNKNOWN: dict.fromkeys(columns())} if UNKNOWN in sums else {})
 
 
 #: The parts that parameters may be of, in the order in which they are shown.

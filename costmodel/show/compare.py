@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from costmodel.core.quantities import QUANTITIES
 from costmodel.show.grid import Grid
 from costmodel.show.record import as_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from costmodel.core.cost import Cost
     from costmodel.reports.report import Report
 
 
@@ -19,19 +22,18 @@ def grid(reports: Sequence[Report], names: Sequence[str]) -> Grid:
     """A row each; the ratios are exact quotients of the integers beside them, to the first."""
     first = reports[0].total
     rows = tuple(
-        (
-            name,
-            bound + f"{made.total.macs:,}",
-            _times(made.total.macs, first.macs),
-            bound + f"{made.total.params:,}",
-            _times(made.total.params, first.params),
-            bound + f"{made.total.activations:,}",
-        )
-        for name, made in zip(names, reports, strict=True)
-        for bound in ("≥ " if made.total.unknown else "",)
+        (name, *_cells(report.total, first)) for name, report in zip(names, reports, strict=True)
     )
-    head = ("network", "MACs", "× first", "params", "× first", "activations")
-    return Grid("Side by side", head, rows)
+    titles = ((row.title, *("× first",) * row.column) for row in QUANTITIES.values())
+    return Grid("Side by side", ("network", *chain(*titles)), rows)
+
+
+def _cells(total: Cost, first: Cost) -> Iterator[str]:
+    bound = "≥ " if total.unknown else ""
+    for name, row in QUANTITIES.items():
+        yield f"{bound}{getattr(total, name):,}"
+        if row.column:
+            yield _times(getattr(total, name), getattr(first, name))
 
 
 def _times(count: int, first: int) -> str:
@@ -46,6 +48,6 @@ def to_json(reports: Sequence[Report]) -> str:
 def _record(made: Report) -> dict[str, Any]:
     plain = as_dict(made)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
-    counts = {key: plain["totals"][key] for key in ("macs", "params", "activations")}
+    counts = {key: plain["totals"][key] for key in QUANTITIES}
     unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}
     return {"name": plain["network"]} | settings | counts | unknown

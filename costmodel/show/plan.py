@@ -9,6 +9,8 @@ from rich.console import Group
 from rich.text import Text
 
 from costmodel.errors import printable
+from costmodel.metrics.memory import every_quantity
+from costmodel.planners.limits import limited
 from costmodel.published.family import law
 from costmodel.show.grid import Grid, plain
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
 
 #: Rows of the front that a terminal shows.
 MOST_ROWS = 8
-NAMES = {"params": "params", "peak_bytes": "peak memory", "weight_bytes": "flash"}
-_COLUMNS = ("α", "D", "top-1", "MACs", "params", "peak memory", "flash")
 
 
 def rich(made: Plan) -> RenderableType:
@@ -55,7 +55,8 @@ def _number(count: int, what: str) -> str:
 def square(network: Network) -> str:
     """A word on D where the network's own inputs are not square.
 
-    >>> from costmodel import Input, Network, mobilenet_v1
+    >>> from costmodel import Network, mobilenet_v1
+    >>> from costmodel.layers import Input
     >>> square(Network("words", (Input("spectrum", (1, 1, 49, 10)),)))
     ' · D×D px, itself 49×10'
     >>> square(mobilenet_v1())
@@ -76,21 +77,18 @@ def _choices(made: Plan) -> Iterator[RenderableType]:
 
 
 def _grid(title: str, choices: dict[str, Choice], objective: str) -> Grid:
-    shown = [column for column in _COLUMNS if column != "top-1" or objective == "top1"]
-    rows = ((name, *map(_cells(choice).__getitem__, shown)) for name, choice in choices.items())
-    return Grid(title, ("", *shown), tuple(rows))
+    scored = objective == "top1"
+    titles = [row.title for row in limited().values()]
+    rows = ((name, *_cells(choice, scored=scored)) for name, choice in choices.items())
+    return Grid(title, ("", "α", "D", *["top-1"] * scored, *titles), tuple(rows))
 
 
-def _cells(choice: Choice) -> dict[str, str]:
-    return {
-        "α": f"{float(choice.alpha):g}",
-        "D": str(choice.resolution),
-        "top-1": f"{'≈' if choice.estimated else ''}{choice.top1}",
-        "MACs": f"{choice.macs:,}",
-        "params": f"{choice.params:,}",
-        "peak memory": f"{choice.peak_bytes:,}",
-        "flash": f"{choice.weight_bytes:,}",
-    }
+def _cells(choice: Choice, *, scored: bool) -> Iterator[str]:
+    yield f"{float(choice.alpha):g}"
+    yield str(choice.resolution)
+    if scored:
+        yield f"{'≈' if choice.estimated else ''}{choice.top1}"
+    yield from (f"{count:,}" for count in choice.quantities.values())
 
 
 def _limits(made: Plan) -> Iterator[RenderableType]:
@@ -130,7 +128,8 @@ def _front(made: Plan) -> Iterator[RenderableType]:
         return
     step = max(1, -(-len(made.front) // MOST_ROWS))
     objective = "top-1" if made.objective == "top1" else "MACs"
-    title = f"Pareto front, {objective} against {NAMES[made.against]}: {len(made.front):,}"
+    against = every_quantity()[made.against].title
+    title = f"Pareto front, {objective} against {against}: {len(made.front):,}"
     title += " networks" + (f", every {step}th of them" if step > 1 else "")
     yield Text()
     yield _grid(
@@ -184,4 +183,5 @@ def to_json(made: Plan) -> str:
 def _record(choice: Choice | None) -> dict[str, Any] | None:
     if choice is None:
         return None
-    return choice._asdict() | {"alpha": float(choice.alpha)}
+    about = {"alpha": float(choice.alpha), "resolution": choice.resolution}
+    return about | {**choice.quantities} | {"top1": choice.top1, "estimated": choice.estimated}

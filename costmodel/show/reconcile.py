@@ -12,7 +12,7 @@ from rich.text import Text
 from costmodel.show.grid import Grid, plain_table
 from costmodel.show.record import as_dict
 from costmodel.show.report import escape, title
-from costmodel.tools.deviations import DEVIATIONS
+from costmodel.tools.convention import MAC
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from costmodel.reports.report import Report
-    from costmodel.tools.conventions import Rule
+    from costmodel.tools.convention import Rule
     from costmodel.tools.reconciling import Reckoning, Reconciliation
 
 
@@ -51,7 +51,7 @@ def terms(made: Reckoning, *, batch: int = 1) -> tuple[Term, ...]:
         total, rule = sum(counts), rules[0]
         figure, notes = f"{abs(total):,}", [rule.why]
         names = dict.fromkeys(rule.part.replace("_", " ") for rule in rules)
-        if rule.per == "MAC":
+        if rule.per is MAC:
             times, notes = f"{rule.factor} × " * (rule.factor > 1), []
             figure = f"{times}{total // rule.factor:,}"
         notes += ["of one sample"] * (rule.averaged and batch > 1)
@@ -62,7 +62,7 @@ def terms(made: Reckoning, *, batch: int = 1) -> tuple[Term, ...]:
 
 def _kind(rule: Rule) -> tuple[Any, ...]:
     """Neighbours of one kind are one term."""
-    return (rule.factor, rule.per, rule.averaged, rule.part * (rule.per != "MAC"))
+    return (rule.factor, rule.per, rule.averaged, rule.part * (rule.per is not MAC))
 
 
 def _sum(made: Reckoning, batch: int) -> str:
@@ -100,11 +100,11 @@ def explanation(made: Reckoning) -> str:
     """What a tool printed in place of what was predicted, and the deviations that may be why."""
     printed = made.problem if made.measured is None else f"printed {made.measured:,}"
     names = "; ".join(f"{x.name} ({x.effect})" for x in made.deviations)
-    return f"{made.convention.name}: {made.predicted:,} predicted, {printed}: {names}"
+    return f"{made.tool.name}: {made.predicted:,} predicted, {printed}: {names}"
 
 
 def _tool(made: Reckoning) -> str:
-    return f"{made.convention.package} {made.version}" if made.version else made.convention.package
+    return f"{made.tool.package} {made.version}" if made.version else made.tool.package
 
 
 def notes(made: Reconciliation) -> list[str]:
@@ -115,7 +115,7 @@ def notes(made: Reconciliation) -> list[str]:
         return bound
     ran = dict.fromkeys(_tool(x) for x in made.reckonings if x.version)
     problems = [
-        explanation(x) if x.deviations else f"{x.convention.name}: {x.problem}"
+        explanation(x) if x.deviations else f"{x.tool.name}: {x.problem}"
         for x in made.reckonings
         if x.deviations or x.problem
     ]
@@ -127,7 +127,7 @@ def _rows(made: Reconciliation, write: Callable[[Reckoning, int], str]) -> Itera
     for x in made.reckonings:
         printed = [_printed(x)] * bool(made.model)
         predicted = "≥" * bool(x.unknown) + f"{x.predicted:,}"
-        yield [x.convention.name, x.convention.unit, predicted, *printed, write(x, batch)]
+        yield [x.tool.name, x.tool.unit, predicted, *printed, write(x, batch)]
 
 
 def _head(made: Reconciliation) -> tuple[str, ...]:
@@ -166,11 +166,11 @@ def to_json(report: Report, made: Reconciliation) -> str:
 
 
 def _record(made: Reckoning) -> dict[str, Any]:
-    convention = made.convention
+    tool = made.tool
     return {
-        "tool": convention.name,
-        "unit": convention.unit,
-        "package": convention.package or None,
+        "tool": tool.name,
+        "unit": tool.unit,
+        "package": tool.package or None,
         "version": made.version or None,
         "predicted": made.predicted,
         "lower_bound": bool(made.unknown),
@@ -189,9 +189,5 @@ def _record(made: Reckoning) -> dict[str, Any]:
         "status": made.status,
         "problem": made.problem or None,
         "explained_by": [deviation.name for deviation in made.deviations],
-        "deviations": [
-            f"{deviation.name}: {deviation.effect}"
-            for deviation in DEVIATIONS
-            if convention.name in deviation.tools
-        ],
+        "deviations": [f"{deviation.name}: {deviation.effect}" for deviation in tool.deviations],
     }

@@ -6,20 +6,19 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from costmodel.core.quantities import QUANTITIES, columns
 from costmodel.reports.checking import Unchecked
 from costmodel.reports.rows import record
 
 if TYPE_CHECKING:
+    from costmodel.core.cost import Cost
     from costmodel.reports.report import Report
     from costmodel.tools.crosscheck import CrossCheck
 
-#: What the figures include.
+#: What the figures beside the quantities include.
 SCHEMA = {
     "version": 1,
-    "params": "each layer's weights and bias, and the scale and shift of the batch norm after it",
-    "macs": "multiply–accumulates, taps on padding included; flops are 2 · macs",
     "unknown": "layers no rule knows: their counts are null, and the totals lower bounds",
-    "activations": "elements of convolution and linear outputs",
     "bytes": "compulsory float32 traffic: touched input, params and output once each, batch norm "
     "and activation fused; intensity is macs / bytes",
     "memory": "bytes of weights, and the most of live activations in the network's order, the "
@@ -39,7 +38,7 @@ def as_dict(report: Report) -> dict[str, Any]:
     """Everything as plain data; `schema` says what the figures include."""
     form = report.closed_form
     return {
-        "schema": SCHEMA,
+        "schema": {name: row.what for name, row in QUANTITIES.items()} | SCHEMA,
         "network": report.network.name,
         "alpha": float(report.alpha),
         "rho": None if report.rho is None else float(report.rho),
@@ -47,18 +46,14 @@ def as_dict(report: Report) -> dict[str, Any]:
         "classes": report.classes,
         "rounding": report.network.rounding,
         "totals": {
-            "params": report.total.params,
-            "macs": report.total.macs,
+            **report.total.quantities,
             "flops": report.total.flops,
-            "activations": report.total.activations,
             "unknown": list(report.total.unknown),
         },
         "by_kind": report.by_kind,
         "params_by_part": dict(report.params_by_part),
-        "before": report.total_before
-        and {"params": report.total_before.params, "macs": report.total_before.macs},
-        "standard": report.standard
-        and {"params": report.standard.params, "macs": report.standard.macs},
+        "before": report.total_before and _in_columns(report.total_before),
+        "standard": report.standard and _in_columns(report.standard),
         "memory": [
             {
                 "rules": str(footprint.rules),
@@ -97,6 +92,10 @@ def records(report: Report) -> list[dict[str, Any]]:
 def to_json(report: Report) -> str:
     """`as_dict` as JSON text."""
     return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
+
+
+def _in_columns(total: Cost) -> dict[str, int]:
+    return {name: getattr(total, name) for name in columns()}
 
 
 def _plain(sides: tuple[int, ...]) -> int | list[int] | None:

@@ -6,6 +6,7 @@ import csv
 import io
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -13,6 +14,7 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from costmodel.core.quantities import QUANTITIES, columns
 from costmodel.errors import printable
 from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
@@ -77,12 +79,8 @@ def title(report: Report) -> Text:
 def _headline(report: Report) -> Text:
     bound = "≥ " if report.total.unknown else ""
     text = title(report).append("\n")
-    figures = (
-        (report.total.macs, "MACs"),
-        (report.total.params, "params"),
-        (report.total.flops, "FLOPs"),
-        (report.total.activations, "activations"),
-    )
+    figures = [(value, QUANTITIES[name].title) for name, value in report.total.quantities.items()]
+    figures.insert(2, (report.total.flops, "FLOPs"))
     for i, (value, unit) in enumerate(figures):
         text.append("   " if i else "")
         text.append(f"{bound}{value:,}", style="bold cyan" if i < 2 else "")  # noqa: PLR2004
@@ -196,21 +194,24 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         texts = tuple(Text(c) if isinstance(c, str) else c for c in cells)
         return _Column(key, title, right, Text(total, style="bold"), texts)
 
+    def counted(name: str) -> Callable[[Row], str]:
+        return lambda row: _count(row, getattr(row.cost, name))
+
     before = []
     if report.total_before is not None:
         texts = {name: f"{macs:,}" for name, macs in report.macs_before.items()}
         whole_before = f"{report.total_before.macs:,}"
         before = [column("before", "before", lambda row: texts.get(row.name, ""), whole_before)]
-    columns = [
+    shown = [
         column("name", "layer", lambda row: printable(row.name), "total", right=False),
         column("kind", "kind", _kind, right=False),
         column("window", "K/s", _window, right=False),
         column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
         column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
-        column(
-            "params", "params", lambda row: _count(row, row.params), bound + f"{total.params:,}"
+        *(
+            column(x.name, x.title, counted(x.name), f"{bound}{getattr(total, x.name):,}")
+            for x in sorted(columns().values(), key=lambda x: x.name == "macs")  # before its share
         ),
-        column("macs", "MACs", lambda row: _count(row, row.macs), bound + f"{total.macs:,}"),
         *before,
         column("share", "share", lambda row: _share(row, whole)),
         column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
@@ -222,8 +223,8 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         cells = tuple(_measured(report, row, waiting) for row in rows)
         footer = _reference(_measured_total(report), total.macs, waiting, _left_out(report))
         counter = report.check.counter if isinstance(report.check, CrossCheck) else "fvcore"
-        columns.append(_Column("fvcore", counter, right=True, footer=footer, cells=cells))
-    return columns
+        shown.append(_Column("fvcore", counter, right=True, footer=footer, cells=cells))
+    return shown
 
 
 def _bar(share: float) -> str:
@@ -306,23 +307,20 @@ def _window(row: Row) -> str:
     return _times(row.kernel) + stride
 
 
+def _with_share(count: int | None, whole: int) -> tuple[str, str]:
+    return ("?", "") if count is None else (f"{count:,}", f"{100 * count / (whole or 1):.2f}%")
+
+
 def _totals(report: Report) -> Iterable[RenderableType]:
     """By kind, as Howard et al. 2017, Table 2; and where the parameters are."""
     table = plain_table()
-    for title in ("by kind", "MACs", "", "params", ""):
+    titles = (title for row in columns().values() for title in (row.title, ""))
+    for title in ("by kind", *titles):
         table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
     whole = report.total
     for kind, counts in report.by_kind.items():
-        if counts["macs"] is None:
-            table.add_row(kind, "?", "", "?", "")
-            continue
-        table.add_row(
-            Text(kind, style=_KIND_STYLE.get(kind, "")),
-            f"{counts['macs']:,}",
-            f"{100 * counts['macs'] / (whole.macs or 1):.2f}%",
-            f"{counts['params']:,}",
-            f"{100 * counts['params'] / (whole.params or 1):.2f}%",
-        )
+        shares = (_with_share(count, getattr(whole, name)) for name, count in counts.items())
+        table.add_row(Text(kind, style=_KIND_STYLE.get(kind, "")), *chain(*shares))
     yield table
     parts = report.params_by_part.items()
     yield Text("params  " + " · ".join(f"{name} {count:,}" for name, count in parts))

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, is_stream, replacing
+from costmodel.metrics.memory import every_quantity
 from costmodel.planners import reducing as reductions
 from costmodel.planners.reducing import extremes
 from costmodel.show.format import si
@@ -39,13 +40,6 @@ MOST_ROWS = 50
 MOST_RECORDS = 10**5
 #: Rows that are written at a time.
 CHUNK = 2**18
-TITLES = {
-    "macs": "MACs",
-    "params": "params",
-    "activations": "activations",
-    "weight_bytes": "weight bytes",
-    "peak_bytes": "peak bytes",
-}
 _ENDINGS = (".csv", ".parquet")
 
 
@@ -126,7 +120,7 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
         cells = (
             (f"{c.quantities[quantity]:,}", f"{c.alpha:.13g}", str(c.resolution)) for c in ends
         )
-        rows.append((TITLES[quantity], *(text for cell in cells for text in cell)))
+        rows.append((_title(quantity), *(text for cell in cells for text in cell)))
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
 
 
@@ -141,12 +135,16 @@ def _record(cell: Cell) -> dict[str, Any]:
 
 
 def _grid(title: str, records: Sequence[Mapping[str, Any]]) -> Grid:
-    names = [name for name in TITLES if name in records[0]]
+    names = [name for name in every_quantity() if name in records[0]]
     rows = (
         (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
         for r in records
     )
-    return Grid(title, ("α", "D", *(TITLES[name] for name in names)), tuple(rows), left=0)
+    return Grid(title, ("α", "D", *map(_title, names)), tuple(rows), left=0)
+
+
+def _title(quantity: str) -> str:
+    return every_quantity()[quantity].title
 
 
 def _best(swept: Sweep, limits: Sequence[Limit], progress: Advance) -> Shown:
@@ -163,7 +161,7 @@ def _front(swept: Sweep, against: str, progress: Advance) -> Shown:
     """The front, or as many of it, evenly chosen, as a table should have."""
     found = [_record(cell) for cell in reductions.front(swept, cost=against, progress=progress)]
     step = -(-len(found) // MOST_ROWS)
-    title = f"Pareto front, MACs against {TITLES[against]}: {len(found):,} configurations"
+    title = f"Pareto front, MACs against {_title(against)}: {len(found):,} configurations"
     title += f", every {step}th of them" if step > 1 else ""
     return _grid(title, found[::step]), {"against": against, "front": found}
 
@@ -175,7 +173,7 @@ def _histogram(swept: Sweep, quantity: str, progress: Advance) -> Shown:
         (f"{si(low)} – {si(high)}", "█" * round(30 * count / most), f"{count:,}")
         for count, low, high in zip(counts, edges[:-1], edges[1:], strict=True)
     )
-    grid = Grid("", (TITLES[quantity], "", "configurations"), rows, left=2)
+    grid = Grid("", (_title(quantity), "", "configurations"), rows, left=2)
     return grid, {"quantity": quantity, "counts": counts.tolist(), "edges": edges.tolist()}
 
 

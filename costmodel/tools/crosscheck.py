@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.backends.building import INSTALL, build
 from costmodel.core.cost import cost
@@ -20,8 +20,9 @@ from costmodel.core.lower import lower
 from costmodel.core.nest import LoopNest
 from costmodel.errors import CostModelError, said
 from costmodel.layers.factorising import join, separable_pairs
-from costmodel.tools.conventions import FVCORE, operations
-from costmodel.tools.deviations import VECTORS
+from costmodel.tools import flop_counter, fvcore
+from costmodel.tools.flop_counter import UNSEEN
+from costmodel.tools.operations import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -198,21 +199,20 @@ def crosscheck_traced(network: Network, module: nn.Module) -> CrossCheck:
 
 def _seen(name: str, expected: int, measured: int, layers: Iterable[Lowered]) -> Comparison:
     """A count of FlopCounterMode's, without the products of these layers that it does not see."""
-    unseen = VECTORS.shown_by.split()
+    unseen = UNSEEN.shown_by.split()
     left_out = 2 * sum(
         body.macs
         for layer in layers
         for operation, body in operations(layer)
         if operation in unseen and isinstance(body, LoopNest)
     )
-    deviation = VECTORS if left_out else None
+    deviation = UNSEEN if left_out else None
     return Comparison("FlopCounterMode", "flops", name, expected, measured, left_out, deviation)
 
 
 def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> dict[str, int]:
     """FlopCounterMode's counts by module, "" being all of it."""
     import torch
-    from torch.utils.flop_counter import FlopCounterMode
 
     from costmodel.frontends.torch.forward import as_written
 
@@ -221,28 +221,20 @@ def _flops_on_meta(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> di
     dtype = next((p.dtype for p in module.parameters() if p.is_floating_point()), None)
     images = tuple(torch.empty(shape, dtype=dtype, device="meta") for shape in shapes)
     try:
-        with as_written(), FlopCounterMode(display=False) as counter:
-            torch.func.functional_call(module, state, images)
+        with as_written():
+            return flop_counter.counted(
+                module, lambda: torch.func.functional_call(module, state, images)
+            )[1]
     except Exception as error:  # noqa: BLE001 - whatever the model raises
         raise CostModelError(f"FlopCounterMode cannot run it without data: {said(error)}") from None
-    root = f"{type(module).__name__}."
-    counts = counter.get_flop_counts()
-    found = {path.removeprefix(root): sum(by.values()) for path, by in counts.items()}
-    return found | {"": counter.get_total_flops()}
-
-
-#: What fvcore calls the operators that multiply and accumulate.
-_PRODUCTS = ("conv", "linear", "matmul")
 
 
 @dataclass(frozen=True)
 class _Measured:
     modules: dict[str, nn.Module]
     paths: Mapping[str, str] | None  # where `build` put each layer, if it did
-    macs: dict[str, int]  # fvcore's counts of convolutions and products by module
-    operators: dict[str, int]  # fvcore's by operator
+    counts: fvcore.Counts
     flops: dict[str, int]  # FlopCounterMode's by module
-    activations: int  # fvcore's
 
     def path(self, layer: str) -> str:
         """Which submodule a layer is."""
@@ -253,12 +245,12 @@ class _Measured:
     def macs_of(self, layer: str) -> int | None:
         """fvcore's count of a layer."""
         path = self.path(layer)
-        macs = self.macs.get(path)
+        macs = self.counts.macs.get(path)
         if macs is None or self.paths is None:
             return macs
         # fvcore adds what stands inside a module, and `build` puts `rpn.boxes` inside `rpn`.
         inside = (f"{path}.{name}" for name, _ in self.modules[path].named_children())
-        return macs - sum(self.macs.get(child, 0) for child in inside)
+        return macs - sum(self.counts.macs.get(child, 0) for child in inside)
 
     def flops_of(self, layer: str) -> int | None:
         """FlopCounterMode's count of a layer."""
@@ -278,29 +270,12 @@ class _Measured:
 def _measure(module: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> _Measured:
     with _evaluating(module):
         import torch
-        from fvcore.nn import ActivationCountAnalysis, FlopCountAnalysis
-        from torch.utils.flop_counter import FlopCounterMode
 
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            images = forward_pass(module, shapes)
         with torch.no_grad():
-            counts = _silent(FlopCountAnalysis(module, images))
-            by_module = counts.by_module_and_operator()
-            operators = counts.by_operator()
-            activations = _silent(ActivationCountAnalysis(module, images)).total()
-    root = type(module).__name__
-    return _Measured(
-        dict(module.named_modules()),
-        getattr(module, "module_of", None),
-        {name: sum(by[kind] for kind in _PRODUCTS) for name, by in by_module.items()},
-        dict(operators),
-        {
-            name.removeprefix(root).lstrip("."): sum(by.values())
-            for name, by in counter.get_flop_counts().items()
-            if name != "Global"
-        },
-        activations,
-    )
+            images, flops = flop_counter.counted(module, lambda: forward_pass(module, shapes))
+            counts = fvcore.counts(module, images)
+    paths = getattr(module, "module_of", None)
+    return _Measured(dict(module.named_modules()), paths, counts, flops)
 
 
 def forward_pass(
@@ -340,12 +315,6 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
             part.training = training
 
 
-def _silent(analysis: Any) -> Any:
-    analysis.unsupported_ops_warnings(enabled=False)
-    analysis.uncalled_modules_warnings(enabled=False)
-    return analysis
-
-
 def _by_layer(network: Network, measured: _Measured) -> Iterator[Comparison]:
     for lowered in lower(network):
         name = lowered.layer.name
@@ -360,13 +329,12 @@ def _by_layer(network: Network, measured: _Measured) -> Iterator[Comparison]:
 
 def _totals(network: Network, measured: _Measured) -> Iterator[Comparison]:
     total = cost(network)
-    expected = FVCORE.count(network)
-    for operator in sorted(expected.keys() | measured.operators.keys()):
-        yield Comparison(
-            "fvcore", operator, "", expected[operator], measured.operators.get(operator, 0)
-        )
-    yield Comparison("fvcore", "count", "", expected.total(), sum(measured.operators.values()))
-    yield Comparison("fvcore", "activations", "", total.activations, measured.activations)
+    expected, counts = fvcore.FVCORE.count(network), measured.counts
+    for operator in sorted(expected.keys() | counts.operators.keys()):
+        count = counts.operators.get(operator, 0)
+        yield Comparison("fvcore", operator, "", expected[operator], count)
+    yield Comparison("fvcore", "count", "", expected.total(), sum(counts.operators.values()))
+    yield Comparison("fvcore", "activations", "", total.activations, counts.activations)
     yield Comparison("FlopCounterMode", "flops", "", total.flops, measured.flops.get("", 0))
     yield Comparison("torch", "params", "", total.params, measured.params)
 

@@ -15,35 +15,22 @@ from itertools import chain
 from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
+from costmodel import tools
 from costmodel.backends.building import INSTALL, build, torch_or_error
 from costmodel.errors import CostModelError, printable, said
 from costmodel.frontends.origins import Traced
 from costmodel.metrics.memory import known_layers
-from costmodel.tools.conventions import (
-    CALFLOPS,
-    CALFLOPS_FLOPS,
-    CONVENTIONS,
-    FVCORE,
-    PTFLOPS,
-    PTFLOPS_ATEN,
-    THOP,
-    TORCH,
-    TORCHINFO,
-    TORCHPROFILE,
-)
 from costmodel.tools.crosscheck import BUILT, WRITTEN, forward_pass
-from costmodel.tools.deviations import DEVIATIONS, Deviation, noticed
+from costmodel.tools.deviations import UNTRACEABLE, Deviation, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
+    from collections.abc import Set as AbstractSet
 
-    import torch
     from torch import nn
 
     from costmodel.core.network import Network
-    from costmodel.tools.conventions import Convention, Rule
-
-    Images = tuple[torch.Tensor, ...]
+    from costmodel.tools.convention import Images, Rule, Tool
 
 
 @dataclass(frozen=True)
@@ -53,7 +40,7 @@ class Reckoning:
     `deviations` explain a printed figure, or an error, that the sum does not.
     """
 
-    convention: Convention
+    tool: Tool
     parts: Mapping[Rule, int]
     measured: float | None = None
     problem: str = ""
@@ -89,7 +76,7 @@ class Reckoning:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Every convention's figure for one network; `model` says what the tools were run on."""
+    """Every tool's figure for one network; `model` says what the tools were run on."""
 
     network: Network
     reckonings: tuple[Reckoning, ...]
@@ -114,7 +101,7 @@ def reconcile(
     >>> from costmodel import mobilenet_v1
     >>> made = reconcile(mobilenet_v1(resolution=32), run=True)
     >>> thop = made.reckonings[3]
-    >>> thop.convention.name, thop.predicted, thop.measured, thop.status
+    >>> thop.tool.name, thop.predicted, thop.measured, thop.status
     ('thop', 13023744, 13023744, 'equal')
 
     Raises CostModelError for a layer without a rule; with `run`, where torch is missing, where
@@ -134,7 +121,7 @@ def reconcile_model(
 
     >>> from torch import nn
     >>> made = reconcile_model(nn.Sequential(nn.Linear(8, 4), nn.GELU()), (8,), run=True)
-    >>> [(x.convention.name, x.measured, x.status) for x in made.reckonings[4:6]]
+    >>> [(x.tool.name, x.measured, x.status) for x in made.reckonings[4:6]]
     [('ptflops', 44, 'equal'), ('ptflops aten', 36, 'equal')]
 
     Raises CostModelError as `trace` and `reconcile` do.
@@ -167,11 +154,9 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
     network, layers = traced.network, known_layers(traced.network)
     made = tuple(
         Reckoning(
-            convention,
-            convention.parts(layers, traced.origins),
-            unknown=convention.unknown(layers, traced.origins),
+            tool, tool.parts(layers, traced.origins), unknown=tool.unknown(layers, traced.origins)
         )
-        for convention in CONVENTIONS
+        for tool in tools.TOOLS
     )
     if not run:
         return Reconciliation(network, made)
@@ -182,18 +167,18 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
     if module is not copy:
         model = f"{model} with zeros for its weights"
     images = _forward(module, network)
-    shown = noticed(layers, traced)
-    measured = (_explained(_run(x, module, images), shown) for x in made)
+    signs = shown(layers, traced)
+    measured = (_explained(_run(x, module, images), signs) for x in made)
     return Reconciliation(network, tuple(measured), model)
 
 
-def _explained(made: Reckoning, shown: tuple[Deviation, ...]) -> Reckoning:
+def _explained(made: Reckoning, signs: AbstractSet[str]) -> Reckoning:
     """With the deviations that may have made a figure another, or an error."""
     if made.status not in {"different", "failed"}:
         return made
-    failed, name = made.status == "failed", made.convention.name
-    found = tuple(x for x in shown if name in x.tools and (name in x.raised_by) == failed)
-    return replace(made, deviations=made.deviations + found)
+    tool, failed = made.tool, made.status == "failed"
+    may_be = (x for x in tool.deviations if (x in tool.raises) == failed and x.is_in(signs))
+    return replace(made, deviations=(*made.deviations, *may_be))
 
 
 def _raised_by_jit(
@@ -210,7 +195,7 @@ def _raised_by_jit(
             _copy(module)(*images)
     except Exception:  # noqa: BLE001 - it is not torch.jit's, then
         return ()
-    return tuple(x for x in DEVIATIONS if x.name == "model that torch.jit cannot trace")
+    return (UNTRACEABLE,)
 
 
 def built(network: Network) -> nn.Module:
@@ -274,34 +259,37 @@ def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
 
 
 def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
-    convention = made.convention
-    if convention.name not in _TOOLS:
+    tool = made.tool
+    if tool.run is None:
         return made  # the paper is no tool
-    if find_spec(convention.package) is None:
-        return replace(made, problem=f"not installed; pip install {convention.package}")
-    made = replace(made, version=version(convention.package))
+    if find_spec(tool.package) is None:
+        return replace(made, problem=f"not installed; pip install {tool.package}")
+    made = replace(made, version=version(tool.package))
     try:
-        return replace(made, measured=measure(convention, module, images))
+        return replace(made, measured=measure(tool, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
         problem = printable(f"failed: {said(error)}")
         return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 
-def measure(convention: Convention, module: nn.Module, images: Images) -> float:
+def measure(tool: Tool, module: nn.Module, images: Images) -> float:
     """What a tool prints of any module's forward pass; the module and torch are as before.
 
     >>> import torch
+    >>> from costmodel.tools import THOP
     >>> measure(THOP, torch.nn.BatchNorm2d(3), (torch.zeros(1, 3, 8, 8),)) == 4 * 3 * 8 * 8
     True
 
-    Raises what the tool raises.
+    Raises what the tool raises, and CostModelError for the paper, which is none.
     """
     import torch
 
+    if tool.run is None:
+        raise CostModelError(f"{tool.name} is no tool that could be run")
     with _silence(), torch.no_grad():
-        import_module(convention.package)  # not to be undone
+        import_module(tool.package)  # not to be undone
         with _patches_undone():
-            measured = _TOOLS[convention.name](_copy(module), images)
+            measured = tool.run(_copy(module), images)
     return int(measured) if measured == int(measured) else measured
 
 
@@ -335,101 +323,3 @@ def _patches_undone() -> Iterator[None]:
                     setattr(owner, name, own[name])
         for name in vars(torch.Tensor).keys() - own.keys():  # methods that it inherits
             delattr(torch.Tensor, name)
-
-
-def _fvcore(module: nn.Module, images: Images) -> int:
-    from fvcore.nn import FlopCountAnalysis
-
-    total: int = FlopCountAnalysis(module, images).total()
-    return total
-
-
-def _flop_counter_mode(module: nn.Module, images: Images) -> int:
-    from torch.utils.flop_counter import FlopCounterMode
-
-    with FlopCounterMode(display=False) as counter:
-        module(*images)
-    total: int = counter.get_total_flops()
-    return total
-
-
-def _thop(module: nn.Module, images: Images) -> float:
-    import thop
-
-    total: float = thop.profile(module, inputs=images, verbose=False)[0]
-    return total
-
-
-def _ptflops(backend: str) -> Callable[[nn.Module, Images], int]:
-    def run(module: nn.Module, images: Images) -> int:
-        from ptflops import get_model_complexity_info
-
-        several = {f"image{i}": image for i, image in enumerate(images)}
-        total: int | None = get_model_complexity_info(
-            module if len(images) == 1 else _by_keyword(module),
-            (1,),  # in place of the images that the constructor makes
-            print_per_layer_stat=False,
-            as_strings=False,
-            input_constructor=lambda _: images[0] if len(images) == 1 else several,
-            backend=backend,
-        )[0]
-        if total is None:  # it prints what went wrong
-            raise ValueError("no figure")
-        return total
-
-    return run
-
-
-def _by_keyword(module: nn.Module) -> nn.Module:
-    """The module with keyword arguments, which is how ptflops passes several inputs."""
-    from torch import nn
-
-    class ByKeyword(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.module = module
-
-        def forward(self, **images: torch.Tensor) -> Any:
-            return self.module(*images.values())
-
-    return ByKeyword()
-
-
-def _torchinfo(module: nn.Module, images: Images) -> int:
-    import torchinfo
-
-    total: int = torchinfo.summary(module, input_data=list(images), verbose=0).total_mult_adds
-    return total
-
-
-def _torchprofile(module: nn.Module, images: Images) -> int:
-    import torchprofile
-
-    total: Any = torchprofile.profile_macs(module, images)  # by operator, were it asked to
-    return int(total)
-
-
-def _calflops(place: int) -> Callable[[nn.Module, Images], int]:
-    def run(module: nn.Module, images: Images) -> int:
-        import calflops
-
-        totals: tuple[int, int, int] = calflops.calculate_flops(
-            module, args=list(images), print_results=False, output_as_string=False
-        )
-        return totals[place]
-
-    return run
-
-
-#: How each tool counts a module in evaluation mode on some images.
-_TOOLS: dict[str, Callable[[nn.Module, Images], float]] = {
-    FVCORE.name: _fvcore,
-    TORCH.name: _flop_counter_mode,
-    THOP.name: _thop,
-    PTFLOPS.name: _ptflops("pytorch"),
-    PTFLOPS_ATEN.name: _ptflops("aten"),
-    TORCHINFO.name: _torchinfo,
-    TORCHPROFILE.name: _torchprofile,
-    CALFLOPS_FLOPS.name: _calflops(0),
-    CALFLOPS.name: _calflops(1),
-}

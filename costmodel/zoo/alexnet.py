@@ -22,7 +22,7 @@ def alexnet(
 
     >>> from costmodel import cost
     >>> cost(alexnet())
-    Cost(params=60965224, macs=724406816, activations=659272)
+    Cost(macs=724406816, params=60965224, activations=659272)
     """
     layers = (
         Input("image", (batch, in_channels, resolution, resolution)),
@@ -51,7 +51,7 @@ def alexnet_one_tower(
 
     >>> from costmodel import cost
     >>> cost(alexnet_one_tower())
-    Cost(params=61100840, macs=714188480, activations=494184)
+    Cost(macs=714188480, params=61100840, activations=494184)
     """
     layers = (
         Input("image", (batch, in_channels, resolution, resolution)),

@@ -28,7 +28,7 @@ def stanford_dogs(
 
     >>> from costmodel import cost
     >>> cost(stanford_dogs())
-    Cost(params=3329976, macs=567839232, activations=5042808)
+    Cost(macs=567839232, params=3329976, activations=5042808)
     """
     network = mobilenet_v1(
         classes=classes, resolution=resolution, in_channels=in_channels, batch=batch
@@ -47,7 +47,7 @@ def planet(
 
     >>> from costmodel import cost
     >>> cost(planet())
-    Cost(params=13456976, macs=577956352, activations=5052688)
+    Cost(macs=577956352, params=13456976, activations=5052688)
     """
     network = mobilenet_v1(
         classes=classes, resolution=resolution, in_channels=in_channels, batch=batch
@@ -64,7 +64,7 @@ def face_attributes(*, resolution: Dim = 224, in_channels: int = 3, batch: int =
 
     >>> from costmodel import cost
     >>> cost(face_attributes())
-    Cost(params=3206976, macs=567716352, activations=5042688)
+    Cost(macs=567716352, params=3206976, activations=5042688)
     """
     network = mobilenet_v1(resolution=resolution, in_channels=in_channels, batch=batch)
     return Network("face_attributes", drop(network, "classifier").layers)
@@ -82,7 +82,7 @@ def face_embedding(
 
     >>> from costmodel import cost
     >>> cost(face_embedding())
-    Cost(params=3338176, macs=289782272, activations=2572928)
+    Cost(macs=289782272, params=3338176, activations=2572928)
     """
     network = mobilenet_v1(resolution=resolution, in_channels=in_channels, batch=batch)
     body = drop(network, "classifier").layers

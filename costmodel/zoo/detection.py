@@ -54,7 +54,7 @@ def ssd_mobilenet_v1(
 
     >>> from costmodel import cost
     >>> cost(ssd_mobilenet_v1())
-    Cost(params=6819839, macs=1237129408, activations=9406371)
+    Cost(macs=1237129408, params=6819839, activations=9406371)
     """
     body = mobilenet_v1(resolution=resolution, in_channels=in_channels, batch=batch)
     layers = [*drop(body, CLASSIFIER).layers]
@@ -118,7 +118,7 @@ def person_detector(
 
     >>> from costmodel import cost
     >>> cost(person_detector())
-    Cost(params=213586, macs=7489664, activations=231554)
+    Cost(macs=7489664, params=213586, activations=231554)
     """
     network = mobilenet_v1(
         classes=classes, resolution=resolution, in_channels=in_channels, batch=batch

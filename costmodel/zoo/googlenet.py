@@ -39,7 +39,7 @@ def googlenet(
 
     >>> from costmodel import cost
     >>> cost(googlenet())
-    Cost(params=6998552, macs=1582671872, activations=3227160)
+    Cost(macs=1582671872, params=6998552, activations=3227160)
     """
     layers = [
         Input("image", (batch, in_channels, resolution, resolution)),

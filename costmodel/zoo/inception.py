@@ -42,7 +42,7 @@ def inception_v3(
 
     >>> from costmodel import cost
     >>> cost(inception_v3())
-    Cost(params=23834568, macs=5713216096, activations=8968488)
+    Cost(macs=5713216096, params=23834568, activations=8968488)
     """
     layers = [
         Input("image", (batch, in_channels, resolution, resolution)),

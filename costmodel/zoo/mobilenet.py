@@ -54,7 +54,7 @@ def mobilenet_v1(
 
     >>> from costmodel import cost
     >>> cost(mobilenet_v1())
-    Cost(params=4231976, macs=568740352, activations=5043688)
+    Cost(macs=568740352, params=4231976, activations=5043688)
     """
     layers = [_image(resolution, in_channels, batch), *_conv("conv1", 32, 3, 2)]
     for i, (stride, channels) in enumerate(V1_BLOCKS, start=1):
@@ -103,7 +103,7 @@ def mobilenet_v2(
 
     >>> from costmodel import cost
     >>> cost(mobilenet_v2())
-    Cost(params=3504872, macs=300774272, activations=6679112)
+    Cost(macs=300774272, params=3504872, activations=6679112)
     """
     layers = [_image(resolution, in_channels, batch), *_conv("conv1", 32, 3, 2, function="relu6")]
     number = 0

@@ -23,7 +23,7 @@ def squeezenet_1_0(
 
     >>> from costmodel import cost
     >>> cost(squeezenet_1_0())
-    Cost(params=1248424, macs=818924576, activations=4346248)
+    Cost(macs=818924576, params=1248424, activations=4346248)
     """
     layers = (
         Input("image", (batch, in_channels, resolution, resolution)),
@@ -50,7 +50,7 @@ def squeezenet_1_1(
 
     >>> from costmodel import cost
     >>> cost(squeezenet_1_1())
-    Cost(params=1235496, macs=349151936, activations=2589352)
+    Cost(macs=349151936, params=1235496, activations=2589352)
     """
     layers = (
         Input("image", (batch, in_channels, resolution, resolution)),

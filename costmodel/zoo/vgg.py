@@ -27,7 +27,7 @@ def vgg_16(
 
     >>> from costmodel import cost
     >>> cost(vgg_16())
-    Cost(params=138357544, macs=15470264320, activations=13556712)
+    Cost(macs=15470264320, params=138357544, activations=13556712)
     """
     layers: list[Layer] = [Input("image", (batch, in_channels, resolution, resolution))]
     for i, block in enumerate(D, start=1):

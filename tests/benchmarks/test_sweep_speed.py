@@ -16,17 +16,10 @@ import numpy as np
 import pytest
 import torch
 
-from costmodel import (
-    Conv,
-    Input,
-    Network,
-    cost_function,
-    mobilenet_v1,
-    mobilenet_v2,
-    sweep,
-    width_function,
-)
+from costmodel import Network, cost_function, mobilenet_v1, sweep, width_function
+from costmodel.layers import Conv, Input
 from costmodel.reference.mobilenet import MobileNetV1
+from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

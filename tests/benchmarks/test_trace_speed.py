@@ -14,7 +14,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from costmodel import ZOO, build, cost, trace
-from costmodel.tools.conventions import FVCORE, PTFLOPS, THOP, TORCHINFO
+from costmodel.tools import FVCORE, PTFLOPS, THOP, TORCHINFO
 from costmodel.tools.reconciling import measure
 
 if TYPE_CHECKING:

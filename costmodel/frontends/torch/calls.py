@@ -7,6 +7,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel import layers as ir
+from costmodel.frontends.origins import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +62,7 @@ class Extent(int):
         return extent
 
     def __mul__(self, other: Any) -> Any:
-        self.graph.noticed.add("product of sizes")
+        self.graph.noticed.add(Notice.SIZES)
         product = self._derive(int.__mul__(self, other))
         if type(other) is int and isinstance(product, Extent):
             product.value, product.axis, product.factor = self.value, self.axis, self.factor * other
@@ -117,8 +118,8 @@ class Graph:
     remainders: list[tuple[Value, int, int]] = field(default_factory=list)
     #: How torch was called for each layer.
     origins: dict[str, Origin] = field(default_factory=dict)
-    #: The names of deviations of tools that no layer shows.
-    noticed: set[str] = field(default_factory=set)
+    #: What no layer shows.
+    noticed: set[Notice] = field(default_factory=set)
     _numbers: dict[str, int] = field(default_factory=dict)
 
     def unique(self, wanted: str) -> str:

@@ -26,7 +26,7 @@ from costmodel import layers as ir
 from costmodel.core.lower import lower
 from costmodel.core.network import Network
 from costmodel.errors import CostModelError, said
-from costmodel.frontends.origins import Origin, Traced
+from costmodel.frontends.origins import Notice, Origin, Traced
 from costmodel.frontends.torch.batched import Each, interpret_each, is_batched, whole
 from costmodel.frontends.torch.calls import Call, Extent, Graph, Value
 from costmodel.frontends.torch.functions import interpret
@@ -104,13 +104,13 @@ def trace_origins(
     """
     watch, outputs = _watched(module, input_size, example_inputs, by_name=True)
     if len(watch.paths) != len(list(module.named_modules(remove_duplicate=False))):
-        watch.graph.noticed.add("module under two names")
+        watch.graph.noticed.add(Notice.TWO_NAMES)
     if not watch.parameters:
-        watch.graph.noticed.add("module without parameters")
+        watch.graph.noticed.add(Notice.NO_PARAMETERS)
     network = _network(watch, outputs)
     used = {name for layer in network.layers for name in layer.inputs} | set(outputs)
     if any(layer.inputs and layer.name not in used for layer in network.layers):
-        watch.graph.noticed.add("unused result")
+        watch.graph.noticed.add(Notice.UNUSED)
     return Traced(network, watch.graph.origins, frozenset(watch.graph.noticed))
 
 
@@ -181,7 +181,7 @@ class _Watch(TorchFunctionMode):
         is_leaf = bool(path) and not module._modules  # noqa: SLF001
         own = "" if module._modules else _class(module)  # noqa: SLF001
         if own and not own.startswith("torch.nn.") and module._parameters:  # noqa: SLF001
-            self.graph.noticed.add("parameters of a module of one's own")
+            self.graph.noticed.add(Notice.OWN_PARAMETERS)
         self.running.append([path, is_leaf, self.graph.lost_size, own])
         self.graph.lost_size = False
 

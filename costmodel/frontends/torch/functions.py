@@ -7,6 +7,7 @@ from typing import Any
 
 from costmodel import layers as ir
 from costmodel.errors import CostModelError
+from costmodel.frontends.origins import Notice
 from costmodel.frontends.torch import products, shaping  # noqa: F401 - they register their handlers
 from costmodel.frontends.torch.calls import (
     COUNTED,
@@ -48,7 +49,7 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     known = not reads or handler or is_free(name)
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         if name.strip("_") in _NOTICED:
-            call.graph.noticed.add("work on constants")
+            call.graph.noticed.add(Notice.CONSTANTS)
         made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
         return [Value(shape, parameters=made_of) for shape in call.shapes]
     if 0 in call.shape:

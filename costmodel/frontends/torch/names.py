@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn import functional
 
+from costmodel.frontends.origins import Notice
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -50,7 +52,7 @@ def _telling(function: Callable[..., Any], watch: Any) -> Callable[..., Any]:
     def tell(*args: Any, **kwargs: Any) -> Any:
         watch.named = True
         if function.__name__ == "interpolate" and not args:
-            watch.graph.noticed.add("interpolation of a keyword")
+            watch.graph.noticed.add(Notice.KEYWORD)
         try:
             return function(*args, **kwargs)
         finally:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from costmodel import layers as ir
 from costmodel.core.relations import SAME, Times
+from costmodel.frontends.origins import Notice
 from costmodel.frontends.torch.calls import (
     Call,
     Result,
@@ -39,9 +40,9 @@ def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
     macs = prod(call.shape) * own * prod(kernel)
     same = _same_padding(padding, kernel, dilation, rank)
     if same is None:
-        call.graph.noticed.add("padding='same', even kernel")
+        call.graph.noticed.add(Notice.SAME_OF_EVEN)
     if len(x.shape) != rank + 2:
-        call.graph.noticed.add("image without a batch")
+        call.graph.noticed.add(Notice.NO_BATCH)
     if len(x.shape) != rank + 2 or same is None or not weight.is_constant:
         return call.recorded((x, weight), macs)
     width, divided = _channels(x.shape[1], outputs, groups)
@@ -278,7 +279,7 @@ def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
 def _einsum(call: Call, equation: str, *operands: Any) -> Result:
     reads = list(values_in(operands))
     if any(isinstance(operand, list) for operand in operands):
-        call.graph.noticed.add("einsum of a list")
+        call.graph.noticed.add(Notice.EINSUM_OF_A_LIST)
     if len(reads) == 1:
         return call.recorded(reads)  # summed, its axes in another order
     written = _explicit(equation.replace(" ", ""), [len(x.shape) for x in reads])

@@ -4,12 +4,15 @@ const LEVELS = Array.from({ length: 30 }, (_, e) => [1, 2, 5].map((m) => m * 10 
 const LINES = 9; // of equal cost: the highest levels there are
 const COLUMNS = 48; // of the grid behind the contour
 const ROWS = 36;
-const LIMIT_LOOK = {
-  max_macs: ["MACs", "--blue", []],
-  max_params: ["params", "--orange", [6, 3]],
-  max_flash: ["flash", "--vermillion", [2, 2]],
-  max_peak_memory: ["peak", "--green", [7, 2, 2, 2]],
-};
+const LOOKS = [
+  ["--blue", []],
+  ["--orange", [6, 3]],
+  ["--vermillion", [2, 2]],
+  ["--green", [7, 2, 2, 2]],
+];
+const LIMIT_LOOK = Object.fromEntries(
+  LIMITED.map(({ limit, title }, i) => [limit, [title, ...(LOOKS[i] ?? ["--grey", [1, 3]])]]),
+);
 const KIND_LOOK = {
   standard: "--grey",
   depthwise: "--orange",
@@ -18,12 +21,9 @@ const KIND_LOOK = {
   grouped: "--vermillion",
   other: "--light",
 };
-const QUANTITY_NAMES = {
-  macs: "MACs",
-  params: "parameters",
-  weightBytes: "weights",
-  peakBytes: "peak memory",
-};
+const QUANTITY_NAMES = Object.fromEntries(
+  QUANTITIES.filter(({ column, added }) => column || !added).map(({ name, title }) => [name, title]),
+);
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 

@@ -100,16 +100,20 @@ function leastSide(network) {
   return network.least;
 }
 
+/** The rows of costmodel.core.quantities that add up over layers. */
+const ADDED = QUANTITIES.filter(({ added }) => added);
+
 /** A single figure of the network, as a number: for drawings. */
 const QUANTITY = {
-  macs: (network, values) => sum(network.macs(...values), 0),
-  params: (network, values) => sum(network.params(...values), 0),
-  weightBytes: (network, values, state) => sum(weights(network, state)(...values), 0),
-  peakBytes: (network, values, state) =>
+  ...Object.fromEntries(
+    ADDED.map(({ name }) => [name, (network, values) => sum(network[name](...values), 0)]),
+  ),
+  weight_bytes: (network, values, state) => sum(weights(network, state)(...values), 0),
+  peak_bytes: (network, values, state) =>
     DTYPES[state.dtype] * Math.max(...live(network, state)(...values)),
 };
 const live = (network, state) => (state.fold ? network.liveFolded : network.live);
-const weights = (network, state) => network.weightBytes[state.dtype][Number(state.fold)];
+const weights = (network, state) => network.weight_bytes[state.dtype][Number(state.fold)];
 
 /** Everything the page shows, in exact integers: numbers, or BigInts where they could pass 2⁵³. */
 function figures(network, state) {
@@ -123,14 +127,12 @@ function figures(network, state) {
 
 function computed(network, state, values, kind, number) {
   const of = (name) => kind(network[name])(...values);
-  const macs = of("macs");
-  const params = of("params");
+  const counts = Object.fromEntries(ADDED.map(({ name }) => [name, of(name)]));
+  const totals = Object.fromEntries(ADDED.map(({ name }) => [name, sum(counts[name], number(0))]));
   const alive = kind(live(network, state))(...values);
   const where = alive.reduce((best, size, i) => (size > alive[best] ? i : best), 0);
-  const total = sum(macs, number(0));
   return {
-    macs,
-    params,
+    ...counts,
     inChannels: of("inChannels"),
     outChannels: of("outChannels"),
     heights: of("heights"),
@@ -138,24 +140,18 @@ function computed(network, state, values, kind, number) {
     blockChannels: of("blockChannels").map(Number),
     peakLayer: network.layers[where],
     totals: {
-      macs: total,
-      params: sum(params, number(0)),
-      flops: number(2) * total,
-      activations: sum(of("activations"), number(0)),
-      weightBytes: sum(kind(weights(network, state))(...values), number(0)),
-      peakBytes: number(DTYPES[state.dtype]) * alive[where],
+      ...totals,
+      flops: number(2) * totals.macs,
+      weight_bytes: sum(kind(weights(network, state))(...values), number(0)),
+      peak_bytes: number(DTYPES[state.dtype]) * alive[where],
     },
   };
 }
 
 // Amounts ---------------------------------------------------------------------------------------
 
-const LIMITS = {
-  max_macs: "macs",
-  max_params: "params",
-  max_flash: "weightBytes",
-  max_peak_memory: "peakBytes",
-};
+const LIMITED = QUANTITIES.filter(({ limit }) => limit);
+const LIMITS = Object.fromEntries(LIMITED.map(({ limit, name }) => [limit, name]));
 const COUNTS = { "": 1n, k: 10n ** 3n, M: 10n ** 6n, G: 10n ** 9n, T: 10n ** 12n };
 const BYTES = { B: 1n, KB: 1000n };
 ["k", "M", "G", "T"].forEach((prefix, i) => {
@@ -163,10 +159,10 @@ const BYTES = { B: 1n, KB: 1000n };
   BYTES[`${prefix.toUpperCase()}iB`] = 1024n ** BigInt(i + 1);
 });
 
-/** The most that a limit allows, as costmodel.amounts reads it; null where there is no limit. */
+/** The most that a limit allows, as costmodel.planners.limits reads it; null where there is no limit. */
 function most(name, text) {
   if (!text.trim()) return null;
-  const units = name === "max_macs" || name === "max_params" ? COUNTS : BYTES;
+  const units = LIMITED.find(({ limit }) => limit === name).unit === "bytes" ? BYTES : COUNTS;
   const found = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());
   const amount = found && Object.hasOwn(units, found[2]) ? rational(found[1]) : null;
   const whole = amount ? (amount.n * units[found[2]]) / amount.d : 0n;

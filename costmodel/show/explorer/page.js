@@ -13,14 +13,17 @@ const FIELDS = [
   "fold",
   ...Object.keys(LIMITS),
 ];
-const TOTALS = {
-  macs: ["MACs", ""],
-  params: ["Parameters", ""],
-  flops: ["FLOPs", ""],
-  activations: ["Activations", ""],
-  weightBytes: ["Weights", "B"],
-  peakBytes: ["Peak memory", "B"],
-};
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
+const TILES = QUANTITIES.map(({ name, title, unit }) => [
+  name,
+  [capital(title), unit === "bytes" ? "B" : unit],
+]);
+const TOTALS = Object.fromEntries([
+  ...TILES.slice(0, 2),
+  ["flops", ["FLOPs", ""]],
+  ...TILES.slice(2),
+]);
+const COUNTED = QUANTITIES.filter(({ column, added }) => column && added);
 const LIMIT_OF = Object.fromEntries(Object.entries(LIMITS).map(([name, total]) => [total, name]));
 
 /** An element with text and attributes; text is never markup. */
@@ -204,7 +207,7 @@ function showTotals() {
     tile.classList.toggle("over", limit !== null && value > limit);
     tile.querySelector(".budget").textContent = limit === null ? "" : verdict(used, value > limit);
   }
-  const where = $("peakBytes").querySelector(".where");
+  const where = $("peak_bytes").querySelector(".where");
   where.textContent = `at ${shown.peakLayer}`;
   where.title = shown.peakLayer;
 }
@@ -231,8 +234,9 @@ const COLUMN = {
   in: ["In", (row, i) => shown.inChannels[i]],
   out: ["Out", (row, i) => shown.outChannels[i]],
   size: ["Output", (row, i) => [shown.heights[i], shown.lengths[i]]],
-  params: ["Params", (row, i) => shown.params[i]],
-  macs: ["MACs", (row, i) => shown.macs[i]],
+  ...Object.fromEntries(
+    COUNTED.map(({ name, title }) => [name, [capital(title), (row, i) => shown[name][i]]]),
+  ),
   share: [
     "% of MACs",
     (row, i) => (100 * Number(shown.macs[i])) / (Number(shown.totals.macs) || 1),
@@ -249,8 +253,7 @@ const CSV = [
   "out_channels",
   "out_height",
   "out_width",
-  "params",
-  "macs",
+  ...COUNTED.map(({ name }) => name),
 ];
 
 function cellText(column, value) {
@@ -300,14 +303,14 @@ function showTotalLine() {
     line.append(element("td"), element("th", "Total", { scope: "row", class: "left" }));
     line.append(
       element("td", "", { colspan: 6 }),
-      element("td"),
-      element("td"),
+      ...COUNTED.map(() => element("td")),
       element("td", "100.00"),
     );
   }
   const cells = foot.rows[0].cells;
-  cells[3].textContent = grouped.format(shown.totals.params);
-  cells[4].textContent = grouped.format(shown.totals.macs);
+  COUNTED.forEach(({ name }, i) => {
+    cells[3 + i].textContent = grouped.format(shown.totals[name]);
+  });
 }
 
 /** Negative, zero or positive; sizes by their area. */
@@ -498,7 +501,7 @@ function afterwards() {
     $("link").href = fragment;
     if (location.hash !== fragment) history.replaceState(null, "", fragment);
     $("status").textContent =
-      `${state.network.name} at α ${texts.alpha}, resolution ${state.side}: ${si(shown.totals.macs)} MACs, ${si(shown.totals.params)} parameters, peak memory ${si(shown.totals.peakBytes)} bytes.`;
+      `${state.network.name} at α ${texts.alpha}, resolution ${state.side}: ${si(shown.totals.macs)} MACs, ${si(shown.totals.params)} parameters, peak memory ${si(shown.totals.peak_bytes)} bytes.`;
   }, 200);
 }
 
@@ -545,8 +548,7 @@ function csv() {
     shown.outChannels[i],
     shown.heights[i],
     shown.lengths[i],
-    shown.params[i],
-    shown.macs[i],
+    ...COUNTED.map(({ name }) => shown[name][i]),
   ]);
   return [CSV, ...lines].map((line) => line.map(quoted).join(",") + "\r\n").join("");
 }
@@ -569,7 +571,7 @@ function begin() {
   $("reduction-formula").innerHTML = `<math>${REDUCTION}</math>`;
   const option = ([value, name]) => element("option", name, { value });
   $("levels").append(...Object.entries(QUANTITY_NAMES).map(option));
-  $("bars-of").append(...Object.entries(QUANTITY_NAMES).slice(0, 2).map(option));
+  $("bars-of").append(...COUNTED.map(({ name, title }) => option([name, title])));
   const headings = $("layers").tHead.insertRow();
   for (const [column, [label]] of Object.entries(COLUMN)) {
     const heading = element("th", "", { scope: "col", "data-column": column });

@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING
 
 from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
-from costmodel.metrics.memory import MemoryRules
+from costmodel.metrics.memory import MemoryRules, every_quantity
+from costmodel.planners.limits import limited
 from costmodel.reports.formulas import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
 from costmodel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Any
 
     from costmodel.core.network import Network
+    from costmodel.core.quantities import Quantity
 
 #: The networks of a page for which none are named.
 FAMILY = ("mobilenet_v1", "mobilenet_v2")
@@ -56,6 +59,8 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         "most_side": str(MOST_SIDE),
         "reduction": as_json(mathml(reduction())),
         "share": f"(C_out, K) => {reduction()}",
+        "quantities": as_json(list(map(_about, every_quantity().values()))),
+        "limits": "\n".join(map(_field, limited().values())),
         "networks": ",\n".join(made.text for made in scripts),
     }
 
@@ -65,6 +70,24 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
 
     text = _PLACE.sub(part, (_FILES / "page.html").read_text(encoding="utf-8"))
     return text.replace("{{ policy }}", _policy(text), 1)
+
+
+def _about(row: Quantity) -> dict[str, Any]:
+    """What the page's script reads of a quantity."""
+    kept = {key: getattr(row, key) for key in ("name", "title", "unit", "limit", "column")}
+    return kept | {"added": row.sums is None}
+
+
+def _field(row: Quantity) -> str:
+    """A limit's field."""
+    name, example = row.limit, "512KiB" if row.unit == "bytes" else "150M"
+    label = row.title[0].upper() + row.title[1:]
+    return f"""    <div class="field">
+      <label for="{name}">{label}</label>
+      <input id="{name}" type="text" placeholder="{example}" autocomplete="off" \
+aria-describedby="{name}-error">
+      <p id="{name}-error" class="error" role="alert"></p>
+    </div>"""
 
 
 def _policy(text: str) -> str:

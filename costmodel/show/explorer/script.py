@@ -20,8 +20,8 @@ from costmodel.algebra.arithmetic import is_symbolic
 from costmodel.algebra.notation import mathml
 from costmodel.algebra.polynomial import Polynomial
 from costmodel.algebra.symbols import alpha
-from costmodel.core.cost import layer_cost
 from costmodel.core.lower import lower
+from costmodel.core.quantities import QUANTITIES
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.layers.factorising import join, separable_pairs
@@ -155,7 +155,9 @@ def script(network: str | Network) -> Script:
     }
     parts = {name: as_json(value) for name, value in values.items()}
     parts |= {name: function(array) for name, array in arrays.items()} | {
-        "weightBytes": _object({k: f"[{', '.join(map(function, v))}]" for k, v in weights.items()}),
+        "weight_bytes": _object(
+            {k: f"[{', '.join(map(function, v))}]" for k, v in weights.items()}
+        ),
         "widths": f"(scaled, atLeastOne, alpha) => [{', '.join(printer.widths)}]",
         "sizes": f"(ceilDiv, ceilModeSize, D) => {_sizes(printer.sizes)}",
         "relaxed": f"(alpha, rho, N, max) => {form.macs}",
@@ -190,9 +192,7 @@ def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[
         "outChannels": [row.out_channels for row in table],
         "heights": [(1, 1, *row.out_size)[-2] for row in table],
         "lengths": [(1, 1, *row.out_size)[-1] for row in table],
-        "macs": [row.macs for row in table],
-        "params": [row.params for row in table],
-        "activations": [layer_cost(part).activations for part in lowered if part.nests],
+        **{name: [getattr(row.cost, name) for row in table] for name in QUANTITIES},
         "live": [size for _, size in elements[0]],  # int8: a byte is an element
         "liveFolded": [size for _, size in elements[1]],
         "sides": _distinct(side for part in lowered for side in part.output[2:]),

@@ -8,6 +8,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from costmodel.core.cost import Cost, layer_cost
 from costmodel.core.lower import lower
+from costmodel.core.quantities import columns
 from costmodel.core.symbolic import require_numbers
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.show.format import si
@@ -64,13 +65,12 @@ def layers_figure(network: Network) -> Figure:
     bars = list(_bars(network, rows))
     places = max(1, len(rows))
     with house_figure(min(1 + 0.24 * places, TALLEST)) as figure:
-        panels = figure.subplots(1, 2, sharey=True)
-        for axes, quantity in zip(panels, ("macs", "params"), strict=True):
-            _draw_bars(axes, bars, quantity)
+        panels = figure.subplots(1, len(columns()), sharey=True)
+        for axes, row in zip(panels, columns().values(), strict=True):
+            _draw_bars(axes, bars, row.name)
+            axes.set_xlabel(f"{row.title} without batch norm" if row.of_parameter else row.title)
         panels[0].set_yticks(range(len(rows)), [cut(row.layer.name) for row in rows])
         panels[0].set_ylim(places - 0.5, -0.5)
-        panels[0].set_xlabel("MACs")
-        panels[1].set_xlabel("params without batch norm")
         figure.suptitle(f"Layers of {cut(network.name)}", x=0.02, ha="left")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
+from costmodel.planners.limits import limited
 from costmodel.show.format import si
 from costmodel.show.plots.style import (
     BLACK,
@@ -32,13 +33,8 @@ if TYPE_CHECKING:
     from costmodel.planners.planning import Plan
     from costmodel.show.plots.style import Floats
 
-# What limits a plan: colour, line and name.
-LIMIT_LOOK = {
-    "macs": (BLUE, "-", "MACs"),
-    "params": (ORANGE, "--", "params"),
-    "peak_bytes": (GREEN, "-.", "peak memory"),
-    "weight_bytes": (VERMILLION, ":", "flash"),
-}
+# The limits of a plan, one after the other: colour and line.
+LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (VERMILLION, ":"))
 TICKS = 9  # resolutions that each have a tick of their own
 LINES = 10  # of equal MACs
 
@@ -59,7 +55,8 @@ def plan_figure(made: Plan) -> Figure:
         if min(len(alphas), len(sides)) > 1:
             _draw_levels(axes, alphas, sides, made.swept.evaluate("macs").astype(float))
         for limit in made.limits:
-            colour, line, name = LIMIT_LOOK[limit.quantity]
+            colour, line = LOOKS[list(limited()).index(limit.name) % len(LOOKS)]
+            name = limited()[limit.name].title
             values = made.swept.evaluate(limit.quantity)
             ends = _widest(values <= limit.most, alphas)
             text = f"{name} ≤ {limit.given}" + (", binds" if limit.name in made.binding else "")

@@ -1,0 +1,119 @@
+"""What a network has an amount of: each quantity is a row, and whatever counts iterates over them.
+
+A row has a name, a title, a unit and the terms that a lowered layer contributes: of its nests, of
+its parameters, or of the layer as a whole. `Cost`, sweeps, compiled functions, limits, tables,
+plots and the page's script read the rows; none lists them by hand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
+
+from costmodel.core.lower import Lowered
+from costmodel.core.nest import Elementwise
+from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.nest import LoopNest, Parameter
+    from costmodel.core.network import Network
+
+
+class Parts(NamedTuple):
+    """What a network is lowered to, laid out for adding up."""
+
+    nests: list[LoopNest]
+    parameters: list[Parameter]
+    layers: list[Any]
+
+    @classmethod
+    def of(cls, layers: Iterable[Any]) -> Self:
+        """The nests and parameters of lowered layers."""
+        parts = cls([], [], list(layers))
+        for _, _, _, bodies, parameters in parts.layers:
+            parts.parameters.extend(parameters)
+            for body in bodies or ():
+                if not isinstance(body, Elementwise):
+                    parts.nests.append(body)
+        return parts
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A row: `title` names it for people, `what` says what is counted, and `unit` is "" or "bytes".
+
+    A `limit` is what plans call one on it. Tables of layers have a `column` for it, or only totals.
+    What is no sum over layers has `sums` of a network and of rules of memory, and is the largest.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> sum(QUANTITIES["macs"].terms(Parts.of(lower(mobilenet_v1()))))
+    568740352
+    """
+
+    name: str
+    title: str
+    what: str = ""
+    unit: str = ""
+    limit: str = ""
+    column: bool = True
+    of_nest: Callable[[LoopNest], Dim] | None = None
+    of_parameter: Callable[[Parameter], Dim] | None = None
+    of_layer: Callable[[Lowered], Dim] | None = None
+    sums: Callable[[Network, Any], Sequence[Iterable[Dim]]] | None = None
+
+    def terms(self, parts: Parts) -> Iterable[Dim]:
+        """What each nest, each parameter and each layer contributes."""
+        return chain(
+            map(self.of_nest, parts.nests) if self.of_nest else (),
+            map(self.of_parameter, parts.parameters) if self.of_parameter else (),
+            map(self.of_layer, map(Lowered._make, parts.layers)) if self.of_layer else (),
+        )
+
+
+#: The rows that add up over layers, by name, in the order in which they are shown.
+QUANTITIES = {
+    row.name: row
+    for row in (
+        Quantity(
+            "macs",
+            "MACs",
+            "multiply–accumulates, taps on padding included; flops are 2 · macs",
+            limit="max_macs",
+            of_nest=attrgetter("macs"),
+        ),
+        Quantity(
+            "params",
+            "params",
+            "each layer's weights and bias, and the scale and shift of the batch norm after it",
+            limit="max_params",
+            of_parameter=attrgetter("count"),
+        ),
+        Quantity(
+            "activations",
+            "activations",
+            "elements of convolution and linear outputs",
+            column=False,
+            of_nest=attrgetter("activations"),
+        ),
+    )
+}
+
+
+def register(row: Quantity) -> None:
+    """Add a row of your own, before the first cost is asked for.
+
+    Raises CostModelError for a name that is there already, or that is none.
+    """
+    if row.name in QUANTITIES or not row.name.isidentifier():
+        raise CostModelError(f"a quantity needs a new name, got {row.name!r}; choose another")
+    QUANTITIES[row.name] = row
+
+
+def columns() -> dict[str, Quantity]:
+    """Those that tables of layers have a column for."""
+    return {name: row for name, row in QUANTITIES.items() if row.column}
