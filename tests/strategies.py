@@ -7,11 +7,12 @@ from fractions import Fraction
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from costmodel import Layer, Network
+from costmodel import Cost, Layer, Network, cost_function
 from costmodel.layers import (
     SAME,
     Activation,
@@ -230,3 +231,17 @@ def networks(draw: Draw, blocks: tuple[str, ...] = BLOCKS, least: int = 1) -> Ne
         head = AdaptivePool("pool"), Flatten("flatten"), Linear("classifier", Fixed(10))
         builder.layers += head
     return Network("random", tuple(builder.layers))
+
+
+def width_function(network: Network, rounding: str | None = None) -> Callable[..., Cost]:
+    """f(widths, D) of integers as counts, and of other numbers as multipliers."""
+    function = cost_function(network, over="widths", rounding=rounding)
+
+    def call(widths: Any, resolution: Any) -> Cost:
+        values = np.asarray(widths) if hasattr(widths, "dtype") else np.array(widths, dtype=object)
+        whole = all(isinstance(x, (int, np.integer)) for x in values.ravel()[:1])
+        key = "counts" if whole else "multipliers"
+        return function(**{key: widths}, resolution=resolution)
+
+    call.layers, call.columns = function.layers, function.columns  # type: ignore[attr-defined]
+    return call

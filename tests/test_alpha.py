@@ -13,19 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from strategies import width_function
 
-from costmodel import (
-    ZOO,
-    CostModelError,
-    Network,
-    cost,
-    cost_function,
-    plan,
-    report,
-    sweep,
-    widen,
-    width_function,
-)
+from costmodel import ZOO, CostModelError, Network, cost, cost_function, plan, report, sweep, widen
 from costmodel.algebra import arithmetic
 from costmodel.layers import Conv, Input
 from costmodel.planners import sweeping
@@ -89,7 +79,7 @@ def one_layer(count: int, groups: int) -> Network:
 
 def answers(network: Network, rounding: str, alphas: list[Any]) -> Iterator[tuple[str, Any, int]]:
     """(way, α, params) for each α, by every way."""
-    function, widths = cost_function(network, rounding), width_function(network, rounding)
+    function, widths = cost_function(network, rounding=rounding), width_function(network, rounding)
     for alpha in alphas:
         yield "cost", alpha, cost(widen(network, alpha, rounding)).params
         yield "report", alpha, report(network, alpha=alpha, rounding=rounding).total.params

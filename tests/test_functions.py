@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from strategies import width_function
 from sympy import Symbol
 
 from costmodel import (
@@ -19,11 +20,8 @@ from costmodel import (
     cost_function,
     mobilenet_v1,
     relax,
-    relaxed_function,
-    relaxed_width_function,
     resize,
     widen,
-    width_function,
 )
 from costmodel.algebra.symbols import alpha, rho
 from costmodel.layers import AtLeast, Conv, Input, Linear, Pool
@@ -39,7 +37,7 @@ V1 = mobilenet_v1()
 def test_cost_functions_are_exact(name: str, rounding: str) -> None:
     """f(α, D) is the cost of the network built there, for floats, Fractions and integers."""
     network = ZOO[name].build()
-    f = cost_function(network, rounding)
+    f = cost_function(network, rounding=rounding)
     for a, side in ((0.29, 128), (Fraction(7, 9), 225), (1, 160), (np.float64(1.35), 300)):
         assert f(a, side) == cost(widen(resize(network, resolution=side), a, rounding))
 
@@ -69,7 +67,7 @@ IMAGE = Input("image", (1, 3, 8, 8))
         (IMAGE, Pool("pool", "max", 2, CODE, ceil_mode=True), Conv("conv", 4, 1)),
     ],
 )
-@pytest.mark.parametrize("make", [cost_function, relaxed_function, width_function])
+@pytest.mark.parametrize("make", [cost_function, width_function])
 def test_a_symbol_is_never_source(
     make: Callable[[Network], object], layers: tuple[Layer, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,7 +89,7 @@ def test_a_map_that_vanishes() -> None:
 def test_relaxed_functions_are_the_formula(name: str) -> None:
     """g(α, ρ) is sympy's relaxed expression, at exact rationals."""
     network = ZOO[name].build()
-    g = relaxed_function(network)
+    g = cost_function(network, relaxed=True)
     expression = relax(cost(widen(resize(network, rho=rho), alpha)).macs)
     for a, r in ((Fraction(3, 4), Fraction(6, 7)), (Fraction(7, 5), Fraction(1, 2))):
         assert expression.subs({alpha: a, rho: r}) == g(a, r).macs
@@ -101,7 +99,7 @@ def test_gradients_are_sympys() -> None:
     """Tensors flow through, and autograd's derivative is the symbolic one."""
     expression = relax(cost(widen(resize(V1, rho=rho), alpha)).macs)
     a, r = (torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in (0.7, 0.9))
-    relaxed_function(V1)(a, r).macs.backward()
+    cost_function(V1, relaxed=True)(a, r).macs.backward()
     values = {alpha: 0.7, rho: 0.9}
     for symbol, tensor in ((alpha, a), (rho, r)):
         expected = float(expression.diff(symbol).subs(values))
@@ -187,7 +185,7 @@ def test_a_netadapt_like_planner() -> None:
 def test_relaxed_widths_are_the_exact_ones_where_nothing_is_rounded(name: str) -> None:
     """At ρ = 1 and whole channels no map of these networks is rounded but SqueezeNet's."""
     network = ZOO[name].build()
-    exact, relaxed = width_function(network), relaxed_width_function(network)
+    exact, relaxed = width_function(network), cost_function(network, over="widths", relaxed=True)
     random = np.random.default_rng(3)
     side = 224 if name.startswith("mobilenet") else 227
     for _ in range(5):
@@ -200,7 +198,7 @@ def test_relaxed_widths_are_the_exact_ones_where_nothing_is_rounded(name: str) -
 
 def test_a_channels_price_is_the_gradient() -> None:
     """MobileNetV1's MACs are linear in each width: one more channel costs the gradient."""
-    exact, relaxed = width_function(V1), relaxed_width_function(V1)
+    exact, relaxed = width_function(V1), cost_function(V1, over="widths", relaxed=True)
     own = np.array([c.channels for c in exact.columns])
     widths = torch.tensor(own.tolist(), dtype=torch.float64, requires_grad=True)
     relaxed(widths, 1.0).macs.backward()
@@ -211,7 +209,7 @@ def test_a_channels_price_is_the_gradient() -> None:
 def test_relaxed_widths_are_counted() -> None:
     """Another number of widths is one clear line."""
     with pytest.raises(CostModelError, match="widths must be 14, one for each of conv1"):
-        relaxed_width_function(V1)([1.0], 1.0)
+        cost_function(V1, over="widths", relaxed=True)([1.0], 1.0)
 
 
 def test_functions_of_thousands_of_layers() -> None:

@@ -12,7 +12,7 @@ import sympy
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from strategies import networks
+from strategies import networks, width_function
 
 from costmodel import (
     ZOO,
@@ -23,10 +23,8 @@ from costmodel import (
     cost,
     cost_function,
     mobilenet_v1,
-    relaxed_function,
     resize,
     widen,
-    width_function,
 )
 from costmodel.algebra.symbols import alpha, relax, rho
 from costmodel.layers import SAME, Add, AtLeast, Conv, Fixed, Flatten, Input, Linear, Pool, Times
@@ -96,7 +94,7 @@ KINDS: dict[str, Callable[[Fraction], Any]] = {
 
 def check(network: Network, rounding: str, multiplier: Any, side: int) -> None:
     """The function has the exact cost, or there is none."""
-    function = cost_function(network, rounding)
+    function = cost_function(network, rounding=rounding)
     try:
         exact = built(network, multiplier, side, rounding)
     except CostModelError:
@@ -143,7 +141,7 @@ def test_every_hundredth_of_100_channels() -> None:
 def test_widths_that_never_shrink(kind: Callable[[Fraction], Any], rounding: str) -> None:
     """max(1, α)·100 is 164 at 1.64, which is halfway between two multiples of 8, however held."""
     network = net(Conv("conv", AtLeast(100), 1))
-    function = cost_function(network, rounding)
+    function = cost_function(network, rounding=rounding)
     multipliers = [kind(Fraction(k, 100)) for k in range(1, 401)]
     exact = [built(network, a, 4, rounding) for a in multipliers]
     assert [function(a, 4) for a in multipliers] == exact
@@ -151,7 +149,7 @@ def test_widths_that_never_shrink(kind: Callable[[Fraction], Any], rounding: str
 
 def test_exact_rounding() -> None:
     """α·C where it is whole, and an error where it isn't."""
-    function = cost_function(V1, "exact")
+    function = cost_function(V1, rounding="exact")
     assert function(0.5, 224) == built(V1, 0.5, 224)
     one_line(lambda: function(0.29, 224))
 
@@ -177,13 +175,13 @@ def test_unknown_layers_are_named() -> None:
     network = net(Conv("conv", 10, 1), Mystery("odd"))
     total = Cost(macs=30 * 8 * 8, params=30, activations=10 * 8 * 8, unknown=("odd",))
     assert cost_function(network)(1.0, 8) == total
-    assert relaxed_function(network)(Fraction(1), Fraction(1, 8)) == total
+    assert cost_function(network, relaxed=True)(Fraction(1), Fraction(1, 8)) == total
     assert width_function(network)([10], 8) == total
 
 
 def test_an_unknown_rounding_is_refused() -> None:
     """When the function is made."""
-    assert "round-up" in one_line(lambda: cost_function(V1, "round-up"))
+    assert "round-up" in one_line(lambda: cost_function(V1, rounding="round-up"))
 
 
 BAD_ALPHAS = [0, 0.0, -1, -0.5, 4.01, 5, NAN, INF, "x", None, [0.5], 1j, True, {}]
@@ -261,7 +259,7 @@ def at(polynomial: Any, a: Fraction, r: Fraction) -> Fraction:
 def test_the_relaxed_function_is_the_polynomial(name: str, a: Fraction, r: Fraction) -> None:
     """With Fractions, exactly what `relax` leaves of the exact expression."""
     expected = POLYNOMIALS[name].map(lambda polynomial: at(polynomial, a, r))
-    assert relaxed_function(NETWORKS[name])(a, r) == expected
+    assert cost_function(NETWORKS[name], relaxed=True)(a, r) == expected
 
 
 @settings(QUICK, max_examples=30)
@@ -271,12 +269,12 @@ def test_the_relaxed_function_of_a_random_network(
 ) -> None:
     """Pools, groups and branches too."""
     expected = relaxed(network).map(lambda polynomial: at(polynomial, a, r))
-    assert relaxed_function(network)(a, r) == expected
+    assert cost_function(network, relaxed=True)(a, r) == expected
 
 
 def test_mobilenets_polynomial() -> None:
     """539492352·α²ρ² + 28224000·αρ² + 1024000·α, at α = 1/2 and ρ = 3/4."""
-    g = relaxed_function(V1)
+    g = cost_function(V1, relaxed=True)
     macs = Fraction(539492352 * 9, 4 * 16) + Fraction(28224000 * 9, 2 * 16) + 512000
     assert g(Fraction(1, 2), Fraction(3, 4)).macs == macs
 
@@ -286,7 +284,7 @@ def test_mobilenets_polynomial() -> None:
 def test_gradients_are_sympys_derivatives(name: str, point: tuple[float, float]) -> None:
     """Through torch tensors, in float64, in both variables and of all three figures."""
     tensors = [torch.tensor(x, dtype=torch.float64, requires_grad=True) for x in point]
-    total = relaxed_function(NETWORKS[name])(*tensors)
+    total = cost_function(NETWORKS[name], relaxed=True)(*tensors)
     exact = dict(zip((alpha, rho), map(sympy.Rational, point), strict=True))
     for quantity in ("params", "macs", "activations"):
         formula = sympy.sympify(getattr(POLYNOMIALS[name], quantity))
@@ -300,7 +298,7 @@ def test_gradients_are_sympys_derivatives(name: str, point: tuple[float, float])
 
 def test_arrays_broadcast() -> None:
     """A column of α and a row of ρ give a table of what the numbers give one by one."""
-    g = relaxed_function(V2)
+    g = cost_function(V2, relaxed=True)
     alphas, rhos = np.linspace(0.1, 2, 7), np.linspace(0.5, 1.5, 5)
     table = g(alphas[:, None], rhos[None, :]).macs
     assert table.tolist() == [[g(float(a), float(r)).macs for r in rhos] for a in alphas]
@@ -309,7 +307,7 @@ def test_arrays_broadcast() -> None:
 def test_tensors_of_many_points() -> None:
     """A batch of multipliers has the gradient of each."""
     alphas = torch.tensor([0.25, 0.5, 1.0], dtype=torch.float64, requires_grad=True)
-    relaxed_function(V1)(alphas, 1.0).macs.sum().backward()
+    cost_function(V1, relaxed=True)(alphas, 1.0).macs.sum().backward()
     slopes = [2 * 539492352 * a + 28224000 + 1024000 for a in (0.25, 0.5, 1.0)]
     assert alphas.grad.tolist() == slopes
 
@@ -650,7 +648,7 @@ def test_a_planner_that_sets_a_ratio_for_each_layer() -> None:
 
 def test_a_planner_that_follows_a_gradient() -> None:
     """MorphNet: Newton's steps on the relaxed MACs find the α of a budget, 1/2 by hand."""
-    g = relaxed_function(V1)
+    g = cost_function(V1, relaxed=True)
     budget = 539492352 / 4 + (28224000 + 1024000) / 2
     a = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
     for _ in range(8):

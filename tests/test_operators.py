@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import width_function
 
 from costmodel import (
     CostModelError,
@@ -20,7 +21,6 @@ from costmodel import (
     sweep,
     to_json,
     widen,
-    width_function,
 )
 from costmodel import layers as ir
 from costmodel.algebra.symbols import H, W
@@ -338,7 +338,7 @@ def test_channels_that_parts_divide_stay_multiples() -> None:
     assert sweep(SHUFFLE, [25 / 24], [32]).macs == cost(widen(SHUFFLE, 25 / 24)).macs
     widths = width_function(SHUFFLE)
     for odd in ([25, 16], [[24, 16], [25, 16]]):
-        with pytest.raises(CostModelError, match="a: widths must be multiples of 2"):
+        with pytest.raises(CostModelError, match="a: counts must be multiples of 2"):
             widths(odd, 32)
 
 

@@ -9,20 +9,9 @@ import pytest
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import alphas, networks, rhos
+from strategies import alphas, networks, rhos, width_function
 
-from costmodel import (
-    ZOO,
-    Cost,
-    CostModelError,
-    Network,
-    cost,
-    relaxed_function,
-    relaxed_width_function,
-    resize,
-    widen,
-    width_function,
-)
+from costmodel import ZOO, Cost, CostModelError, Network, cost, cost_function, resize, widen
 from costmodel.algebra import polynomial
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.algebra.symbols import alpha, relax, rho
@@ -93,8 +82,8 @@ def at_one(network: Network) -> list[Cost]:
     return [
         Cost(macs=form.macs_at(Fraction(1), Fraction(1)), params=in_sympy(form.params).subs(ONE)),
         formula.map(lambda x: sympy.sympify(x).subs(ONE)),
-        relaxed_function(network)(1, 1),
-        relaxed_width_function(network)(widths, 1),
+        cost_function(network, relaxed=True)(1, 1),
+        cost_function(network, over="widths", relaxed=True)(widths, 1),
     ]
 
 

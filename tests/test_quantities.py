@@ -19,7 +19,6 @@ from costmodel import (
     resize,
     sweep,
     widen,
-    width_function,
 )
 from costmodel.core.quantities import QUANTITIES, Quantity, register
 from costmodel.show.explorer.page import page
@@ -66,8 +65,9 @@ def test_costs_and_functions_have_it() -> None:
     assert f"energy={joules(HALF)}" in repr(cost(HALF) + cost(HALF).map(lambda _: 0))
     assert sweep(mobilenet_v1(), [0.5], [160]).energy[0, 0] == joules(HALF)
     assert cost_function(mobilenet_v1())(0.5, 160).energy == joules(HALF)
-    widths = width_function(mobilenet_v1())
-    assert widths([0.5] * len(widths.layers), 160).energy == joules(HALF)
+    widths = cost_function(mobilenet_v1(), over="widths")
+    factors = [0.5] * len(widths.layers)
+    assert widths(multipliers=factors, resolution=160).energy == joules(HALF)
 
 
 @pytest.mark.usefixtures("energy")

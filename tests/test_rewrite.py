@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
-from strategies import WITH_PAIRS, WITHOUT_PAIRS, alphas, examples, networks, rhos, roundings
+from strategies import (
+    WITH_PAIRS,
+    WITHOUT_PAIRS,
+    alphas,
+    examples,
+    networks,
+    rhos,
+    roundings,
+    width_function,
+)
 
 from costmodel import (
     ZOO,
@@ -30,7 +39,6 @@ from costmodel import (
     sweep,
     to_json,
     widen,
-    width_function,
 )
 from costmodel.core import infer, widths
 from costmodel.layers import (
@@ -104,7 +112,7 @@ def test_a_network_carries_its_authors_rounding() -> None:
     assert cost(widen(V2, 0.35)).macs == real
     assert cost(widen(V2, 0.35, "floor")).macs == 52_050_566
     assert cost_function(V2)(0.35, 224).macs == real
-    assert cost_function(V2, "floor")(0.35, 224).macs == 52_050_566
+    assert cost_function(V2, rounding="floor")(0.35, 224).macs == 52_050_566
     widths = width_function(V2)
     assert widths([0.35] * len(widths.layers), 224).macs == real
     assert sweep(V2, [0.35], [224]).macs.tolist() == [[real]]

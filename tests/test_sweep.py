@@ -640,8 +640,8 @@ def test_summands_stay_equal() -> None:
 
 
 IMPORTED = """
-from costmodel import mobilenet_v1, width_function
-width_function(mobilenet_v1())([0.5] * 14, 224)
+from costmodel import cost_function, mobilenet_v1
+cost_function(mobilenet_v1(), over="widths")(multipliers=[0.5] * 14, resolution=224)
 from costmodel import sweep
 print(sweep(mobilenet_v1(), [0.5], [224]).macs[0, 0])
 """

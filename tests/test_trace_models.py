@@ -19,7 +19,7 @@ transformers = pytest.importorskip(
 
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
-from costmodel import CostModelError, cost, from_json, relaxed_function, resize, to_json, widen  # noqa: E402
+from costmodel import CostModelError, cost, cost_function, from_json, resize, to_json, widen  # noqa: E402
 from costmodel.core import infer  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
 from costmodel.reports import closed_form  # noqa: E402
@@ -194,7 +194,7 @@ def test_totals(name: str) -> None:
     with suppress(CostModelError):  # where the model fixes its widths or its sizes
         form = closed_form(network)
         assert form.macs_at(Fraction(1), Fraction(1)) == total.macs
-        assert relaxed_function(network)(1, 1) == total
+        assert cost_function(network, relaxed=True)(1, 1) == total
 
 
 #: Convolutional networks that any resolution fits, and what their first layer is traced at.

@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from strategies import width_function
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -25,7 +26,6 @@ from costmodel import (
     resize,
     sweep,
     to_json,
-    width_function,
 )
 from costmodel import layers as ir
 from costmodel.algebra import emitted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from costmodel.algebra.arithmetic import is_symbolic
 from costmodel.algebra.emitted import RefusalError, Tape, Traced, integer, operand, some
@@ -66,16 +66,70 @@ def _sum(tape: Tape, terms: Iterable[Dim]) -> str:
     return " + ".join([*products, str(constant)])
 
 
-def cost_function(network: Network, rounding: str | None = None) -> Callable[[Any, int], Cost]:
-    """f(α, D): the exact cost of the network at a width and a square resolution.
+@overload
+def cost_function(
+    network: Network,
+    over: Literal["alpha"] = "alpha",
+    *,
+    relaxed: Literal[False] = False,
+    rounding: str | None = None,
+) -> Callable[[Any, int], Cost]: ...
+@overload
+def cost_function(
+    network: Network, over: Literal["alpha"] = "alpha", *, relaxed: Literal[True]
+) -> Callable[[Any, Any], Cost]: ...
+@overload
+def cost_function(
+    network: Network,
+    over: Literal["widths"],
+    *,
+    relaxed: Literal[False] = False,
+    rounding: str | None = None,
+) -> WidthFunction: ...
+@overload
+def cost_function(
+    network: Network, over: Literal["widths"], *, relaxed: Literal[True]
+) -> Callable[[Sequence[Any], Any], Cost]: ...
+def cost_function(
+    network: Network, over: str = "alpha", *, relaxed: bool = False, rounding: str | None = None
+) -> Any:
+    """The cost of a network as a function, made once and called often.
+
+    - f(α, D), exact, of a width multiplier and a square resolution;
+    - with `over="widths"`, f(counts=…, resolution=D) or f(multipliers=…, resolution=D), exact, of a
+      width for each layer (`WidthFunction`), as NAS and pruning planners have them;
+    - with `relaxed`, g(α, ρ) or g(widths, ρ) in plain arithmetic, for arrays and for tensors with
+      gradients, as the papers' formulas are; the widths are channels, in `WidthFunction`'s order.
 
     >>> from costmodel import mobilenet_v1
     >>> f = cost_function(mobilenet_v1())
     >>> f(0.75, 192)
     Cost(macs=239273472, params=2585560, activations=2779624)
 
-    Raises CostModelError, when called, for α outside (0, 4], D below 1 and a map that vanishes.
+    The gradient of a relaxed one is what a channel of each layer costs, as a MorphNet-like planner
+    regularises by (Gordon et al. 2018, eq. 7):
+
+    >>> import torch
+    >>> g = cost_function(mobilenet_v1(), over="widths", relaxed=True)
+    >>> counts = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    >>> widths = torch.tensor(counts, dtype=torch.float64, requires_grad=True)
+    >>> g(widths, 1.0).macs.backward()
+    >>> int(widths.grad[9]) == (512 + 9 + 512) * 14*14
+    True
+
+    Raises CostModelError for another `over` and for a rounding of what is relaxed; and, when
+    called, for α outside (0, 4], D below 1, another number of widths and a map that vanishes.
     """
+    if over not in {"alpha", "widths"}:
+        raise CostModelError(f"over must be alpha or widths, got {over!r}")
+    if relaxed and rounding is not None:
+        raise CostModelError(f"what is relaxed rounds nothing, got rounding {rounding}; leave it")
+    if relaxed:
+        return _relaxed_over_alpha(network) if over == "alpha" else _relaxed_over_widths(network)
+    return _over_alpha(network, rounding) if over == "alpha" else _over_widths(network, rounding)
+
+
+def _over_alpha(network: Network, rounding: str | None) -> Callable[[Any, int], Cost]:
     tape = Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
     tape.know("D", 1)
@@ -96,17 +150,7 @@ def cost_function(network: Network, rounding: str | None = None) -> Callable[[An
     return cost_at
 
 
-def relaxed_function(network: Network) -> Callable[[Any, Any], Cost]:
-    """g(α, ρ): the relaxed cost in plain arithmetic, for arrays and for tensors with gradients.
-
-    >>> import torch
-    >>> from costmodel import mobilenet_v1
-    >>> g = relaxed_function(mobilenet_v1())
-    >>> a = torch.tensor(1.0, dtype=torch.float64, requires_grad=True)
-    >>> g(a, 1.0).macs.backward()
-    >>> a.grad.item() == 2 * 539492352 + 28224000 + 1024000
-    True
-    """
+def _relaxed_over_alpha(network: Network) -> Callable[[Any, Any], Cost]:
     total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
     # max(1, α), in arithmetic that arrays and tensors have.
     source = ", ".join(map(str, total.quantities.values()))
@@ -126,7 +170,28 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True)
 class WidthFunction:
-    """f(widths, D) for widths that differ from layer to layer; `layers` names the columns."""
+    """f(counts=…, resolution=D) for widths that differ from layer to layer.
+
+    A column for each layer whose width is a plain count or `AtLeast`, one for those that are
+    added together; depthwise convolutions, expansions and classes follow or stay as in `widen`.
+    `layers` names the columns.
+
+    An AMC-like planner has a ratio for each layer, a NetAdapt-like one takes channels from one
+    layer at a time, and a NAS asks for a whole population at once:
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.planners import cost_function
+    >>> f = cost_function(mobilenet_v1(), over="widths")
+    >>> f(multipliers=[0.5] * len(f.layers), resolution=224).macs
+    149497088
+    >>> counts = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
+    >>> f(counts=[*counts[:9], 400, *counts[10:]], resolution=224).macs
+    546063936
+    >>> import numpy as np
+    >>> population = np.array([counts, [c // 2 for c in counts]])
+    >>> f(counts=population, resolution=224).macs.astype(int).tolist()
+    [568740352, 149497088]
+    """
 
     columns: tuple[Column, ...]
     rounding: str
@@ -138,37 +203,47 @@ class WidthFunction:
         """The layer that each column is the width of."""
         return tuple(column.layer for column in self.columns)
 
-    def __call__(self, widths: Any, resolution: int) -> Cost:
+    def __call__(self, *, resolution: int, counts: Any = None, multipliers: Any = None) -> Cost:
         """The costs of N networks at once, for an array of shape (N, layers), or of one.
 
-        Integers are channel counts; floats are multipliers of the network's own counts, rounded
-        as `widen` rounds. The results are float64 arrays of exact integers, or Python's integers
+        `counts` are whole channels; `multipliers` are of the network's own counts, rounded as
+        `widen` rounds. The results are float64 arrays of exact integers, or Python's integers
         where they could pass 2⁵³.
 
-        Raises CostModelError for another shape, for counts below 1, and for nan.
+        Raises CostModelError for neither or both, another shape, and for counts that are not whole
+        or below 1.
         """
-        import numpy as np
-
         resolution = positive_integer(resolution, "resolution")
-        values = _rectangular(widths)
-        if not self.columns and not values.size:
-            values = values.astype(int)
-        if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
-            wanted = (
-                f"(N, {len(self.columns)}), a column for each of {', '.join(self.layers[:3])}, …"
-            )
-            raise CostModelError(f"widths must have shape {wanted}, got {values.shape}")
-        if values.dtype.kind not in "iu":
-            values = self._rounded(np.atleast_2d(values)).reshape(values.shape)
-        if values.size and values.min() < 1:
-            raise CostModelError(f"widths must be at least 1, got {values.min()}")
-        for column, counts in zip(self.columns, values.T, strict=True):
-            if column.groups > 1 and some(counts % column.groups):
-                raise CostModelError(f"{column.layer}: widths must be multiples of {column.groups}")
+        if (counts is None) == (multipliers is None):
+            got = "neither" if counts is None else "both"
+            raise CostModelError(f"widths are counts or multipliers, got {got}; give one")
+        if counts is None:
+            factors = self._shaped(multipliers, "multipliers")
+            whole = self._rounded(factors)
+        else:
+            whole = self._shaped(counts, "counts")
+            self._check(whole)
         try:
-            return self._evaluated(values, resolution)
+            return self._evaluated(whole, resolution)
         except RefusalError as error:
             raise CostModelError(error.at("these widths and", resolution)) from None
+
+    def _shaped(self, given: Any, name: str) -> NDArray[Any]:
+        values = _rectangular(given, name)
+        if values.ndim not in (1, 2) or values.shape[-1] != len(self.columns):
+            names = ", ".join(self.layers[:3])
+            wanted = f"(N, {len(self.columns)}), a column for each of {names}, …"
+            raise CostModelError(f"{name} must have shape {wanted}, got {values.shape}")
+        return values
+
+    def _check(self, counts: NDArray[Any]) -> None:
+        if counts.size and not all(isinstance(x, int) for x in _ends(counts)):
+            raise CostModelError(f"counts must be integers, got {counts.dtype}; or multipliers")
+        if counts.size and counts.min() < 1:
+            raise CostModelError(f"counts must be at least 1, got {counts.min()}")
+        for column, each in zip(self.columns, counts.T, strict=True):
+            if column.groups > 1 and some(each % column.groups):
+                raise CostModelError(f"{column.layer}: counts must be multiples of {column.groups}")
 
     def _rounded(self, multipliers: NDArray[Any]) -> NDArray[Any]:
         import numpy as np
@@ -177,10 +252,10 @@ class WidthFunction:
 
         divisor = rounding_divisor(self.rounding)
         rounded = []
-        for column, given in zip(self.columns, multipliers.T, strict=True):
+        for column, given in zip(self.columns, np.atleast_2d(multipliers).T, strict=True):
             factors = Multipliers(given).at_least_one() if column.grows else Multipliers(given)
             rounded.append(factors.channels(column.channels, divisor, column.groups))
-        return np.stack(rounded, axis=-1)
+        return np.stack(rounded, axis=-1).reshape(multipliers.shape) if rounded else multipliers
 
     def _evaluated(self, counts: NDArray[Any], resolution: int) -> Cost:
         import numpy as np
@@ -199,7 +274,7 @@ class WidthFunction:
         return Cost.of(totals, self.unknown)
 
 
-def _rectangular(widths: Any) -> NDArray[Any]:
+def _rectangular(widths: Any, name: str) -> NDArray[Any]:
     """The widths as an array: of integers, of floats, or of numbers of any kind."""
     import numpy as np
 
@@ -208,35 +283,21 @@ def _rectangular(widths: Any) -> NDArray[Any]:
     try:
         values = np.array(widths, dtype=object)
     except ValueError:
-        raise CostModelError("widths must have one length") from None
+        raise CostModelError(f"{name} must have one length") from None
     if {type(number) for number in values.flat} <= {int}:
-        return np.array(widths)
+        return np.array(widths, dtype=None if values.size else int)
     return values
 
 
-def width_function(network: Network, rounding: str | None = None) -> WidthFunction:
-    """f(widths, D): the cost with a width for each layer, as NAS and pruning planners have them.
+def _ends(counts: NDArray[Any]) -> list[Any]:
+    """What tells whether an array is of integers: all of Python's objects, one of numpy's."""
+    return counts.ravel().tolist() if counts.dtype == object else counts.ravel()[:1].tolist()
 
-    A column for each layer whose width is a plain count or `AtLeast`, one for those that are
-    added together; depthwise convolutions, expansions and classes follow or stay as in `widen`.
 
-    An AMC-like planner has a ratio for each layer, a NetAdapt-like one takes channels from one
-    layer at a time, and a NAS asks for a whole population at once:
-
-    >>> from costmodel import mobilenet_v1
-    >>> f = width_function(mobilenet_v1())
-    >>> f([0.5] * len(f.layers), 224).macs
-    149497088
-    >>> own = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
-    >>> f([*own[:9], 400, *own[10:]], 224).macs
-    546063936
-    >>> import numpy as np
-    >>> f(np.array([own, [c // 2 for c in own]]), 224).macs.astype(int).tolist()
-    [568740352, 149497088]
-    """
+def _over_widths(network: Network, rounding: str | None) -> WidthFunction:
     rounding = network.rounding if rounding is None else rounding
     widths = Widths.of(network)
-    function, unknown = _over_widths(network, widths, Tape(), "D")
+    function, unknown = _of_columns(network, widths, Tape(), "D")
     columns = tuple(
         Column(name, integer(widths.counts[name]), name in widths.grows, multiple)
         for name, multiple in widths.columns.items()
@@ -244,27 +305,10 @@ def width_function(network: Network, rounding: str | None = None) -> WidthFuncti
     return WidthFunction(columns, rounding, function, unknown)
 
 
-def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], Cost]:
-    """g(widths, ρ): the relaxed cost with a width for each layer, in plain arithmetic.
-
-    The widths are channels in the order of `width_function`'s columns, as numbers, arrays or
-    tensors. The gradient is what a channel of each layer costs, as a MorphNet-like planner
-    regularises by (Gordon et al. 2018, eq. 7):
-
-    >>> import torch
-    >>> from costmodel import mobilenet_v1
-    >>> g = relaxed_width_function(mobilenet_v1())
-    >>> own = [32, 64, 128, 128, 256, 256, *[512] * 6, 1024, 1024]
-    >>> widths = torch.tensor(own, dtype=torch.float64, requires_grad=True)
-    >>> g(widths, 1.0).macs.backward()
-    >>> int(widths.grad[9]) == (512 + 9 + 512) * 14*14
-    True
-
-    Raises CostModelError, when called, for another number of widths.
-    """
+def _relaxed_over_widths(network: Network) -> Callable[[Sequence[Any], Any], Cost]:
     widths = Widths.of(network)
     names = list(widths.columns)
-    function, unknown = _over_widths(network, widths, Tape(relaxed=True), "rho")
+    function, unknown = _of_columns(network, widths, Tape(relaxed=True), "rho")
 
     def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
         if len(widths) != len(names):
@@ -275,7 +319,7 @@ def relaxed_width_function(network: Network) -> Callable[[Sequence[Any], Any], C
     return cost_of
 
 
-def _over_widths(
+def _of_columns(
     network: Network, widths: Widths, tape: Tape, size: str
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""

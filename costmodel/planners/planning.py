@@ -19,7 +19,7 @@ from costmodel.algebra.numbers import MAX_ALPHA, rounding_divisor
 from costmodel.core.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules
-from costmodel.planners.compiling import Column, width_function
+from costmodel.planners.compiling import Column, cost_function
 from costmodel.planners.limits import Limit, limited, limits
 from costmodel.planners.sweeping import Sweep, sweep
 from costmodel.published.family import IMAGENET_TABLES, accuracies, law, model
@@ -49,7 +49,7 @@ def distinct_alphas(
     divisor = rounding_divisor(network.rounding if rounding is None else rounding)
     if divisor is None:
         raise CostModelError("rounding exact has no steps to list; choose floor or divisible(8)")
-    columns = width_function(network, rounding).columns
+    columns = cost_function(network, over="widths", rounding=rounding).columns
     if not columns:
         return (min(Fraction(1), most),)
     _check_steps(columns, divisor, most)

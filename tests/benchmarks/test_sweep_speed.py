@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from costmodel import Network, cost_function, mobilenet_v1, sweep, width_function
+from costmodel import Network, cost_function, mobilenet_v1, sweep
 from costmodel.layers import Conv, Input
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.zoo import mobilenet_v2
@@ -151,17 +151,18 @@ def test_a_cost_function(versus: Callable) -> None:
 @pytest.mark.parametrize("network", [V1, mobilenet_v2()], ids=lambda network: network.name)
 @pytest.mark.parametrize("kind", ["counts", "multipliers"])
 def test_a_million_networks(benchmark: Any, record: Callable, network: Network, kind: str) -> None:
-    """`width_function` does 10⁶ networks, each with widths of its own, in at most a second."""
+    """`cost_function` does 10⁶ networks, each with widths of its own, in at most a second."""
     small = benchmark.disabled
-    function = width_function(network)
+    function = cost_function(network, over="widths")
     shape = (100 if small else 10**6, len(function.layers))
     random = np.random.default_rng(0)
     drawn = [
         random.integers(8, 1024, shape) if kind == "counts" else random.uniform(0.1, 1.5, shape)
         for _ in range(2)
     ]
-    (mine,) = _medians(1 if small else ROUNDS, lambda i: function(drawn[i % 2], 224))
-    what = f"10⁶ networks, `width_function({network.name})`, {kind} : a second"
+    rounds = 1 if small else ROUNDS
+    (mine,) = _medians(rounds, lambda i: function(**{kind: drawn[i % 2]}, resolution=224))
+    what = f"10⁶ networks, `cost_function({network.name})` over {kind} : a second"
     record(what, _text(mine), "1 s", mine, 1.0)
 
 
