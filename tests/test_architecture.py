@@ -47,7 +47,7 @@ __main__
 """
 FLOOR = {room: floor for floor, line in enumerate(FLOORS.split("\n")) for room in line.split()}
 #: The counting core: what counts in numbers. Other algebras stand beside it.
-CORE = ("errors", "algebra.numbers", "algebra.arithmetic", "core")
+CORE = ("errors", "algebra.numbers", "algebra.protocol", "algebra.arithmetic", "core")
 ALGEBRAS = (
     *("algebra.symbols", "algebra.polynomial", "algebra.grids", "algebra.emitted"),
     *("algebra.forms", "core.widths", "core.symbolic"),
