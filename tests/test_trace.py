@@ -645,7 +645,7 @@ def test_a_size_that_was_computed_is_fixed(name: str) -> None:
 def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it a classifier on a flattened map would grow in silence."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
-    monkeypatch.setattr(relations, "_fixed_axes", lambda *_: [])
+    monkeypatch.setattr(Linear, "learned_axes", None)
     assert cost(resize(trace(module, (3, 8, 8)), rho=2)).params == 768 * 10 + 10
 
 
