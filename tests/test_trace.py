@@ -35,7 +35,7 @@ from costmodel import (  # noqa: E402
 from costmodel import layers as ir  # noqa: E402
 from costmodel.algebra.symbols import H, W  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
-from costmodel.frontends.torch import calls, products, relations  # noqa: E402
+from costmodel.frontends.torch import calls, products  # noqa: E402
 from costmodel.frontends.torch import forward as tracing  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
 from costmodel.metrics.operators import Operator, operators  # noqa: E402

@@ -81,9 +81,9 @@ def _module(lowered: Lowered) -> nn.Module:
 
 def _tie(name: str, module: nn.Module, owner: str, owned: nn.Module) -> None:
     """Give a module another's parameters in place of its own."""
-    for role, own in module.named_parameters():
+    for role, parameter in module.named_parameters():
         shared = owned.get_parameter(role)
-        if shared.shape != own.shape:
-            sizes = " and ".join("×".join(map(str, p.shape)) for p in (shared, own))
+        if shared.shape != parameter.shape:
+            sizes = " and ".join("×".join(map(str, p.shape)) for p in (shared, parameter))
             raise CostModelError(f"{name}: shares the {role} of {owner}, got {sizes}; make it one")
         setattr(module, role, shared)

@@ -265,11 +265,11 @@ def typical(size: int = 14) -> tuple[Typical, ...]:
     >>> typical()[0].standard == 9*32*64 * 14*14
     True
     """
-    found = []
+    rows = []
     for c_in, c_out in product(TYPICAL_IN, TYPICAL_OUT):
         layer = _middle_layer(3, 1, c_in, c_out, (size, size))
         for alpha, rho in product(TYPICAL_ALPHA, TYPICAL_RHO):
             costs = _columns(resize(widen(layer, alpha), rho=rho))
             standard, separable = costs["standard"].macs, costs["depthwise separable"].macs
-            found.append(Typical(c_in, c_out, alpha, rho, standard, separable))
-    return tuple(found)
+            rows.append(Typical(c_in, c_out, alpha, rho, standard, separable))
+    return tuple(rows)

@@ -88,8 +88,8 @@ class Report:
 
         >>> Report.of(alpha=0.75, rho=0.857).total.macs
         239273472
-        >>> made = Report.of("vgg_16", separated=True)
-        >>> made.total_before.macs, made.total.macs
+        >>> vgg = Report.of("vgg_16", separated=True)
+        >>> vgg.total_before.macs, vgg.total.macs
         (15470264320, 1910551552)
 
         Raises CostModelError for values outside their range.
@@ -98,18 +98,18 @@ class Report:
         base = separate(original) if separated else original
         width = multiplier(alpha, "alpha", MAX_ALPHA)
         resized = _resized(base, rho, resolution, axes)
-        made = widen(resized, width)
-        require_numbers(made, "a report")
+        widened = widen(resized, width)
+        require_numbers(widened, "a report")
         if (rho, resolution) != (None, None):
-            require_image(made)
+            require_image(widened)
         symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
         return cls(
             resized if symbolic else base,
-            made,
+            widened,
             width,
             rational(rho, "rho") if rho is not None else _implied_rho(base, resized, axes),
             classes,
-            original if (separated or module) and made != original else None,
+            original if (separated or module) and widened != original else None,
             module,
             axes,
         )

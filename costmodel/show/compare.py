@@ -21,14 +21,14 @@ def grid(reports: Sequence[Report], names: Sequence[str]) -> Grid:
     rows = tuple(
         (
             name,
-            bound + f"{made.total.macs:,}",
-            _times(made.total.macs, first.macs),
-            bound + f"{made.total.params:,}",
-            _times(made.total.params, first.params),
-            bound + f"{made.total.activations:,}",
+            bound + f"{report.total.macs:,}",
+            _times(report.total.macs, first.macs),
+            bound + f"{report.total.params:,}",
+            _times(report.total.params, first.params),
+            bound + f"{report.total.activations:,}",
         )
-        for name, made in zip(names, reports, strict=True)
-        for bound in ("≥ " if made.total.unknown else "",)
+        for name, report in zip(names, reports, strict=True)
+        for bound in ("≥ " if report.total.unknown else "",)
     )
     head = ("network", "MACs", "× first", "params", "× first", "activations")
     return Grid("Side by side", head, rows)
@@ -40,12 +40,12 @@ def _times(count: int, first: int) -> str:
 
 def to_json(reports: Sequence[Report]) -> str:
     """For a program."""
-    return json.dumps([_record(made) for made in reports], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([_record(report) for report in reports], indent=2, ensure_ascii=False) + "\n"
 
 
-def _record(made: Report) -> dict[str, Any]:
-    plain = as_dict(made)
+def _record(report: Report) -> dict[str, Any]:
+    plain = as_dict(report)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
     counts = {key: plain["totals"][key] for key in ("macs", "params", "activations")}
-    unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}
+    unknown = {"unknown": plain["totals"]["unknown"]} if report.total.unknown else {}
     return {"name": plain["network"]} | settings | counts | unknown

@@ -94,9 +94,13 @@ def _model(member: Member) -> dict[str, Any]:
     }
 
 
-def _alternative(made: Alternative) -> dict[str, Any]:
-    figures = {"macs": made.cost.macs, "params": made.cost.params}
-    return {"name": made.name} | figures | {"top1": made.top1.percent, "source": made.top1.source}
+def _alternative(alternative: Alternative) -> dict[str, Any]:
+    figures = {"macs": alternative.cost.macs, "params": alternative.cost.params}
+    return (
+        {"name": alternative.name}
+        | figures
+        | {"top1": alternative.top1.percent, "source": alternative.top1.source}
+    )
 
 
 def to_csv() -> str:

@@ -341,9 +341,9 @@ def _memory(report: Report) -> Iterable[RenderableType]:
         where = f"at {printable(peak.layer)}"
         table.add_row(str(rules), f"{weights:,} B", f"{peak.bytes:,} B", where)
     yield table
-    if made := report.training:
-        step = f"training step: {made.cost.macs:,} MACs"
-        yield Text(f"{step}, {made.kept_bytes:,} B of float32 activations kept for it")
+    if training := report.training:
+        step = f"training step: {training.cost.macs:,} MACs"
+        yield Text(f"{step}, {training.kept_bytes:,} B of float32 activations kept for it")
 
 
 def _closed_form(report: Report) -> Iterable[RenderableType]:

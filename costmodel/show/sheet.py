@@ -63,26 +63,27 @@ def formula_sheet() -> Sheet:
     >>> formula_sheet().grids[1].rows
     (('1/C_out + 1/K²', '1/(α·C_out) + 1/K²'),)
     """
-    made = formulas()
+    expressions = formulas()
     data = {
         "formulas": {
             row: {column: _spellings(cell) for column, cell in cells.items()}
-            for row, cells in made.table.items()
+            for row, cells in expressions.table.items()
         },
-        "reduction": _spellings(made.reduction),
-        "reduction_with_alpha": _spellings(made.reduction_with_alpha),
+        "reduction": _spellings(expressions.reduction),
+        "reduction_with_alpha": _spellings(expressions.reduction_with_alpha),
     }
     return Sheet(
-        _formula_grids(made, lambda cell: unicode(cell).replace(" + ", "\n+ ")),
-        _formula_grids(made, lambda cell: f"${latex(cell)}$"),
+        _formula_grids(expressions, lambda cell: unicode(cell).replace(" + ", "\n+ ")),
+        _formula_grids(expressions, lambda cell: f"${latex(cell)}$"),
         data,
     )
 
 
-def _formula_grids(made: Formulas, write: Callable[[Any], str]) -> tuple[Grid, ...]:
-    cells = tuple((row, *map(write, c.values())) for row, c in made.table.items())
+def _formula_grids(expressions: Formulas, write: Callable[[Any], str]) -> tuple[Grid, ...]:
+    cells = tuple((row, *map(write, c.values())) for row, c in expressions.table.items())
     plain, wide = (
-        write(cell).replace("\n", " ") for cell in (made.reduction, made.reduction_with_alpha)
+        write(cell).replace("\n", " ")
+        for cell in (expressions.reduction, expressions.reduction_with_alpha)
     )
     return (
         Grid("Cost of a convolution with output H×W", ("", *COLUMNS), cells, left=5, gap=1),
@@ -103,22 +104,22 @@ def value_sheet(  # noqa: PLR0913 - the six symbols of the formulas
     `size` is the output's side, or (height, width); α·C is rounded as MobileNetV1's authors do.
     """
     sides = size if isinstance(size, tuple) else (size, size)
-    made = steps(kernel=kernel, c_in=c_in, c_out=c_out, size=sides, alpha=alpha, rho=rho)
+    table = steps(kernel=kernel, c_in=c_in, c_out=c_out, size=sides, alpha=alpha, rho=rho)
     title = f"K = {kernel}, C_in = {c_in}, C_out = {c_out}, output {sides[0]}×{sides[1]}"
     title += ", rounding floor" if rational(alpha, "alpha") != 1 else ""
-    grid, sheet = _step_grid(made, title), formula_sheet()
+    grid, sheet = _step_grid(table, title), formula_sheet()
     return Sheet(
         (*sheet.grids, grid),
         (*sheet.latex_grids, grid),
-        {**sheet.data, "values": [asdict(step) for step in made]},
+        {**sheet.data, "values": [asdict(step) for step in table]},
     )
 
 
-def _step_grid(made: tuple[Step, ...], title: str) -> Grid:
-    first = made[0].macs
+def _step_grid(table: tuple[Step, ...], title: str) -> Grid:
+    first = table[0].macs
     rows = tuple(
         (s.name, f"{s.macs:,}", si(s.macs), f"{s.params:,}", si(s.params), f"{first / s.macs:.2f}×")
-        for s in made
+        for s in table
     )
     return Grid(title, ("", "MACs", "", "params", "", "fewer MACs"), rows)
 
@@ -128,7 +129,7 @@ TYPICAL_SIZE = 14
 
 def typical_sheet(size: int = TYPICAL_SIZE) -> Sheet:
     """MACs of 3×3 layers over the field's typical channels, α and ρ, for a size×size output."""
-    made = typical(size)
+    table = typical(size)
     records = [
         {
             "kernel": 3,
@@ -141,14 +142,14 @@ def typical_sheet(size: int = TYPICAL_SIZE) -> Sheet:
             "separable_macs": t.separable,
             "reduction": float(t.reduction),
         }
-        for t in made
+        for t in table
     ]
-    grid = _typical_grid(made, size)
+    grid = _typical_grid(table, size)
     return Sheet((grid,), (grid,), {"typical": records})
 
 
-def _typical_grid(made: Iterable[Typical], size: int) -> Grid:
-    at = {(t.c_in, t.c_out, t.alpha, t.rho): t for t in made}
+def _typical_grid(table: Iterable[Typical], size: int) -> Grid:
+    at = {(t.c_in, t.c_out, t.alpha, t.rho): t for t in table}
     scaled = list(product(TYPICAL_ALPHA[1:], TYPICAL_RHO[1:]))
     at_scale = (f"α {float(a):g}\nρ {r}" for a, r in scaled)
     head = ("C_in", "C_out", "standard", "separable", "ratio", *at_scale)

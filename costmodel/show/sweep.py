@@ -126,8 +126,8 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
 
 def _records(swept: Sweep) -> list[dict[str, Any]]:
     """Every configuration as plain data."""
-    found = swept.frame().to_dict(orient="records")
-    return [{str(name): value for name, value in row.items()} for row in found]
+    records = swept.frame().to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in records]
 
 
 def _record(cell: Cell) -> dict[str, Any]:
@@ -149,21 +149,21 @@ def _title(quantity: str) -> str:
 
 def _best(swept: Sweep, limits: Sequence[Limit], progress: Advance) -> Shown:
     most = {limit.quantity: limit.most for limit in limits}
-    found = reductions.best(swept, most, progress=progress)
+    cell = reductions.best(swept, most, progress=progress)
     text = " · ".join(map(str, limits))
-    data = {"limits": most, "best": found and _record(found)}
-    if found is None:
+    data = {"limits": most, "best": cell and _record(cell)}
+    if cell is None:
         return Grid(f"nothing fits {text}", (), ()), data
-    return _grid(f"most MACs within {text}", [_record(found)]), data
+    return _grid(f"most MACs within {text}", [_record(cell)]), data
 
 
 def _front(swept: Sweep, against: str, progress: Advance) -> Shown:
     """The front, or as many of it, evenly chosen, as a table should have."""
-    found = [_record(cell) for cell in reductions.front(swept, cost=against, progress=progress)]
-    step = -(-len(found) // MOST_ROWS)
-    title = f"Pareto front, MACs against {_title(against)}: {len(found):,} configurations"
+    cells = [_record(cell) for cell in reductions.front(swept, cost=against, progress=progress)]
+    step = -(-len(cells) // MOST_ROWS)
+    title = f"Pareto front, MACs against {_title(against)}: {len(cells):,} configurations"
     title += f", every {step}th of them" if step > 1 else ""
-    return _grid(title, found[::step]), {"against": against, "front": found}
+    return _grid(title, cells[::step]), {"against": against, "front": cells}
 
 
 def _histogram(swept: Sweep, quantity: str, progress: Advance) -> Shown:

@@ -166,8 +166,8 @@ class Graph:
     def own_the_rest(self) -> None:
         """Constants have what no other layer owns, so that each parameter counts once."""
         for layer, (index, names) in self.constants.items():
-            own = sum(self.numel[name] for name in names if self.owners[name] == layer)
-            self.layers[index] = self.layers[index].evolve(parameters=own)
+            elements = sum(self.numel[name] for name in names if self.owners[name] == layer)
+            self.layers[index] = self.layers[index].evolve(parameters=elements)
         for name, count in self.numel.items():
             if name not in self.owners:
                 self.add(ir.Constant(self.unique(name), (count,), count), (count,))

@@ -50,8 +50,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         if name.strip("_") in _NOTICED:
             call.graph.noticed.add(Notice.CONSTANTS)
-        made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
-        return [Value(shape, parameters=made_of) for shape in call.shapes]
+        parameters = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
+        return [Value(shape, parameters=parameters) for shape in call.shapes]
     if 0 in call.shape:
         return free(call, reads)  # nothing is left to say what of
     if numbers := _numbers(name, args, kwargs):
@@ -257,8 +257,8 @@ def _pool(call: Call, kind: str, x: Value, window: tuple[Any, ...], ceil_mode: b
         whole = kernel == x.shape[2:] and not any(padding)
         return call.emit(ir.AdaptivePool, kind, reads=(x,)) if whole else call.recorded((x,))
     sizes = [per_axis(value, rank) for value in window]
-    made = call.emit(ir.Pool, kind, *sizes, bool(ceil_mode), reads=(x,))
-    return [made, *others(call, made)]
+    pooled = call.emit(ir.Pool, kind, *sizes, bool(ceil_mode), reads=(x,))
+    return [pooled, *others(call, pooled)]
 
 
 @handles(*(f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3)))
@@ -271,8 +271,8 @@ def _adaptive_pool(call: Call, x: Value, output_size: Any, *_: Any, **__: Any) -
     if any(size is None or isinstance(size, Extent) for size in asked):
         extents = [Extent.of(call.graph, x, 2 + i) if s is None else s for i, s in enumerate(asked)]
         return resized(call, x, extents)
-    made = call.emit(ir.AdaptivePool, kind, call.shape[2:], reads=(x,))
-    return [made, *others(call, made)]
+    pooled = call.emit(ir.AdaptivePool, kind, call.shape[2:], reads=(x,))
+    return [pooled, *others(call, pooled)]
 
 
 @handles("embedding", counted=False)
@@ -290,5 +290,5 @@ def _setitem(call: Call, x: Value, *rest: Any) -> Result:
 
 
 @handles(*["new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"])
-def _made(call: Call, *_: Any, **__: Any) -> Result:
+def _new(call: Call, *_: Any, **__: Any) -> Result:
     return Value(call.shape)

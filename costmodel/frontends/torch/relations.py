@@ -89,10 +89,10 @@ def checked(network: Network, graph: Graph) -> Network:
 
 def _remainders(graph: Graph) -> dict[str, ir.FixedSize]:
     """By layer, the remainders that its sizes must have."""
-    found: dict[str, dict[int, int]] = {}
+    moduli: dict[str, dict[int, int]] = {}
     for value, axis, by in graph.remainders:
         if value.layer and by > 1:
-            axes = found.setdefault(value.layer, {})
+            axes = moduli.setdefault(value.layer, {})
             axes[axis] = lcm(axes.get(axis, 1), by)
     return {
         name: ir.FixedSize(
@@ -100,7 +100,7 @@ def _remainders(graph: Graph) -> dict[str, ir.FixedSize]:
             sizes=tuple(size % axes[i] if i in axes else -1 for i, size in enumerate(shape)),
             modulo=tuple(axes.get(i, 1) for i in range(len(shape))),
         )
-        for name, axes in found.items()
+        for name, axes in moduli.items()
         for shape in [graph.shapes[name]]
     }
 

@@ -49,7 +49,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     Raises CostModelError as `script` does, and for two networks of one name.
     """
     scripts = [script(network) for network in networks]
-    name, times = Counter(made.name for made in scripts).most_common(1)[0]
+    name, times = Counter(printed.name for printed in scripts).most_common(1)[0]
     if times > 1:
         raise CostModelError(f"{times} networks are named {name!r}; rename one, or give it once")
     parts = {
@@ -60,7 +60,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         "reduction": as_json(mathml(reduction())),
         "quantities": as_json(list(map(_about, every_quantity().values()))),
         "limits": "\n".join(map(_field, limited().values())),
-        "networks": ",\n".join(made.text for made in scripts),
+        "networks": ",\n".join(printed.text for printed in scripts),
     }
 
     def part(place: re.Match[str]) -> str:
@@ -94,4 +94,4 @@ def _policy(text: str) -> str:
     for element in _INLINE.finditer(text):
         digest = b64encode(sha256(element[2].encode()).digest()).decode()
         hashes[element[1]].append(f"'sha256-{digest}'")
-    return _POLICY.format_map({kind: " ".join(found) for kind, found in hashes.items()})
+    return _POLICY.format_map({kind: " ".join(digests) for kind, digests in hashes.items()})

@@ -62,12 +62,12 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
 
     def _print_ScaledChannels(self, expr: Any) -> str:  # noqa: N802
         count, factor, _, groups = map(self._print, expr.args)
-        made = f"scaled({count}, {factor}, {groups})"
-        return self.widths.setdefault(made, f"w{len(self.widths)}")
+        call = f"scaled({count}, {factor}, {groups})"
+        return self.widths.setdefault(call, f"w{len(self.widths)}")
 
     def _size(self, function: str, expr: Any) -> str:
-        made = f"{function}({', '.join(map(self._print, expr.args))})"
-        return self.sizes.setdefault(made, f"h{len(self.sizes)}")
+        call = f"{function}({', '.join(map(self._print, expr.args))})"
+        return self.sizes.setdefault(call, f"h{len(self.sizes)}")
 
     def _print_CeilDiv(self, expr: Any) -> str:  # noqa: N802
         return self._size("ceilDiv", expr)
@@ -130,12 +130,14 @@ def script(network: str | Network) -> Script:
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
-    made = widen(resize(with_classes(network, base, N), resolution=D), alpha)
-    table = rows(made)
+    rewritten = widen(resize(with_classes(network, base, N), resolution=D), alpha)
+    table = rows(rewritten)
     printer = _Printer()
-    blocks = _blocks(made)
-    arrays = {name: printer.array(v) for name, v in _quantities(made, table, blocks).items()}
-    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(made).items()}
+    blocks = _blocks(rewritten)
+    arrays = {name: printer.array(v) for name, v in _quantities(rewritten, table, blocks).items()}
+    weights = {
+        dtype: [printer.array(v) for v in both] for dtype, both in _weights(rewritten).items()
+    }
     given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
 
     def function(array: str) -> str:
@@ -149,7 +151,7 @@ def script(network: str | Network) -> Script:
         "rounding": base.rounding,
         "denominator": printer.denominator,
         "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
-        "layers": [layer.name for layer in made.layers],
+        "layers": [layer.name for layer in rewritten.layers],
         "rows": [_row(row) for row in table],
         "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],
     }
@@ -179,8 +181,8 @@ def as_json(value: Any) -> str:
 
 
 def _sizes(sizes: dict[str, str]) -> str:
-    made = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
-    return f"{{ {made}return [{', '.join(sizes.values())}]; }}"
+    constants = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
+    return f"{{ {constants}return [{', '.join(sizes.values())}]; }}"
 
 
 def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[str, Iterable[Dim]]:
@@ -205,7 +207,9 @@ def _weights(network: Network) -> dict[str, list[list[Dim]]]:
     """By dtype the bytes of each layer's parameters, batch norm left alone and folded."""
     held = [held_parameters(network, MemoryRules(fold_batch_norm=folded)) for folded in FOLDED]
     return {
-        dtype: [[MemoryRules(dtype).parameter_bytes(own) for own in parts if own] for parts in held]
+        dtype: [
+            [MemoryRules(dtype).parameter_bytes(part) for part in parts if part] for parts in held
+        ]
         for dtype in DTYPES
     }
 
