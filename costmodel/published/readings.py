@@ -147,16 +147,13 @@ def _classifiers(figure: Printed) -> Iterator[Reading]:
 
 def _dogs(figure: Printed) -> Iterator[Reading]:
     """Table 10: Stanford Dogs' 120 classes, or still ImageNet's 1000."""
-    described: Network | None
+    dogs: Network | None
     plain: Network | None
     if figure.row.startswith("Inception V3"):
-        described, plain = _zoo("inception_v3", classes=120), _zoo("inception_v3")
+        dogs, plain = _zoo("inception_v3", classes=120), _zoo("inception_v3")
     else:
-        described, plain = (
-            _mobilenet(figure.row, applications.stanford_dogs),
-            _mobilenet(figure.row),
-        )
-    yield from _counts(figure, {"": described, "1000 classes": plain})
+        dogs, plain = _mobilenet(figure.row, applications.stanford_dogs), _mobilenet(figure.row)
+    yield from _counts(figure, {"": dogs, "1000 classes": plain})
 
 
 def _planet(figure: Printed) -> Iterator[Reading]:
@@ -173,9 +170,9 @@ def _faces(figure: Printed) -> Iterator[Reading]:
 def _facenet(figure: Printed) -> Iterator[Reading]:
     """Table 14: embeddings; the two rows of one label are two models, by their mult-adds."""
     row = figure.row.replace("-128 [first row]", "-160")
-    described = _mobilenet(row, applications.face_embedding)
+    faces = _mobilenet(row, applications.face_embedding)
     body = _mobilenet(row, applications.face_attributes)
-    yield from _counts(figure, {"": described, "no embedding": body})
+    yield from _counts(figure, {"": faces, "no embedding": body})
 
 
 _DETECTORS = {

@@ -94,12 +94,10 @@ def _model(member: Member) -> dict[str, Any]:
     }
 
 
-def _alternative(alternative: Alternative) -> dict[str, Any]:
-    figures = {"macs": alternative.cost.macs, "params": alternative.cost.params}
+def _alternative(other: Alternative) -> dict[str, Any]:
+    figures = {"macs": other.cost.macs, "params": other.cost.params}
     return (
-        {"name": alternative.name}
-        | figures
-        | {"top1": alternative.top1.percent, "source": alternative.top1.source}
+        {"name": other.name} | figures | {"top1": other.top1.percent, "source": other.top1.source}
     )
 
 

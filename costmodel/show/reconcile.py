@@ -104,73 +104,64 @@ def explanation(reckoning: Reckoning) -> str:
 
 
 def _tool(reckoning: Reckoning) -> str:
-    return (
-        f"{reckoning.tool.package} {reckoning.version}"
-        if reckoning.version
-        else reckoning.tool.package
-    )
+    return f"{reckoning.tool.package} {reckoning.version}".rstrip()
 
 
-def notes(reconciliation: Reconciliation) -> list[str]:
+def notes(result: Reconciliation) -> list[str]:
     """What no tool knows, what they were run on, which versions, and those without a figure."""
-    unknown = dict.fromkeys(name for x in reconciliation.reckonings for name in x.unknown)
+    unknown = dict.fromkeys(name for x in result.reckonings for name in x.unknown)
     bound = [f"no tool's rule knows {', '.join(unknown)}: ≥ is a lower bound"] * bool(unknown)
-    if not reconciliation.model:
+    if not result.model:
         return bound
-    ran = dict.fromkeys(_tool(x) for x in reconciliation.reckonings if x.version)
+    ran = dict.fromkeys(_tool(x) for x in result.reckonings if x.version)
     problems = [
         explanation(x) if x.deviations else f"{x.tool.name}: {x.problem}"
-        for x in reconciliation.reckonings
+        for x in result.reckonings
         if x.deviations or x.problem
     ]
-    return [*bound, f"run on {reconciliation.model}: {', '.join(ran) or 'no tool'}", *problems]
+    return [*bound, f"run on {result.model}: {', '.join(ran) or 'no tool'}", *problems]
 
 
-def _rows(
-    reconciliation: Reconciliation, write: Callable[[Reckoning, int], str]
-) -> Iterator[list[str]]:
-    batch = reconciliation.network.inputs[0].shape[0]
-    for x in reconciliation.reckonings:
-        printed = [_printed(x)] * bool(reconciliation.model)
+def _rows(result: Reconciliation, write: Callable[[Reckoning, int], str]) -> Iterator[list[str]]:
+    batch = result.network.inputs[0].shape[0]
+    for x in result.reckonings:
+        printed = [_printed(x)] * bool(result.model)
         predicted = "≥" * bool(x.unknown) + f"{x.predicted:,}"
         yield [x.tool.name, x.tool.unit, predicted, *printed, write(x, batch)]
 
 
-def _head(reconciliation: Reconciliation) -> tuple[str, ...]:
-    return "tool", "counts", "predicted", *["printed"] * bool(reconciliation.model), "the sum"
+def _head(result: Reconciliation) -> tuple[str, ...]:
+    return "tool", "counts", "predicted", *["printed"] * bool(result.model), "the sum"
 
 
-def rich(report: Report, reconciliation: Reconciliation) -> RenderableType:
+def rich(report: Report, result: Reconciliation) -> RenderableType:
     """For a terminal: a row for each tool, a line for each term of its sum."""
     table = plain_table()
-    for name in _head(reconciliation):
+    for name in _head(result):
         figure = name in {"predicted", "printed"}
         table.add_column(name, justify="right" if figure else "left", no_wrap=name != "the sum")
-    for *cells, total in _rows(reconciliation, _column):
+    for *cells, total in _rows(result, _column):
         style = "bold red" if any("✗" in cell for cell in cells) else ""
         table.add_row(*(Text(cell, style=style) for cell in cells), Text(total))
-    said = [Text(note) for note in notes(reconciliation)]
+    said = [Text(note) for note in notes(result)]
     return Group(title(report), Text(), table, *[Text()] * bool(said), *said)
 
 
-def to_markdown(report: Report, reconciliation: Reconciliation) -> str:
+def to_markdown(report: Report, result: Reconciliation) -> str:
     """For GitHub."""
     grid = Grid(
-        escape(title(report).plain),
-        _head(reconciliation),
-        tuple(map(tuple, _rows(reconciliation, _sum))),
-        left=2,
+        escape(title(report).plain), _head(result), tuple(map(tuple, _rows(result, _sum))), left=2
     )
-    return "\n\n".join([grid.markdown(), *map(escape, notes(reconciliation))]) + "\n"
+    return "\n\n".join([grid.markdown(), *map(escape, notes(result))]) + "\n"
 
 
-def to_json(report: Report, reconciliation: Reconciliation) -> str:
+def to_json(report: Report, result: Reconciliation) -> str:
     """For a program: each tool's parts, with what they are, and its known deviations."""
     plain = as_dict(report)
     settings = ("network", "alpha", "rho", "resolution", "classes", "rounding")
     data = {key: plain[key] for key in settings}
-    data |= {"macs": plain["totals"]["macs"], "model": reconciliation.model or None}
-    data["tools"] = [_record(x) for x in reconciliation.reckonings]
+    data |= {"macs": plain["totals"]["macs"], "model": result.model or None}
+    data["tools"] = [_record(x) for x in result.reckonings]
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -576,27 +576,24 @@ def _returned(value: Any) -> Iterator[torch.Tensor]:
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """What a forward pass assigns is undone, and the random numbers it draws given back."""
-    before = [
-        (attributes, attributes.copy(), _contents(attributes))
-        for attributes in map(vars, module.modules())
-    ]
+    before = [(state, state.copy(), _contents(state)) for state in map(vars, module.modules())]
     drawn = torch.get_rng_state(), random.getstate()
     try:
         yield
     finally:
         torch.set_rng_state(drawn[0])
         random.setstate(drawn[1])
-        for attributes, copy, contents in before:
-            attributes.clear()
-            attributes.update(copy)
+        for state, copy, contents in before:
+            state.clear()
+            state.update(copy)
             for container, content in contents:
                 container.clear()
                 (container.extend if isinstance(container, list) else container.update)(content)
 
 
-def _contents(attributes: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """The containers among attributes (parameters, buffers, hooks, …) and copies of them."""
-    containers = (value for value in attributes.values() if type(value) in _CONTAINERS)
+def _contents(state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The containers among state (parameters, buffers, hooks, …) and copies of them."""
+    containers = (value for value in state.values() if type(value) in _CONTAINERS)
     return [(container, container.copy()) for container in containers]
 
 

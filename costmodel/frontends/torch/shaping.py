@@ -107,19 +107,19 @@ def reshaped(call: Call, x: Value, asked: list[Any], shape: Sizes) -> Result:
     if 0 in x.shape:
         return call.recorded((x,))
     reads, runs = [x], []
-    for read, written in _runs(x.shape, shape):
-        wanted = [asked[axis] for axis in written]
-        if len(read) == len(written) == 1 and isinstance(wanted[0], Extent):
+    for read, after in _runs(x.shape, shape):
+        wanted = [asked[axis] for axis in after]
+        if len(read) == len(after) == 1 and isinstance(wanted[0], Extent):
             sizes: list[Any] = [-1]
         else:
             sizes = [
-                _size(*pair, reads) for pair in zip(wanted, shape[written.start :], strict=False)
+                _size(*pair, reads) for pair in zip(wanted, shape[after.start :], strict=False)
             ]
         # One size may be what is left: the one asked for, or else the last computed one.
         rest = -1 if -1 in sizes else None
         last = max((i for i, size in enumerate(sizes) if size is rest), default=-1)
         sizes = [
-            -1 if i == last else shape[written[i]] if s is None else s for i, s in enumerate(sizes)
+            -1 if i == last else shape[after[i]] if s is None else s for i, s in enumerate(sizes)
         ]
         runs.append((len(read), tuple(sizes)))
     return call.emit(ir.Reshape, tuple(runs), call.function, reads=reads, shape=shape)

@@ -1,6 +1,6 @@
 """A network's costs as JavaScript: its lowered expressions in α, D and the classes, printed.
 
-A network is rewritten and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
+A network is free and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
 `live_bytes` and `held_parameters` make of it, so that a page and the library cannot disagree.
 The functions take integers, either JavaScript's numbers or its BigInts.
 """
@@ -130,14 +130,12 @@ def script(network: str | Network) -> Script:
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
-    rewritten = widen(resize(with_classes(network, base, N), resolution=D), alpha)
-    table = rows(rewritten)
+    free = widen(resize(with_classes(network, base, N), resolution=D), alpha)
+    table = rows(free)
     printer = _Printer()
-    blocks = _blocks(rewritten)
-    arrays = {name: printer.array(v) for name, v in _quantities(rewritten, table, blocks).items()}
-    weights = {
-        dtype: [printer.array(v) for v in both] for dtype, both in _weights(rewritten).items()
-    }
+    blocks = _blocks(free)
+    arrays = {name: printer.array(v) for name, v in _quantities(free, table, blocks).items()}
+    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(free).items()}
     given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
 
     def function(array: str) -> str:
@@ -151,7 +149,7 @@ def script(network: str | Network) -> Script:
         "rounding": base.rounding,
         "denominator": printer.denominator,
         "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
-        "layers": [layer.name for layer in rewritten.layers],
+        "layers": [layer.name for layer in free.layers],
         "rows": [_row(row) for row in table],
         "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],
     }
@@ -207,9 +205,7 @@ def _weights(network: Network) -> dict[str, list[list[Dim]]]:
     """By dtype the bytes of each layer's parameters, batch norm left alone and folded."""
     held = [held_parameters(network, MemoryRules(fold_batch_norm=folded)) for folded in FOLDED]
     return {
-        dtype: [
-            [MemoryRules(dtype).parameter_bytes(part) for part in parts if part] for parts in held
-        ]
+        dtype: [[MemoryRules(dtype).parameter_bytes(x) for x in parts if x] for parts in held]
         for dtype in DTYPES
     }
 
