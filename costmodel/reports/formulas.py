@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import MAX_ALPHA, MAX_RHO, Dim, multiplier, round_size
 from costmodel.algebra.notation import latex, unicode
@@ -23,6 +23,8 @@ from costmodel.layers.factorising import separate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sympy import Expr
 
 
 @dataclass(frozen=True)
@@ -125,9 +127,9 @@ class Formulas:
     `reduction` is what the depthwise separable pair costs over the standard convolution.
     """
 
-    table: Mapping[str, Mapping[str, Any]]
-    reduction: Any
-    reduction_with_alpha: Any
+    table: Mapping[str, Mapping[str, Expr]]
+    reduction: Expr
+    reduction_with_alpha: Expr
 
     def __str__(self) -> str:
         lines = [f"{row}: {', '.join(map(unicode, c.values()))}" for row, c in self.table.items()]
@@ -163,7 +165,7 @@ def formulas() -> Formulas:
         for row, cells in zip(ROWS, quantities, strict=True)
     }
 
-    def reduction(row: str) -> Any:
+    def reduction(row: str) -> Expr:
         return relax(table[row]["depthwise separable"] / table[row]["standard"])
 
     return Formulas(table, reduction(ROWS[1]), reduction(ROWS[2]))
@@ -193,7 +195,7 @@ class Step:
 
 
 def steps(  # noqa: PLR0913 - the six symbols of the formulas
-    *, kernel: int, c_in: int, c_out: int, size: tuple[int, ...], alpha: Any = 1, rho: Any = 1
+    *, kernel: int, c_in: int, c_out: int, size: tuple[int, ...], alpha: Dim = 1, rho: Dim = 1
 ) -> tuple[Step, ...]:
     """The formulas at given values, one change after the other; `size` is the output's H, W.
 

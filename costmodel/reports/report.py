@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.algebra.arithmetic import MAX_ALPHA, is_symbolic, multiplier, rational
 from costmodel.core.cost import Cost, cost
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.network import Network
 
 
@@ -71,12 +72,12 @@ class Report:
         cls,
         network: str | Network = DEFAULT,
         *,
-        alpha: Any = 1,
-        rho: Any = None,
-        resolution: Any = None,
-        classes: Any = None,
+        alpha: Dim = 1,
+        rho: Dim | None = None,
+        resolution: Dim | tuple[Dim, ...] | None = None,
+        classes: Dim | None = None,
         rounding: str | None = None,
-        axes: Any = IMAGE_AXES,
+        axes: tuple[int, ...] = IMAGE_AXES,
         separated: bool = False,
         module: nn.Module | None = None,
     ) -> Self:
@@ -172,7 +173,7 @@ class Report:
             return None
 
     @cached_property
-    def by_kind(self) -> dict[str, dict[str, Any]]:
+    def by_kind(self) -> dict[str, dict[str, Dim | None]]:
         """MACs and params by kind of layer."""
         return by_kind(self.rows)
 
@@ -214,7 +215,9 @@ class Report:
         return replace(self, check=checked(self))
 
 
-def _resized(base: Network, rho: Any, resolution: Any, axes: tuple[int, ...]) -> Network:
+def _resized(
+    base: Network, rho: Dim | None, resolution: Dim | tuple[Dim, ...] | None, axes: tuple[int, ...]
+) -> Network:
     if rho is not None and resolution is not None:
         raise CostModelError(
             f"rho {rho} and resolution {resolution} both set the input's size; give one"

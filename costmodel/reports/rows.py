@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
 from costmodel.core.cost import Cost, layer_cost
@@ -156,7 +156,7 @@ def _reductions(network: Network, lowered: tuple[Lowered, ...]) -> dict[str, Dim
     return reductions
 
 
-def record(row: Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, object]:
     """A row as plain values: square kernels as one number, the reduction as a float.
 
     The counts of a layer that no rule knows are None.
@@ -182,17 +182,17 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
-def _float(value: Dim | None) -> Any:
+def _float(value: Dim | None) -> Dim | float | None:
     return float(value) if isinstance(value, Fraction) else value
 
 
-def _plain(axes: Axes) -> Any:
+def _plain(axes: Axes) -> Dim | list[Dim]:
     if not axes:
         return 1
     return axes[0] if axes.count(axes[0]) == len(axes) else list(axes)
 
 
-def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
+def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim | None]]:
     """What has a column summed by kind, most MACs first (Howard et al. 2017, Table 2).
 
     Those of layers that no rule knows are None.
@@ -205,7 +205,7 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
     for row in table:
         totals[row.kind] = totals.get(row.kind, Cost()) + row.cost
     kinds = sorted(totals, key=lambda kind: -totals[kind].macs)
-    sums: dict[str, dict[str, Any]] = {
+    sums: dict[str, dict[str, Dim | None]] = {
         kind: {name: getattr(totals[kind], name) for name in columns()} for kind in kinds
     }
     return sums | ({UNKNOWN: dict.fromkeys(columns())} if UNKNOWN in sums else {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
@@ -179,7 +179,7 @@ def to_json(plan: Plan) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _record(choice: Choice | None) -> dict[str, Any] | None:
+def _record(choice: Choice | None) -> dict[str, object] | None:
     if choice is None:
         return None
     about = {"alpha": float(choice.alpha), "resolution": choice.resolution}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Group
 from rich.text import Text
@@ -60,7 +60,7 @@ def terms(reckoning: Reckoning, *, batch: int = 1) -> tuple[Term, ...]:
     return tuple(added)
 
 
-def _kind(rule: Rule) -> tuple[Any, ...]:
+def _kind(rule: Rule) -> tuple[object, ...]:
     """Neighbours of one kind are one term."""
     return (rule.factor, rule.per, rule.averaged, rule.part * (rule.per is not MAC))
 
@@ -165,7 +165,7 @@ def to_json(report: Report, result: Reconciliation) -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _record(reckoning: Reckoning) -> dict[str, Any]:
+def _record(reckoning: Reckoning) -> dict[str, object]:
     tool = reckoning.tool
     return {
         "tool": tool.name,

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -98,7 +98,7 @@ def _ratio(value: Fraction) -> str:
     return decimal if Fraction(decimal) == value else str(value)
 
 
-def _times(sides: Iterable[Any]) -> str:
+def _times(sides: Iterable[object]) -> str:
     return "×".join(map(str, sides))
 
 

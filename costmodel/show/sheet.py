@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from rich.console import RenderableType
+    from sympy import Expr
+
+    from costmodel.algebra.arithmetic import Dim
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Sheet:
 
     grids: tuple[Grid, ...]
     latex_grids: tuple[Grid, ...]
-    data: Mapping[str, Any]
+    data: Mapping[str, object]
 
     def rich(self) -> RenderableType:
         """For a terminal."""
@@ -79,7 +82,7 @@ def formula_sheet() -> Sheet:
     )
 
 
-def _formula_grids(expressions: Formulas, write: Callable[[Any], str]) -> tuple[Grid, ...]:
+def _formula_grids(expressions: Formulas, write: Callable[[Expr], str]) -> tuple[Grid, ...]:
     cells = tuple((row, *map(write, c.values())) for row, c in expressions.table.items())
     plain, wide = (
         write(cell).replace("\n", " ")
@@ -91,13 +94,13 @@ def _formula_grids(expressions: Formulas, write: Callable[[Any], str]) -> tuple[
     )
 
 
-def _spellings(expression: Any) -> dict[str, str]:
+def _spellings(expression: Expr) -> dict[str, str]:
     spellings = {"expression": str(expression), "unicode": unicode(expression)}
     return spellings | {"latex": latex(expression)}
 
 
 def value_sheet(  # noqa: PLR0913 - the six symbols of the formulas
-    *, kernel: int, c_in: int, c_out: int, size: int | tuple[int, ...], alpha: Any, rho: Any
+    *, kernel: int, c_in: int, c_out: int, size: int | tuple[int, ...], alpha: Dim, rho: Dim
 ) -> Sheet:
     """The formulas, and below them their values (Howard et al. 2017, Table 3).
 

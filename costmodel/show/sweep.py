@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pandas import DataFrame
+
     from costmodel.core.network import Network
     from costmodel.metrics.memory import MemoryRules
     from costmodel.planners.limits import Limit
@@ -49,7 +51,7 @@ class Table:
 
     headline: str
     grid: Grid
-    data: dict[str, Any]
+    data: Mapping[str, object]
 
     def __rich__(self) -> Group:
         """The headline, and the table below it."""
@@ -124,17 +126,17 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
 
 
-def _records(swept: Sweep) -> list[dict[str, Any]]:
+def _records(swept: Sweep) -> list[dict[str, object]]:
     """Every configuration as plain data."""
     records = swept.frame().to_dict(orient="records")
     return [{str(name): value for name, value in row.items()} for row in records]
 
 
-def _record(cell: Cell) -> dict[str, Any]:
+def _record(cell: Cell) -> dict[str, object]:
     return {"alpha": cell.alpha, "resolution": cell.resolution, **cell.quantities}
 
 
-def _grid(title: str, records: Sequence[Mapping[str, Any]]) -> Grid:
+def _grid(title: str, records: Sequence[Mapping[str, object]]) -> Grid:
     names = [name for name in every_quantity() if name in records[0]]
     rows = (
         (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
@@ -227,7 +229,7 @@ def _write_parquet(swept: Sweep, path: Path, progress: Advance) -> int:
     return rows
 
 
-def _within_int64(part: Sweep) -> Any:
+def _within_int64(part: Sweep) -> DataFrame:
     """The frame with every count as int64, which Python's integers may fit."""
     frame = part.frame()
     try:
@@ -254,7 +256,7 @@ def progress_bar(total: int) -> Iterator[Advance]:
     screen = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=screen, transient=True)
-    shown: AbstractContextManager[Any] = bar if screen.is_terminal else nullcontext()
+    shown: AbstractContextManager[object] = bar if screen.is_terminal else nullcontext()
     with shown:
         task = bar.add_task("configurations", total=total)
         yield lambda done: bar.advance(task, done)

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel import tools
 from costmodel.backends.building import INSTALL, build, torch_or_error
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
+    import torch
     from torch import nn
 
     from costmodel.core.network import Network
@@ -217,7 +218,7 @@ def _copy(module: nn.Module) -> nn.Module:
 
     What is hung on it is thrown away, and what it writes to its buffers.
     """
-    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
+    tensors: dict[int, torch.Tensor] = {id(tensor): tensor for tensor in module.parameters()}
     tensors |= {id(tensor): tensor.detach().clone() for tensor in module.buffers()}
     return _deepcopy(module, tensors).eval()
 
@@ -239,7 +240,7 @@ def _real(module: nn.Module) -> nn.Module:
             f"the tools need real tensors, and the {size:,} bytes that the model has on the meta "
             f"device are more than {_MOST_BYTES:,}; make a smaller one, or make it on the CPU"
         )
-    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
+    tensors: dict[int, torch.Tensor] = {id(tensor): tensor for tensor in module.parameters()}
     for tensor in unallocated:
         zeros = torch.zeros_like(tensor, device="cpu")
         learned = isinstance(tensor, torch.nn.Parameter)
@@ -247,7 +248,7 @@ def _real(module: nn.Module) -> nn.Module:
     return _deepcopy(module, tensors)
 
 
-def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
+def _deepcopy(module: nn.Module, tensors: dict[int, torch.Tensor]) -> nn.Module:
     """A copy that has these tensors in place of those with these ids."""
     try:
         return deepcopy(module, tensors)

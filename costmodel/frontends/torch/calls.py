@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,7 @@ from costmodel import layers as ir
 from costmodel.frontends.origins import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from costmodel.core.layer import Layer
     from costmodel.frontends.origins import Origin
@@ -304,7 +305,7 @@ class Call:
 
 
 Result = Value | list[Value] | None
-Handler = Any
+Handler = Callable[..., Result]
 #: What each function is, by its name in torch; a handler takes what the function takes.
 HANDLERS: dict[str, Handler] = {}
 #: Functions that multiply and accumulate, on constants too.
@@ -322,7 +323,7 @@ def handles(*names: str, counted: bool = False) -> Callable[[Handler], Handler]:
     return register
 
 
-def values_in(arguments: Any) -> Iterator[Value]:
+def values_in(arguments: object) -> Iterator[Value]:
     """Every value among arguments, however deep."""
     if isinstance(arguments, Value):
         yield arguments

@@ -174,7 +174,7 @@ class _Watch(TorchFunctionMode):
         #: the module that called it had lost a size, and its class if it has no modules.
         self.running: list[list[Any]] = []
 
-    def enter(self, module: nn.Module, _args: Any) -> None:
+    def enter(self, module: nn.Module, _args: object) -> None:
         """Begin a module: a forward pre-hook."""
         default = self.running[-1][0] if self.running else ""
         path = self.paths.get(id(module), default)
@@ -185,12 +185,12 @@ class _Watch(TorchFunctionMode):
         self.running.append([path, is_leaf, self.graph.lost_size, kind])
         self.graph.lost_size = False
 
-    def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+    def leave(self, _module: nn.Module, _args: object, _output: object) -> None:
         """End a module: a forward hook."""
         self.graph.lost_size = self.running.pop()[2]
 
     def __torch_function__(
-        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Any, _types: object, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
         named_so = self.named
@@ -361,31 +361,31 @@ def _class(module: nn.Module) -> str:
     return f"torch.nn.{kind.__name__}" if of_torch else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _contiguity(input: torch.Tensor, *_: Any, **__: Any) -> str:  # noqa: A002 - torch's name
+def _contiguity(input: torch.Tensor, *_: object, **__: object) -> str:  # noqa: A002 - torch's name
     return "" if input.is_contiguous() else "apart"
 
 
-def _axis(_input: Any = None, dim: int = -1, *_: Any, **__: Any) -> int:
+def _axis(_input: object = None, dim: int = -1, *_: object, **__: object) -> int:
     return dim
 
 
 def _place(
-    _input: Any = None,
+    _input: object = None,
     _slope: float = 0.01,
     inplace: bool = False,  # noqa: FBT001, FBT002 - as torch has it
-    **_: Any,
+    **_: object,
 ) -> str:
     return "in_place" if inplace else ""
 
 
 def _padding(
-    _input: Any = None,
-    _weight: Any = None,
-    _bias: Any = None,
-    _stride: Any = 1,
+    _input: object = None,
+    _weight: object = None,
+    _bias: object = None,
+    _stride: object = 1,
     padding: Any = 0,
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> str:
     return "mode" if isinstance(padding, str) else ""
 
@@ -400,7 +400,7 @@ def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any
     return "" if all(alike) else "unfused"
 
 
-def _kernel(input: torch.Tensor, other: torch.Tensor, **_: Any) -> str:  # noqa: A002 - torch's name
+def _kernel(input: torch.Tensor, other: torch.Tensor, **_: object) -> str:  # noqa: A002 - torch's name
     """Which of its operators torch multiplies matrices and a vector by: mv where they are in order.
 
     See should_fold in ATen/native/LinearAlgebra.cpp.
@@ -445,7 +445,7 @@ def _are_alike(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
     )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def _tensors(value: object) -> Iterator[torch.Tensor]:
     """Every tensor in arguments or in what a call or a module returned."""
     if isinstance(value, torch.Tensor):
         yield value
@@ -566,7 +566,7 @@ def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> 
     return f"{what}; check input_size and example_inputs"
 
 
-def _returned(value: Any) -> Iterator[torch.Tensor]:
+def _returned(value: object) -> Iterator[torch.Tensor]:
     """Every tensor that a model returned, in dataclasses too."""
     if is_dataclass(value) and not isinstance(value, (dict, type)):
         value = [getattr(value, each.name) for each in fields(value)]

@@ -128,7 +128,7 @@ def _convolution(  # noqa: PLR0913, PLR0917 - as torch has it
     transposed: bool,  # noqa: FBT001
     output_padding: Any,
     groups: int,
-) -> Any:
+) -> Result:
     if transposed:
         window = (stride, padding, output_padding, groups, dilation)
         return _transposed(call, x, weight, bias, *window)
@@ -162,7 +162,7 @@ def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any
 
 
 @handles("inner", counted=True)
-def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Any:
+def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Result:
     (right_,) = _operands(right, named)
     ranks = len(left.shape), len(right_.shape)
     if 0 in ranks:
@@ -305,7 +305,7 @@ def _contracted(call: Call, equation: str, reads: list[Value]) -> Value:
 
 
 @handles("tensordot", counted=True)
-def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -> Result:
+def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: object) -> Result:
     rank, other = len(left.shape), len(right.shape)
     pairs = ([*range(rank - dims, rank)], [*range(dims)]) if isinstance(dims, int) else dims
     first, second = _LETTERS[:rank], list(_LETTERS[rank : rank + other])
@@ -369,8 +369,8 @@ def _attention(
     key: Value,
     value: Value,
     attn_mask: Value | None = None,
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> Result:
     reads = [query, key, value]
     if attn_mask is not None and len(attn_mask.shape) > 1:

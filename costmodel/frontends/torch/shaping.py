@@ -37,8 +37,8 @@ def _interpolate(
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> Result:
     rank = len(x.shape) - 2
     detail = "by_factor" if size is None else "to_size"
@@ -78,7 +78,7 @@ def _sized(call: Call, x: Value) -> Value:
 
 
 @handles("pad")
-def _pad(call: Call, x: Value, pad: Any, *_: Any, **__: Any) -> Result:
+def _pad(call: Call, x: Value, pad: Any, *_: object, **__: object) -> Result:
     if any(isinstance(amount, Extent) for amount in pad) or call.graph.lost_size:
         return call.recorded((x,))  # unless a convolution shows what it was computed for
     amounts = tuple((int(pad[i]), int(pad[i + 1])) for i in range(len(pad) - 2, -1, -2))
@@ -97,7 +97,7 @@ def _view(call: Call, x: Value, *sizes: Any, shape: Any = None) -> Result:
     return reshaped(call, x, list(asked), call.shape)
 
 
-def _is(size: Any, value: Value, axis: int) -> bool:
+def _is(size: object, value: Value, axis: int) -> bool:
     """Whether a size is that of an axis."""
     return isinstance(size, Extent) and (size.value, size.axis, size.factor) == (value, axis, 1)
 
@@ -274,7 +274,7 @@ def _channel_shuffle(call: Call, x: Value, groups: int) -> Result:
 
 
 @handles("chunk", "split", "tensor_split", "split_with_sizes", "unsafe_chunk", "unsafe_split")
-def _split(call: Call, x: Value, _sizes: Any = None, dim: int = 0, **_: Any) -> Result:
+def _split(call: Call, x: Value, _sizes: object = None, dim: int = 0, **_: object) -> Result:
     axis, parts = dim % len(x.shape), len(call.shapes)
     ends = list(accumulate((shape[axis] for shape in call.shapes), initial=0))
     equal = len(set(call.shapes)) == 1
@@ -426,7 +426,7 @@ _REDUCTIONS = (
 
 
 @handles(*_REDUCTIONS)
-def _reduce(call: Call, x: Value, dim: Any = None, *_: Any, **named: Any) -> Result:
+def _reduce(call: Call, x: Value, dim: Any = None, *_: object, **named: Any) -> Result:
     if isinstance(dim, Value):
         return None  # the larger of two tensors
     dim = named.get("axis", dim)

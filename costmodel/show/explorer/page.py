@@ -19,7 +19,6 @@ from costmodel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from costmodel.core.network import Network
     from costmodel.core.quantities import Quantity
@@ -71,7 +70,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     return text.replace("{{ policy }}", _policy(text), 1)
 
 
-def _about(row: Quantity) -> dict[str, Any]:
+def _about(row: Quantity) -> dict[str, object]:
     """What the page's script reads of a quantity."""
     kept = {key: getattr(row, key) for key in ("name", "title", "unit", "limit", "column")}
     return kept | {"added": row.sums is None}

@@ -60,35 +60,35 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         self.denominator = 1  # a multiple of all that is divided by
         self.texts: dict[Any, str] = {}  # what has been printed: layers repeat
 
-    def _print_ScaledChannels(self, expr: Any) -> str:  # noqa: N802
+    def _print_ScaledChannels(self, expr: sympy.Expr) -> str:  # noqa: N802
         count, factor, _, groups = map(self._print, expr.args)
         call = f"scaled({count}, {factor}, {groups})"
         return self.widths.setdefault(call, f"w{len(self.widths)}")
 
-    def _size(self, function: str, expr: Any) -> str:
+    def _size(self, function: str, expr: sympy.Expr) -> str:
         call = f"{function}({', '.join(map(self._print, expr.args))})"
         return self.sizes.setdefault(call, f"h{len(self.sizes)}")
 
-    def _print_CeilDiv(self, expr: Any) -> str:  # noqa: N802
+    def _print_CeilDiv(self, expr: sympy.Expr) -> str:  # noqa: N802
         return self._size("ceilDiv", expr)
 
-    def _print_CeilModeSize(self, expr: Any) -> str:  # noqa: N802
+    def _print_CeilModeSize(self, expr: sympy.Expr) -> str:  # noqa: N802
         return self._size("ceilModeSize", expr)
 
-    def _print_Max(self, expr: Any) -> str:  # noqa: N802
+    def _print_Max(self, expr: sympy.Expr) -> str:  # noqa: N802
         return f"atLeastOne({self._print(expr.args[-1])})"  # of 1 and α
 
-    def _print_Pow(self, expr: Any) -> str:  # noqa: N802
+    def _print_Pow(self, expr: sympy.Expr) -> str:  # noqa: N802
         base = self.parenthesize(expr.base, PRECEDENCE["Mul"])
         return "*".join([base] * int(expr.exp))
 
-    def _print_Mul(self, expr: Any) -> str:  # noqa: N802
+    def _print_Mul(self, expr: sympy.Expr) -> str:  # noqa: N802
         top, bottom = sympy.fraction(expr)
         factors = sympy.Mul.make_args(top)
         text = "*".join(self.parenthesize(factor, PRECEDENCE["Mul"]) for factor in factors)
         return text if bottom == 1 else self._quotient(text, int(bottom))
 
-    def _print_Add(self, expr: Any, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
+    def _print_Add(self, expr: sympy.Expr, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
         common = lcm(*(int(term.as_coeff_Mul()[0].q) for term in expr.args))
         terms = " + ".join(self._print(common * term) for term in expr.args)
         text = terms.replace("+ -", "- ")
@@ -169,7 +169,7 @@ def _object(parts: Mapping[str, str]) -> str:
     return "{" + ",\n".join(f"{name}: {part}" for name, part in parts.items()) + "}"
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     r"""JSON that may stand in a page's script, whatever names are in it.
 
     >>> as_json("</script>")

@@ -77,13 +77,13 @@ def plan_figure(plan: Plan) -> Figure:
     return figure
 
 
-def _widest(inside: NDArray[Any], alphas: Floats) -> Floats:
+def _widest(inside: NDArray[np.bool_], alphas: Floats) -> Floats:
     """At each D the largest α inside, or 0."""
     widest: Floats = np.max(np.where(inside, alphas[:, np.newaxis], 0), axis=0)
     return widest
 
 
-def _draw_levels(axes: Axes, alphas: Floats, sides: NDArray[Any], macs: Floats) -> None:
+def _draw_levels(axes: Axes, alphas: Floats, sides: NDArray[np.int64], macs: Floats) -> None:
     """Lines of equal MACs, each with its label where it crosses the diagonal of the grid."""
     levels = [level for level in LEVELS if macs.min() < level < macs.max()][-LINES:]
     lines = axes.contour(alphas, sides, macs.T, levels, colors=GREY, linewidths=0.4, zorder=1)
