@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -51,7 +52,7 @@ CORE = ("errors", "algebra.arithmetic", "core")
 ALGEBRAS = ("algebra.symbols", "core.widths", "core.symbolic")
 #: What counts torch models, beside fvcore and torch itself.
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
-#: Where each library may be imported: the design's table of dependencies.
+#: Where each library may be imported.
 LIBRARIES = {
     "sympy": ("algebra.symbols", "planners.inverting", "reports.formulas", "show.explorer"),
     "numpy": ("planners", "show.plots", "reference"),
@@ -145,6 +146,20 @@ def test_every_module_has_a_floor(module: str) -> None:
     assert within(module, FLOOR)
 
 
+def test_the_map_has_these_floors() -> None:
+    """ARCHITECTURE.md lists the same rooms on the same floors, in their order."""
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text("utf-8")
+    listed = re.findall(r"^\| (\d+) \| `([\w.]+)` \| .+ \|$", text, re.MULTILINE)
+    assert {room: int(floor) for floor, room in listed} == FLOOR
+    assert [int(floor) for floor, _ in listed] == sorted(FLOOR.values())
+
+
+def test_the_map_names_every_folder() -> None:
+    """Each folder of the package is a room of its own."""
+    folders = {name for name, path in MODULES.items() if path.stem == "__init__"}
+    assert folders <= FLOOR.keys()
+
+
 def test_no_circles() -> None:
     """No modules import each other, wherever in them the import is."""
     graph = {name: own_imports(path.read_text("utf-8")) - {name} for name, path in MODULES.items()}
@@ -160,7 +175,7 @@ def test_imports_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_libraries_stay_in_their_place(module: str) -> None:
-    """sympy, numpy, torch and the others are imported where the design says, and only there."""
+    """sympy, numpy, torch and the others are imported where the table says, and only there."""
     assert misplaced_libraries(module, MODULES[module].read_text("utf-8")) == set()
 
 
