@@ -160,6 +160,13 @@ def test_the_map_names_every_folder() -> None:
     assert folders <= FLOOR.keys()
 
 
+def test_tests_mirror_the_folders() -> None:
+    """A folder of tests has the name of the folder that it tests; what tests all stands above."""
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert [name for name in folders if not (ROOT / name).is_dir()] == [Path("benchmarks")]
+
+
 def test_no_circles() -> None:
     """No modules import each other, wherever in them the import is."""
     graph = {name: own_imports(path.read_text("utf-8")) - {name} for name, path in MODULES.items()}
