@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import io
+import re
 import subprocess
 import sys
 import tokenize
@@ -50,7 +51,7 @@ ALGEBRAS = (
 )
 #: What counts torch models, beside fvcore and torch itself.
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
-#: Where each library may be imported: the design's table of dependencies.
+#: Where each library may be imported.
 LIBRARIES = {
     "sympy": ("algebra.symbols", "planners.inverting", "reports.formula", "show.explorer"),
     "numpy": ("algebra.grids", "planners", "show.plots", "reference"),
@@ -144,6 +145,27 @@ def test_every_module_has_a_floor(module: str) -> None:
     assert within(module, FLOOR)
 
 
+def test_the_map_has_these_floors() -> None:
+    """ARCHITECTURE.md lists the same rooms on the same floors, in their order."""
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text("utf-8")
+    listed = re.findall(r"^\| (\d+) \| `([\w.]+)` \| .+ \|$", text, re.MULTILINE)
+    assert {room: int(floor) for floor, room in listed} == FLOOR
+    assert [int(floor) for floor, _ in listed] == sorted(FLOOR.values())
+
+
+def test_the_map_names_every_folder() -> None:
+    """Each folder of the package is a room of its own."""
+    folders = {name for name, path in MODULES.items() if path.stem == "__init__"}
+    assert folders <= FLOOR.keys()
+
+
+def test_tests_mirror_the_folders() -> None:
+    """A folder of tests has the name of the folder that it tests; what tests all stands above."""
+    tests = Path(__file__).parent
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    assert [name for name in folders if not (ROOT / name).is_dir()] == [Path("benchmarks")]
+
+
 def test_no_circles() -> None:
     """No modules import each other, wherever in them the import is."""
     graph = {name: own_imports(path.read_text("utf-8")) - {name} for name, path in MODULES.items()}
@@ -159,7 +181,7 @@ def test_imports_point_down(module: str) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_libraries_stay_in_their_place(module: str) -> None:
-    """sympy, numpy, torch and the others are imported where the design says, and only there."""
+    """sympy, numpy, torch and the others are imported where the table says, and only there."""
     assert misplaced_libraries(module, MODULES[module].read_text("utf-8")) == set()
 
 

@@ -1,32 +1,41 @@
-"""The README says what is so: its code runs and its output is the program's."""
+"""The README and the map say what is so: their code runs and their output is the program's."""
 
 from __future__ import annotations
 
 import doctest
 import importlib.metadata
+import json
 import re
 import shlex
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from strategies import mostly_slow
 
-from costmodel import mobilenet_v1, plan, report
+from costmodel import Layer, from_json, mobilenet_v1, plan, report, to_json
+from costmodel.cli import COMMANDS
+from costmodel.core.quantities import QUANTITIES
 from costmodel.metrics import MemoryRules
 from costmodel.show import plots as plot
+from costmodel.tools import TOOLS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from matplotlib.figure import Figure
 
     from costmodel.planners.planning import Plan
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {
+    name: (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md")
+}
+README = PAGES["README.md"]
 CONSOLE = re.findall(r"```console\n\$ costmodel (.*?)\n(.*?)```", README, re.DOTALL)
 
 
@@ -90,15 +99,47 @@ def test_versions_shown_are_the_tested_ones() -> None:
         assert f"fvcore=={fvcore}\n" in pinned
 
 
-def test_python_blocks() -> None:
-    """The library in ten lines does what its prompts show."""
-    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    parser = doctest.DocTestParser()
-    test = parser.get_doctest("\n".join(blocks), {}, "README.md", "README.md", 0)
+@pytest.fixture
+def _as_before() -> Iterator[None]:
+    """What a page's examples register is gone after a test."""
+    tables: tuple[dict[str, Any], ...] = (QUANTITIES, Layer.types)
+    before = [table.copy() for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table.clear()
+        table.update(entries)
+
+
+def defined_in(name: str) -> dict[str, Any]:
+    """What the Python of a page defines; each prompt does what it shows."""
+    blocks = re.findall(r"```python\n(.*?)```", PAGES[name], re.DOTALL)
+    test = doctest.DocTestParser().get_doctest("\n".join(blocks), {}, name, name, 0)
     runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-    runner.run(test)
+    runner.run(test, clear_globs=False)
     assert test.examples
     assert runner.summarize(verbose=False).failed == 0
+    return test.globs
+
+
+@pytest.mark.usefixtures("_as_before")
+@pytest.mark.parametrize("name", ["README.md", "ARCHITECTURE.md"])
+def test_python_blocks(name: str) -> None:
+    """The library in ten lines, and each recipe of the map, do what their prompts show."""
+    assert defined_in(name)
+
+
+@pytest.mark.usefixtures("_as_before")
+def test_the_recipes_work_as_parts(run: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The map's layer, quantity, tool and command, each put where it says, are the program's."""
+    there = defined_in("ARCHITECTURE.md")
+    assert from_json(to_json(there["net"])) == there["net"]
+    assert "--max-energy" in run("plan", "--help").out
+    monkeypatch.setattr("costmodel.tools.TOOLS", (*TOOLS, there["A_TOOL"]))
+    assert "567,716,352 conv" in run("reconcile").out
+    command = SimpleNamespace(__name__="costmodel.cli.params", run=there["run"])
+    monkeypatch.setattr("costmodel.cli.COMMANDS", (*COMMANDS, command))
+    assert "how many parameters" in run("--help").out
+    assert json.loads(run("params", "vgg_16", "--json").out) == 138_357_544
 
 
 def test_the_two_commands() -> None:
@@ -110,11 +151,21 @@ def test_the_two_commands() -> None:
         assert "pip install -q -c constraints.txt" in command
 
 
-def test_links_and_pictures_exist() -> None:
+@pytest.mark.parametrize("name", PAGES)
+def test_links_and_pictures_exist(name: str) -> None:
     """Every relative link leads somewhere."""
-    links = re.findall(r"\]\(([^)#]+)\)", README)
+    links = re.findall(r"\]\(([^)#]+)\)", PAGES[name])
     assert links
     assert all((ROOT / link).exists() for link in links if "://" not in link)
+
+
+@pytest.mark.parametrize("name", ["ARCHITECTURE.md", "CONTRIBUTING.md"])
+def test_files_named_exist(name: str) -> None:
+    """Each file and folder that a page names is there, but those that its recipes add."""
+    paths = set(re.findall(r"`((?:costmodel|tests|\.ci)/[\w./]*)`", PAGES[name]))
+    new = {"costmodel/tools/a_tool.py", "costmodel/cli/params.py"}
+    assert paths
+    assert [path for path in sorted(paths - new) if not (ROOT / path).exists()] == []
 
 
 @cache

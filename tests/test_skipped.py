@@ -30,7 +30,7 @@ def test_each_reason_is_one_line_with_its_count(tmp_path: Path) -> None:
 
 def test_every_reason_names_a_command() -> None:
     """Whatever a test is skipped for, its reason ends in what installs it."""
-    others = (path for path in TESTS.glob("test_*.py") if path.name != Path(__file__).name)
+    others = (path for path in TESTS.rglob("test_*.py") if path.name != Path(__file__).name)
     source = "\n".join(path.read_text("utf-8") for path in others)
     skips = re.findall(r"pytest\.(?:skip|importorskip|mark\.skipif)\((.*?)\)\n", source, re.DOTALL)
     assert len(skips) >= 10

@@ -1,7 +1,7 @@
 """Cells that cannot be right, with the evidence, and notes on cells that need one.
 
 An erratum needs more than a difference: another cell, a sum, an impossibility or a second source.
-Each is tested (`tests/test_audit.py`): the evidence is computed there, not believed.
+Each is tested (`tests/published/test_audit.py`): the evidence is computed there, not believed.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ function has the mutant's code. What survives that, and what runs at import, is 
 of the project and tested by a fork that has imported no more than the libraries.
 
     pip install coverage
-    python tests/mutation/mutate.py --sample 60 reductions keeping tracing/shaping
+    python tests/mutation/mutate.py --sample 60 core/cost metrics/memory frontends/torch/shaping
 
 prints each survivor that SURVIVORS.md does not name, and a row of its table for each module.
 """
@@ -190,6 +190,16 @@ def _changed(node: Any, slot: Slot) -> Iterator[ast.AST]:  # noqa: C901 - a tabl
             yield ast.Pass()
 
 
+def own_tests(module: str) -> str:
+    """Where the tests of a module are, if it has a file of them.
+
+    >>> own_tests("core/cost")
+    'tests/core/test_cost.py'
+    """
+    path = Path("tests", module)
+    return str(path.with_name(f"test_{path.name}.py"))
+
+
 class Seen(NamedTuple):
     """What the tests run: the tests by module and line, and the seconds that each takes."""
 
@@ -203,8 +213,8 @@ class Seen(NamedTuple):
         chosen = {
             test for at, tests in lines.items() if not within or int(at) in within for test in tests
         }
-        own = f"test_{Path(module).name}.py"
-        return sorted(chosen, key=lambda test: (own not in test, self.seconds[test]))
+        own = own_tests(module)
+        return sorted(chosen, key=lambda test: (not test.startswith(own), self.seconds[test]))
 
 
 class Mapper:
@@ -399,7 +409,7 @@ class Bench:
 
     def _passes(self, source: str, tests: list[str]) -> bool:
         """With this source in its place, run the module's own file, all of it, then other tests."""
-        own = f"tests/test_{Path(self.module).name}.py"
+        own = own_tests(self.module)
         others = [test for test in tests if not test.startswith(own)]
         files = sorted({test.partition("::")[0] for test in others})
         seconds = self._seconds([*others, *(t for t in self.seen.seconds if t.startswith(own))])
@@ -465,7 +475,7 @@ def known() -> set[tuple[str, str, str]]:
 def main() -> None:
     """A row for each module, and the survivors that nobody has explained."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("modules", nargs="+", help="such as reductions or tracing/shaping")
+    parser.add_argument("modules", nargs="+", help="such as core/cost or frontends/torch/shaping")
     parser.add_argument("--sample", type=int, default=10**6, help="mutants of each (default: all)")
     parser.add_argument("--map", type=Path, default=Path(tempfile.gettempdir(), "mutants.json"))
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """One α, one answer: every way to a cost reads a number alike, at ties and beside them.
 
-The oracle is DESIGN's rule alone, as loops: what a number means, and how channels are rounded.
+The oracle is the README's rule alone, as loops: what a number means, and how channels are rounded.
 """
 
 from __future__ import annotations

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from test_operators import LAYERS, network
-from test_trace_models import PYTORCHCV, TRANSFORMERS, built
 from torch import nn
 from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
@@ -33,6 +31,8 @@ from costmodel import layers as ir
 from costmodel.core import infer
 from costmodel.frontends.torch.forward import trace
 from costmodel.layers import Activation, BatchNorm, Input
+from tests.frontends.torch.test_trace_models import PYTORCHCV, TRANSFORMERS, built
+from tests.layers.test_operators import LAYERS, network
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

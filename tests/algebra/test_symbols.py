@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 QUICK = settings(derandomize=True, deadline=None, database=None)
 V1 = mobilenet_v1()
 V1_SYMBOLIC = cost(widen(resize(V1, rho=rho), alpha))
-#: The closed form of the design, term by term: Howard et al. 2017, equations 5 to 7.
+#: The closed form, term by term: Howard et al. 2017, equations 5 to 7.
 V1_FORMULA = 539492352 * alpha**2 * rho**2 + 28224000 * alpha * rho**2 + 1024000 * alpha
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from test_trace import Apply
+from applied import Apply
 from torch import nn
 from torch.nn import functional as f
 

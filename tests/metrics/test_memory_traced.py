@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from test_trace_models import built
 from torch import nn
 from torch.nn import functional as f
 from torch_models.live import samples
@@ -20,6 +19,7 @@ from costmodel.metrics.memory import (
     traffic,
     weight_bytes,
 )
+from tests.frontends.torch.test_trace_models import built
 
 
 class Shuffle(nn.Module):

@@ -123,11 +123,11 @@ def test_the_twin_written_from_the_paper() -> None:
 
 @pytest.mark.slow
 def test_the_papers_model_at_full_size() -> None:
-    """At α = 1 and 224 px each prints the figure that DESIGN §4 lists."""
+    """At α = 1 and 224 px each prints the figure that `PRINTED` lists."""
     assert_reconciled(mobilenet_v1(), reference.MobileNetV1())
 
 
-#: DESIGN §4's table, and the three figures that it leaves out.
+#: What each prints, as a sum of what it counts.
 PRINTED = {
     PAPER: 568_740_352,
     FVCORE: 568_740_352 + 2 * 5_042_688 + 1024 * 49,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from test_conventions import differs as built_differs
 from torch import nn
 from torch.nn import functional
 
@@ -18,6 +17,7 @@ from costmodel.tools import TOOLS as EVERY_TOOL
 from costmodel.tools.convention import every_call
 from costmodel.tools.reconciling import reconcile
 from costmodel.tools.thop import LOST
+from tests.tools.test_conventions import differs as built_differs
 
 if TYPE_CHECKING:
     from collections.abc import Callable

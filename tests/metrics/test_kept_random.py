@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from test_training import measured_bytes
 from torch import nn
 from torch.nn import functional as f
 from torch_models.live import samples
@@ -15,6 +14,7 @@ from torch_models.live import samples
 from costmodel.frontends.torch.forward import trace
 from costmodel.metrics.memory import peak_activations
 from costmodel.metrics.training import kept_bytes
+from tests.metrics.test_training import measured_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable

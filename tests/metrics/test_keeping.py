@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from test_trace_models import built
-from test_training import measured_bytes, measured_flops
 from torch import nn
 from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
@@ -23,6 +21,8 @@ from costmodel.layers import SAME, Conv, Input, Linear
 from costmodel.metrics.memory import MemoryRules
 from costmodel.metrics.training import kept_bytes, layer_training_costs
 from costmodel.tools.flop_counter import flop_counter_flops
+from tests.frontends.torch.test_trace_models import built
+from tests.metrics.test_training import measured_bytes, measured_flops
 
 if TYPE_CHECKING:
     from collections.abc import Callable
