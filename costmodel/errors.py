@@ -1,6 +1,7 @@
 """The one error a user of this library meets, and what the errors of others say."""
 
 import re
+from importlib.util import find_spec
 
 
 def printable(text: str) -> str:
@@ -44,3 +45,12 @@ def said(error: BaseException) -> str:
     line = re.sub(r"\b(tensor|array)\(.*", r"\1(…", line)
     line = line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…"
     return f"{type(error).__name__}: {line}".removesuffix(": ")
+
+
+INSTALL = "pip install 'costmodel[torch]'"
+
+
+def torch_or_error(what: str) -> None:
+    """Raise CostModelError where torch is not installed."""
+    if find_spec("torch") is None:
+        raise CostModelError(f"{what} needs torch, which is not installed; {INSTALL}")

@@ -14,6 +14,7 @@ import pytest
 
 import costmodel
 from costmodel import to_json
+from costmodel.layers import FAMILIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -28,20 +29,15 @@ MODULES = {
 #: From the ground up, a floor in each line. A module stands where the longest name that begins its
 #: own does. It imports what stands below, and of its own room what does not import it.
 FLOORS = """
-errors version
+errors version lazy
 algebra
 core files frontends reference
-layers.named
-metrics.layouts
-metrics.memory
 layers
 metrics zoo
-backends published
-frontends.torch planners
-tools
+backends published frontends.torch
+planners tools
 reports
-show
-show.plots show.explorer
+show show.plots show.explorer
 __init__ cli
 __main__
 """
@@ -56,7 +52,7 @@ ALGEBRAS = (
 TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported: the design's table of dependencies.
 LIBRARIES = {
-    "sympy": ("algebra.symbols", "planners.inverting", "reports.formulas", "show.explorer"),
+    "sympy": ("algebra.symbols", "planners.inverting", "reports.formula", "show.explorer"),
     "numpy": ("algebra.grids", "planners", "show.plots", "reference"),
     "pandas": ("reports", "planners.sweeping"),
     "rich": ("show",),
@@ -193,6 +189,52 @@ def test_a_type_checkers_import_is_no_import() -> None:
     assert misplaced_libraries("core.cost", "def f():\n    import torch.nn") == {"torch"}
 
 
+#: Where a kind of layer may be told from another: the kinds, and what they have in common.
+LAYERS = ("layers", "core.layer")
+KINDS = {*FAMILIES, "Input"}
+
+
+def kinds_asked_for(source: str) -> set[str]:
+    """The kinds of layer that a source tells from others, by isinstance or in a `case`."""
+    tree = ast.parse(source)
+    imported = {
+        alias.asname or alias.name.partition(".")[0]: alias.name.rpartition(".")[2]
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for alias in node.names
+        if (getattr(node, "module", None) or alias.name).partition(".")[0] == "costmodel"
+    }
+    named = {ast.unparse(x.targets[0]): x.value for x in tree.body if isinstance(x, ast.Assign)}
+    calls = (node for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) > 1)
+    asked = [x.args[1] for x in calls if ast.unparse(x.func) in {"isinstance", "issubclass"}]
+    asked += [node.cls for node in ast.walk(tree) if isinstance(node, ast.MatchClass)]
+    parts = (part for x in asked for part in ast.walk(named.get(ast.unparse(x), x)))
+    paths = (ast.unparse(x).split(".") for x in parts if isinstance(x, (ast.Name, ast.Attribute)))
+    return {([imported[root], *rest])[-1] for root, *rest in paths if root in imported} & KINDS
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if not within(name, LAYERS)])
+def test_a_layer_speaks_for_itself(module: str) -> None:
+    """No module but the layers' own asks which kind a layer is: it asks the layer what it needs."""
+    assert kinds_asked_for(MODULES[module].read_text("utf-8")) == set()
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from costmodel import layers as ir\nassert isinstance(x, ir.Conv)",
+        "from costmodel.layers import Conv\ndef f(x):\n    return isinstance(x, (int, Conv))",
+        "from costmodel.layers.convolution import Conv as C\nisinstance(x, Filter | C)",
+        "import costmodel.layers\nKEPT = (costmodel.layers.Conv,)\nisinstance(x, KEPT)",
+        "from costmodel import Conv\nmatch x:\n    case Conv(name):\n        pass",
+    ],
+)
+def test_a_kind_that_is_asked_for_is_noticed(source: str) -> None:
+    """The check can fail, however the kind was imported; a class of torch's is no layer."""
+    assert kinds_asked_for(source) == {"Conv"}
+    assert not kinds_asked_for("from torch import nn\nisinstance(x, nn.Linear)")
+
+
 _NO_CODE = {
     tokenize.COMMENT,
     tokenize.NL,
@@ -276,7 +318,7 @@ LIGHT = {
     "reconciling": "import costmodel as c; c.reconcile(c.mobilenet_v1())",
     "reduction": (
         "from costmodel.algebra.notation import mathml; "
-        "from costmodel.reports.formulas import reduction; mathml(reduction())"
+        "from costmodel.reports.formula import reduction; mathml(reduction())"
     ),
     "closed form": (
         "import costmodel as c; from costmodel.algebra.polynomial import ALPHA, RHO; "

@@ -373,7 +373,7 @@ def test_what_torch_does_not_have_is_refused(layers: tuple[Layer, ...], words: s
 
 def test_without_torch_building_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where torch is missing, the error names the command that brings it."""
-    monkeypatch.setattr("costmodel.backends.building.find_spec", lambda _: None)
+    monkeypatch.setattr("costmodel.errors.find_spec", lambda _: None)
     with pytest.raises(CostModelError, match=r"pip install 'costmodel\[torch\]'"):
         build(mobilenet_v1())
 

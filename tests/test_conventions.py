@@ -61,7 +61,7 @@ from costmodel.tools import (
     TORCHINFO,
     TORCHPROFILE,
 )
-from costmodel.tools.operations import operation_rule, operations
+from costmodel.tools.operations import operations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -293,21 +293,21 @@ def scores(_layer: Layer, inputs: Inputs, _output: object) -> tuple[object, tupl
 
 @pytest.fixture
 def product(monkeypatch: pytest.MonkeyPatch) -> Iterator[Network]:
-    """A linear layer and such a product, and the registries as they were, afterwards."""
-    registries = build_rule, operation_rule
-    before = [dict(registry.registered) for registry in registries]
+    """A linear layer and such a product, and the registry as it was, afterwards."""
+    before = dict(build_rule.registered)
     monkeypatch.setattr(Scores, "lowered", scores)
     build_rule(Scores)(lambda *_: Product())
     yield Network("product", (Input("x", (2, 5, 8)), Linear("q", 8), Scores("scores")))
-    for registry, registered in zip(registries, before, strict=True):
-        registry.registered = registered
-        registry.clear()
+    build_rule.registered = before
+    build_rule.clear()
 
 
 @pytest.mark.parametrize("tool", TOOLS[1:], ids=lambda tool: tool.name)
-def test_products_of_activations(product: Network, tool: Tool) -> None:
+def test_products_of_activations(
+    product: Network, tool: Tool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """thop and torchinfo do not see torch.matmul, all others do; a wrong factor is caught."""
-    operation_rule(Scores)(lambda *_: "matmul")
+    monkeypatch.setattr(Scores, "operation", "matmul")
     (made,) = (x for x in reconcile(product, run=True).reckonings if x.tool == tool)
     assert made.status == "equal"
     sees = tool not in {THOP, TORCHINFO}

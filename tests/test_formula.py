@@ -18,7 +18,7 @@ from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.algebra.symbols import C_in, C_out, H, K, W, alpha, rho
 from costmodel.reference.naive import convolve
 from costmodel.reports import closed_form, formulas
-from costmodel.reports.formulas import COLUMNS, ROWS, reduction, steps, typical
+from costmodel.reports.formula import COLUMNS, ROWS, reduction, steps, typical
 
 small = st.integers(1, 4)
 

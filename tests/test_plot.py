@@ -15,10 +15,10 @@ import pytest
 from costmodel import CostModelError, Layer, Network, cost, mobilenet_v1, relax, resize, widen
 from costmodel import alpha as alpha_symbol
 from costmodel import rho as rho_symbol
+from costmodel.algebra.notation import si
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.layers import SAME, Conv, Input, Linear
 from costmodel.planners.planning import plan
-from costmodel.show.format import si
 from costmodel.show.plots import (
     filters_figure,
     layers_figure,

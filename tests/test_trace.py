@@ -20,7 +20,7 @@ from costmodel import layers as ir  # noqa: E402
 from costmodel.algebra.symbols import H, W  # noqa: E402
 from costmodel.core import LoopNest, infer  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
-from costmodel.frontends.torch import calls, products, relations  # noqa: E402
+from costmodel.frontends.torch import calls, products  # noqa: E402
 from costmodel.frontends.torch import forward as tracing  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
 from costmodel.layers import SAME, Conv, Fixed, Input, Linear, Times  # noqa: E402
@@ -631,7 +631,7 @@ def test_a_size_that_was_computed_is_fixed(name: str) -> None:
 def test_a_pin_is_what_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it a classifier on a flattened map would grow in silence."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(192, 10))
-    monkeypatch.setattr(relations, "_fixed_axes", lambda *_: [])
+    monkeypatch.setattr(Linear, "learned_axes", None)
     assert cost(resize(trace(module, (3, 8, 8)), rho=2)).params == 768 * 10 + 10
 
 

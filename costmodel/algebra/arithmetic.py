@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from costmodel.algebra.protocol import Algebra
 
 #: A size or a count: an int, or an expression of some algebra (sympy's, by default). No Protocol of
-#: operators says more: an int times a quantity is of that quantity's kind, so each returns Any.
+#: operators says more: an int times a quantity is of its kind, so that each would return Any.
 Dim = Any
 
 

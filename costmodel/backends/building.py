@@ -6,14 +6,13 @@ widths are the layer table's. torch is imported when a network is built, and not
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import is_symbolic
 from costmodel.backends.rule import build_rule
 from costmodel.core.lower import lower
-from costmodel.errors import CostModelError
+from costmodel.errors import CostModelError, torch_or_error
 
 if TYPE_CHECKING:
     from torch import nn
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from costmodel.backends.modules import Graph
     from costmodel.core.lower import Lowered
     from costmodel.core.network import Network
-
-INSTALL = "pip install 'costmodel[torch]'"
 
 
 def build(network: Network) -> Graph:
@@ -58,12 +55,6 @@ def build(network: Network) -> Graph:
     return Graph(network, modules)
 
 
-def torch_or_error(what: str) -> None:
-    """Raise CostModelError where torch is not installed."""
-    if find_spec("torch") is None:
-        raise CostModelError(f"{what} needs torch, which is not installed; {INSTALL}")
-
-
 def _module(lowered: Lowered) -> nn.Module:
     layer, inputs, output, _, parameters = lowered
     rule = build_rule[type(layer)]
@@ -81,9 +72,9 @@ def _module(lowered: Lowered) -> nn.Module:
 
 def _tie(name: str, module: nn.Module, owner: str, owned: nn.Module) -> None:
     """Give a module another's parameters in place of its own."""
-    for role, own in module.named_parameters():
+    for role, parameter in module.named_parameters():
         shared = owned.get_parameter(role)
-        if shared.shape != own.shape:
-            sizes = " and ".join("×".join(map(str, p.shape)) for p in (shared, own))
+        if shared.shape != parameter.shape:
+            sizes = " and ".join("×".join(map(str, p.shape)) for p in (shared, parameter))
             raise CostModelError(f"{name}: shares the {role} of {owner}, got {sizes}; make it one")
         setattr(module, role, shared)

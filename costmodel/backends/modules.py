@@ -232,8 +232,8 @@ class Attention(nn.Module):
         scores = query @ key.transpose(-2, -1) / query.shape[-1] ** 0.5
         for mask in tensors[3:]:
             scores = scores + mask
-        made: Tensor = scores.softmax(-1) @ value
-        return made.permute(2, 0, 1, 3).flatten(2) if self.heads else made
+        attended: Tensor = scores.softmax(-1) @ value
+        return attended.permute(2, 0, 1, 3).flatten(2) if self.heads else attended
 
     def _apart(self, x: Tensor) -> Tensor:
         """(batch, heads, tokens, features of one head)."""

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from costmodel.core.layer import Layer
 
+    Rule = Callable[..., nn.Module]
+
 
 class Rules(dict[type, Any]):
     """One function per layer type; a subclass follows its base; a second rule is an error.
@@ -22,12 +24,12 @@ class Rules(dict[type, Any]):
 
     def __init__(self) -> None:
         """Begin without rules."""
-        self.registered: dict[type, Any] = {}
+        self.registered: dict[type, Rule] = {}
 
-    def __call__(self, kind: type) -> Callable[[Any], Any]:
+    def __call__(self, kind: type) -> Callable[[Rule], Rule]:
         """Decorate the rule of `kind`."""
 
-        def register(rule: Any) -> Any:
+        def register(rule: Rule) -> Rule:
             if kind in self.registered:
                 raise CostModelError(f"{kind.__name__} has a rule already; register a subclass")
             self.registered[kind] = rule

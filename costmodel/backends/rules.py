@@ -260,7 +260,7 @@ def _affine(layer: ir.Affine, inputs: Inputs, _output: Shape) -> nn.Module:
     return Learned(_function(layer, _TOGETHER), sizes[min(along, default=len(shape)) :])
 
 
-def _normalised(layer: ir.Affine, shape: Shape) -> list[Any]:
+def _normalised(layer: ir.Affine, shape: Shape) -> list[int]:
     return [shape[axis] for axis in layer.along]
 
 

@@ -54,7 +54,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     if plot is not None:
         image_format(plot)
         check_target(plot)
-    made = plan(
+    planned = plan(
         base,
         resolutions=resolutions_of(base, resolutions, "96:224:32"),
         alphas=None if alphas is None else fractions(alphas, "alphas"),
@@ -62,12 +62,14 @@ def run(  # noqa: PLR0913 - a parameter is an option
         **most,
     )
     answer(
-        "json" if as_json else None, partial(shown.rich, made), json=partial(shown.to_json, made)
+        "json" if as_json else None,
+        partial(shown.rich, planned),
+        json=partial(shown.to_json, planned),
     )
     if plot is not None:
         from costmodel.show.plots import plan_figure, save_figure
 
-        save_figure(plan_figure(made), plot)
+        save_figure(plan_figure(planned), plot)
         wrote(plot)
-    if made.choice is None:
-        raise typer.Exit(complain(shown.reason(made), 1))
+    if planned.choice is None:
+        raise typer.Exit(complain(shown.reason(planned), 1))

@@ -51,12 +51,12 @@ def run(  # noqa: PLR0913 - a parameter is an option
         module=module,
     )
     with running(model):
-        made = reconciled(base, run=run)
+        reconciliation = reconciled(base, run=run)
     answer(
         form,
-        partial(shown.rich, base, made),
-        json=partial(shown.to_json, base, made),
-        markdown=partial(shown.to_markdown, base, made),
+        partial(shown.rich, base, reconciliation),
+        json=partial(shown.to_json, base, reconciliation),
+        markdown=partial(shown.to_markdown, base, reconciliation),
     )
-    if made.failed:
+    if reconciliation.failed:
         raise typer.Exit(1)

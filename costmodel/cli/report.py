@@ -57,7 +57,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
         make_directory(plots)
 
     base, module = named_or_traced(network, model, input_size)
-    made = Report.of(
+    report = Report.of(
         base,
         alpha=alpha,
         rho=rho,
@@ -71,20 +71,20 @@ def run(  # noqa: PLR0913 - a parameter is an option
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between
     with running(model):
-        made = shown.check_live(made) if live else made if no_check else made.checked()
+        report = shown.check_live(report) if live else report if no_check else report.checked()
     writers = {
-        "json": partial(to_json, made),
-        "csv": partial(shown.to_csv, made),
-        "markdown": partial(shown.to_markdown, made),
+        "json": partial(to_json, report),
+        "csv": partial(shown.to_csv, report),
+        "markdown": partial(shown.to_markdown, report),
     }
     if output is not None:
-        write_atomically(output, writers[form]() if form else shown.to_text(made))
+        write_atomically(output, writers[form]() if form else shown.to_text(report))
         wrote(output)
     elif not live:
-        answer(form, partial(shown.render, made), **writers)
+        answer(form, partial(shown.render, report), **writers)
     if plots is not None:
         from costmodel.show.plots import report_figures, save_figures
 
-        wrote(*save_figures(report_figures(made), plots))
-    if made.failed:
+        wrote(*save_figures(report_figures(report), plots))
+    if report.failed:
         raise typer.Exit(1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
-    from costmodel.core.cost import Cost, cost, layer_cost
+    from costmodel.core.cost import Cost, layer_cost
     from costmodel.core.layer import Input, Layer
-    from costmodel.core.lower import Lowered, lower
+    from costmodel.core.lower import Lowered
     from costmodel.core.nest import Elementwise, Keeps, LoopNest, Parameter, Window
     from costmodel.core.network import Network
     from costmodel.core.quantities import QUANTITIES, Quantity, register
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 __getattr__ = lazy(
     __name__,
     {
-        "cost": "Cost cost layer_cost",
+        "cost": "Cost layer_cost",
         "layer": "Input Layer",
-        "lower": "Lowered lower",
+        "lower": "Lowered",
         "nest": "Elementwise Keeps LoopNest Parameter Window",
         "network": "Network",
         "quantities": "QUANTITIES Quantity register",
@@ -50,11 +50,9 @@ __all__ = [
     "Quantity",
     "Times",
     "Window",
-    "cost",
     "drop",
     "infer",
     "layer_cost",
-    "lower",
     "register",
     "resize",
     "widen",

@@ -19,7 +19,7 @@ from costmodel.core.relations import SAME, Fixed, Times
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.fields import Width
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     Inputs = tuple[Shape, ...]
     Counts = Mapping[str, Dim]
     Lowering = tuple[tuple[Body, ...] | None, tuple[Parameter, ...]]
+
+#: The operation of a product that no tool is known to count.
+UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class Layer:
     folds: ClassVar[bool] = False
     #: Whether it can: its weights scaled, and a bias for each channel.
     takes_over: ClassVar[bool] = False
+    #: Whether it makes one axis of all but the batch.
+    flattens: ClassVar[bool] = False
     #: Whose parameters it uses, if not its own; no field where it has none.
     shares = ""
     #: Every type of layer there is, by name.
@@ -127,6 +132,20 @@ class Layer:
     def window(self) -> Window | None:
         """What it slides over its input, if it does."""
         return None
+
+    @property
+    def learned_axes(self) -> tuple[int, ...] | None:
+        """The axes of its input that its parameters lie along; None where its kind has none."""
+        return None
+
+    @property
+    def operation(self) -> str:
+        """What tools that count call its product: `conv`, `linear`, `matmul` or torch's name."""
+        return UNKNOWN
+
+    def of_any_width(self, sides: Collection[int]) -> Self:
+        """The layer, letting widths through where it can; `sides` are its input's other axes."""
+        return self
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """The shape it makes of those it reads; `widths` are other layers' by name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from costmodel.algebra.arithmetic import Dim, below, ceil_div, exact_div, is_symbolic
 from costmodel.core.fields import PerAxis, Positive, Shape, Text
@@ -74,6 +74,8 @@ class Flatten(_Moves):
     >>> infer(Network("n", (Input("image", (1, 256, 6, 6)), Flatten("flatten"))))[-1].output
     (1, 9216)
     """
+
+    flattens: ClassVar[bool] = True
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """(batch, all else)."""
@@ -162,6 +164,21 @@ class Reshape(_Moves):
         if -1 not in known and not squeezed and not agree_fixed(self, whole, parts):
             refuse_size(self, f"{self.function} ", "×".join(map(str, known)) or "1", whole)
         return [rest if x == -1 else x for x in known]
+
+    def of_any_width(self, sides: Collection[int]) -> Self:
+        """Of sizes that the model says by number (heads × features, say) the largest is the rest.
+
+        A run that follows the resolution stays as it is: at another one the model would fail.
+        """
+        runs, at = [], 0
+        for read, sizes in self.runs:
+            known = [size for size in sizes if isinstance(size, int) and size > 0]
+            free = len(known) == len(sizes) and max(known, default=1) > 1
+            free = free and not set(sides) & set(range(at, at + read))
+            last = max(range(len(sizes)), key=lambda i: (known[i], i)) if free else -1
+            runs.append((read, tuple(-1 if i == last else size for i, size in enumerate(sizes))))
+            at += read
+        return self.evolve(runs=tuple(runs))
 
     def view_order(self, order: Order, inputs: Inputs, output: Shape) -> Order | None:
         """A view where each run is in one piece; a copy where torch may make one."""

@@ -31,6 +31,7 @@ class _Kernel(Layer):
     groups: Groups
     bias: Flag
     width: ClassVar[str] = "out_channels"
+    operation = "conv"
 
     def lowered(self, inputs: Inputs, output: Shape) -> Lowering:
         """One nest, and K²·C_in/G·C_out weights and a bias for each of C_out."""
@@ -107,6 +108,7 @@ class Conv(_Convolution):
     bias: Flag = False
     shares: Owner = ""
     takes_over: ClassVar[bool] = True
+    learned_axes = (1,)
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ class TransposedConv(_Kernel):
     groups: Groups = 1
     bias: Flag = False
     shares: Owner = ""
+    learned_axes = (1,)
+    operation = "transposed_conv"
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """(D − 1)s − 2p + d(k − 1) + o + 1 on each axis."""

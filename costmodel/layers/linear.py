@@ -32,6 +32,8 @@ class Linear(Layer):
     width: ClassVar[str] = "out_features"
     axis: ClassVar[int] = -1
     takes_over: ClassVar[bool] = True
+    learned_axes = (-1,)
+    operation = "linear"
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """The same vectors, of another length."""

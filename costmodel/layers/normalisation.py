@@ -37,6 +37,7 @@ class BatchNorm(Layer):
     shares: Owner = ""
     follows: ClassVar[bool] = True
     folds: ClassVar[bool] = True
+    learned_axes = (1,)
 
     def lowered(self, inputs: Inputs, output: Shape) -> Lowering:
         """No nest, and 2·C parameters."""
@@ -77,6 +78,11 @@ class Affine(Layer):
     tensors: Count = 1
     groups: Positive = 1
     shares: Owner = ""
+
+    @property
+    def learned_axes(self) -> tuple[int, ...]:
+        """Where it has learned values, those that they lie along."""
+        return self.along if self.tensors else ()
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """Its input's, whose channels the groups divide."""

@@ -37,6 +37,11 @@ class Einsum(Layer):
     function: Text = "matmul"
     arity: ClassVar[int | None] = 2
 
+    @property
+    def operation(self) -> str:
+        """The function."""
+        return self.function
+
     def _extents(self, inputs: Inputs) -> dict[str, Dim]:
         """The extent of every index; an error where the operands disagree."""
         extents: dict[str, Dim] = {}
@@ -103,6 +108,7 @@ class DotProductAttention(Layer):
     heads: Count = 0
     function: Text = "scaled_dot_product_attention"
     arity: ClassVar[int | None] = None
+    operation = "matmul"  # of a model that writes it out, as `build` does
 
     def _attended(self, inputs: Inputs) -> tuple[Dim, Dim, Dim, Dim, Dim]:
         """Batch, queries, keys, features of a key and features of a value, heads apart."""

@@ -71,6 +71,11 @@ trace again at that size
     macs: Count = 0
     activations: Count = 0
 
+    @property
+    def operation(self) -> str:
+        """The function."""
+        return self.function
+
     def lowered(self, inputs: Inputs, output: Shape) -> Lowering:
         """As many MACs as were traced."""
         if not self.macs:

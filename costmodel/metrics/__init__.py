@@ -14,14 +14,12 @@ if TYPE_CHECKING:
         traffic,
         weight_bytes,
     )
-    from costmodel.metrics.operators import operators
     from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 
 __getattr__ = lazy(
     __name__,
     {
         "memory": "MemoryRules live_bytes peak_activations traffic weight_bytes",
-        "operators": "operators",
         "training": "TrainingCost kept_bytes training_cost",
     },
 )
@@ -31,7 +29,6 @@ __all__ = [
     "TrainingCost",
     "kept_bytes",
     "live_bytes",
-    "operators",
     "peak_activations",
     "traffic",
     "training_cost",

@@ -89,9 +89,9 @@ def printed(source: str) -> tuple[Printed, ...]:
     else:
         known = ", ".join(SOURCES)
         raise CostModelError(f"unknown source {source!r}; choose {known} or name a file.csv")
-    if not (found := _rows(source, text)):
+    if not (figures := _rows(source, text)):
         raise CostModelError(f"{source}: has a heading and no figures; add a line for each")
-    return tuple(found)
+    return tuple(figures)
 
 
 def _rows(source: str, text: str) -> list[Printed]:
@@ -101,7 +101,7 @@ def _rows(source: str, text: str) -> list[Printed]:
     for column in columns:
         if column not in (reader.fieldnames or ()):
             raise CostModelError(f"{source}, line 1: column {column!r} is missing; add it")
-    found = []
+    figures = []
     for row in reader:
         where = f"{source}, line {reader.line_num}"
         if None in row.values():
@@ -110,11 +110,11 @@ def _rows(source: str, text: str) -> list[Printed]:
             name = f"{row['alpha']} MobileNet-{row['resolution']}"
             for column, (quantity, unit) in _WIDE.items():
                 figure = Printed(source, "README", name, quantity, row[column], unit)
-                found.append(_checked(f"{where}, {column}", figure))
+                figures.append(_checked(f"{where}, {column}", figure))
         else:
             figure = Printed(source, *(row[column] for column in columns))
-            found.append(_checked(f"{where}, printed", figure))
-    return found
+            figures.append(_checked(f"{where}, printed", figure))
+    return figures
 
 
 def _checked(where: str, figure: Printed) -> Printed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.published import SOURCES, Printed, printed
 from costmodel.published.errata import ERRATA, NOTES, Erratum
@@ -36,7 +36,7 @@ class Finding:
     should_be: str
     evidence: str
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain data."""
         figure = self.figure
         return {
@@ -54,7 +54,7 @@ class Finding:
         }
 
 
-def _plain(exact: tuple[Fraction, ...]) -> Any:
+def _plain(exact: tuple[Fraction, ...]) -> float | list[float] | None:
     numbers = [int(x) if x.denominator == 1 else float(x) for x in exact]
     return (numbers[0] if len(numbers) == 1 else numbers) if numbers else None
 

@@ -100,14 +100,14 @@ def accuracies(source: str, tables: tuple[str, ...]) -> Mapping[tuple[Fraction, 
     >>> accuracies("mobilenet_v1_paper", ("T9",))[Fraction(1, 2), 160].percent
     60.2
     """
-    found: dict[tuple[Fraction, int], Accuracy] = {}
+    by_model: dict[tuple[Fraction, int], Accuracy] = {}
     for figure in printed(source):
         named = MODEL.fullmatch(figure.row)
         if figure.quantity == "top1" and figure.table in tables and named:
             where = f"{source}, {figure.table}"
             key = Fraction(named[1]), int(named[2])
-            found.setdefault(key, Accuracy(float(figure.printed), where))
-    return found
+            by_model.setdefault(key, Accuracy(float(figure.printed), where))
+    return by_model
 
 
 @cache
@@ -137,10 +137,10 @@ def family() -> tuple[Member, ...]:
     full = cost(mobilenet_v1())
     members = []
     for alpha, resolution in product(ALPHAS, RESOLUTIONS):
-        own = cost(model(alpha, resolution))
-        estimate = Accuracy(round(law()(own.macs), 1), str(law()), estimated=True)
+        total = cost(model(alpha, resolution))
+        estimate = Accuracy(round(law()(total.macs), 1), str(law()), estimated=True)
         top1 = paper.get((alpha, resolution), estimate)
-        members.append(Member(alpha, resolution, own, full, top1, slim[alpha, resolution]))
+        members.append(Member(alpha, resolution, total, full, top1, slim[alpha, resolution]))
     return tuple(members)
 
 

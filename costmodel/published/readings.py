@@ -147,13 +147,13 @@ def _classifiers(figure: Printed) -> Iterator[Reading]:
 
 def _dogs(figure: Printed) -> Iterator[Reading]:
     """Table 10: Stanford Dogs' 120 classes, or still ImageNet's 1000."""
-    own: Network | None
+    dogs: Network | None
     plain: Network | None
     if figure.row.startswith("Inception V3"):
-        own, plain = _zoo("inception_v3", classes=120), _zoo("inception_v3")
+        dogs, plain = _zoo("inception_v3", classes=120), _zoo("inception_v3")
     else:
-        own, plain = _mobilenet(figure.row, applications.stanford_dogs), _mobilenet(figure.row)
-    yield from _counts(figure, {"": own, "1000 classes": plain})
+        dogs, plain = _mobilenet(figure.row, applications.stanford_dogs), _mobilenet(figure.row)
+    yield from _counts(figure, {"": dogs, "1000 classes": plain})
 
 
 def _planet(figure: Printed) -> Iterator[Reading]:
@@ -170,9 +170,9 @@ def _faces(figure: Printed) -> Iterator[Reading]:
 def _facenet(figure: Printed) -> Iterator[Reading]:
     """Table 14: embeddings; the two rows of one label are two models, by their mult-adds."""
     row = figure.row.replace("-128 [first row]", "-160")
-    own = _mobilenet(row, applications.face_embedding)
+    faces = _mobilenet(row, applications.face_embedding)
     body = _mobilenet(row, applications.face_attributes)
-    yield from _counts(figure, {"": own, "no embedding": body})
+    yield from _counts(figure, {"": faces, "no embedding": body})
 
 
 _DETECTORS = {
@@ -204,12 +204,12 @@ def _shares(figure: Printed) -> Iterator[Reading]:
     if kind is None:
         return
     nests = [nest for layer in lower(_zoo("mobilenet_v1")) for nest in layer.nests]
-    own = [nest for nest in nests if nest.kind == kind]
+    of_kind = [nest for nest in nests if nest.kind == kind]
     if figure.quantity == "mult_adds_share":
-        yield Reading("as built", (Fraction(100 * sum(x.macs for x in own), total["macs"]),))
+        yield Reading("as built", (Fraction(100 * sum(x.macs for x in of_kind), total["macs"]),))
         return
-    weights, every = (sum(nest.weights for nest in some) for some in (own, nests))
-    norm = 2 * sum(nest.g * nest.k for nest in own)  # a scale and a shift per channel
+    weights, every = (sum(nest.weights for nest in some) for some in (of_kind, nests))
+    norm = 2 * sum(nest.g * nest.k for nest in of_kind)  # a scale and a shift per channel
     params = weights + (total["p_bias"] if kind == "linear" else norm)
     yield Reading("as built", (Fraction(100 * params, total["params"]),))
     yield Reading("without batch norm and biases", (Fraction(100 * weights, every),))
@@ -259,11 +259,11 @@ def _reduction(figure: Printed) -> Iterator[Reading]:  # noqa: ARG001 - there is
     network = _zoo("mobilenet_v1")
     both = (*lower(network), *lower(join(network)))
     macs = {part.layer.name: layer_cost(part).macs for part in both}
-    found = [
+    reductions = [
         Fraction(macs[pair.joined], macs[pair.depthwise] + macs[pair.pointwise])
         for pair in separable_pairs(network)
     ]
-    yield Reading("as built", (min(found), max(found)))
+    yield Reading("as built", (min(reductions), max(reductions)))
 
 
 def _ratio(figure: Printed) -> Iterator[Reading]:
@@ -273,10 +273,10 @@ def _ratio(figure: Printed) -> Iterator[Reading]:
     if small is None or rival not in _RIVALS:
         return
     quantity = "params" if figure.quantity == "times_smaller" else "macs"
-    own = _parts(small)[quantity]
+    amount = _parts(small)[quantity]
     for name, network in _RIVALS[rival]().items():
         parts = _parts(network)
-        plain = Fraction(parts[quantity], own)
+        plain = Fraction(parts[quantity], amount)
         yield Reading(", ".join(filter(None, (name, "as built"))), (plain,))
         if quantity == "macs":
             words = ", ".join(filter(None, (name, "FLOPs printed as mult-adds")))

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING
 
-from costmodel.backends.building import INSTALL
 from costmodel.core.shapes import infer
-from costmodel.errors import CostModelError
+from costmodel.errors import INSTALL, CostModelError
 from costmodel.tools.crosscheck import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.algebra.numbers import positive_integer
 from costmodel.errors import CostModelError
@@ -27,7 +27,7 @@ DEFAULT_INPUT = "3,224,224"
 
 
 def base_network(
-    network: str | Network, classes: Any = None, rounding: str | None = None
+    network: str | Network, classes: Dim | None = None, rounding: str | None = None
 ) -> tuple[Network, int | None]:
     """The network at α = 1 and ρ = 1, and its number of classes; its rounding, if one is given."""
     named = isinstance(network, str) and not network.endswith(".json")

@@ -27,13 +27,13 @@ def reconciled(report: Report, *, run: bool = False) -> Reconciliation:
     """
     if report.module is not None and report.before is not None:
         return _rewritten(report, run=run)
-    own = report.module
+    module = report.module
     if not run:
-        return reconcile(report.network, own)
+        return reconcile(report.network, module)
     if obstacle := too_large(report):
         raise CostModelError(f"the tools cannot be run: {obstacle}")
-    written = written_modules(report) if own is None and find_spec("torch") else ()
-    return reconcile(report.network, *written[:1] or (own,), run=True)
+    written = written_modules(report) if module is None and find_spec("torch") else ()
+    return reconcile(report.network, *written[:1] or (module,), run=True)
 
 
 def _rewritten(report: Report, *, run: bool) -> Reconciliation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.algebra.arithmetic import is_symbolic, multiplier
 from costmodel.algebra.numbers import MAX_ALPHA, rational
@@ -18,7 +18,7 @@ from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight
 from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 from costmodel.planners.limits import sides
 from costmodel.reports.checking import SKIPPED, Unchecked, checked
-from costmodel.reports.formulas import ClosedForm, closed_form
+from costmodel.reports.formula import ClosedForm, closed_form
 from costmodel.reports.loading import DEFAULT, base_network, require_image
 from costmodel.reports.rows import Row, by_kind, params_by_part, rows
 from costmodel.tools.crosscheck import CrossCheck
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.network import Network
 
 
@@ -72,12 +73,12 @@ class Report:
         cls,
         network: str | Network = DEFAULT,
         *,
-        alpha: Any = 1,
-        rho: Any = None,
-        resolution: Any = None,
-        classes: Any = None,
+        alpha: Dim = 1,
+        rho: Dim | None = None,
+        resolution: Dim | tuple[Dim, ...] | None = None,
+        classes: Dim | None = None,
         rounding: str | None = None,
-        axes: Any = IMAGE_AXES,
+        axes: tuple[int, ...] = IMAGE_AXES,
         separated: bool = False,
         module: nn.Module | None = None,
     ) -> Self:
@@ -89,8 +90,8 @@ class Report:
 
         >>> Report.of(alpha=0.75, rho=0.857).total.macs
         239273472
-        >>> made = Report.of("vgg_16", separated=True)
-        >>> made.total_before.macs, made.total.macs
+        >>> vgg = Report.of("vgg_16", separated=True)
+        >>> vgg.total_before.macs, vgg.total.macs
         (15470264320, 1910551552)
 
         Raises CostModelError for values outside their range.
@@ -99,18 +100,18 @@ class Report:
         base = separate(original) if separated else original
         width = multiplier(alpha, "alpha", MAX_ALPHA)
         resized = _resized(base, rho, resolution, axes)
-        made = widen(resized, width)
-        require_numbers(made, "a report")
+        widened = widen(resized, width)
+        require_numbers(widened, "a report")
         if (rho, resolution) != (None, None):
-            require_image(made)
+            require_image(widened)
         symbolic = any(is_symbolic(side) for layer in base.inputs for side in layer.shape)
         return cls(
             resized if symbolic else base,
-            made,
+            widened,
             width,
             rational(rho, "rho") if rho is not None else _implied_rho(base, resized, axes),
             classes,
-            original if (separated or module) and made != original else None,
+            original if (separated or module) and widened != original else None,
             module,
             axes,
         )
@@ -173,7 +174,7 @@ class Report:
             return None
 
     @cached_property
-    def by_kind(self) -> dict[str, dict[str, Any]]:
+    def by_kind(self) -> dict[str, dict[str, Dim | None]]:
         """MACs and params by kind of layer."""
         return by_kind(self.rows)
 
@@ -215,7 +216,9 @@ class Report:
         return replace(self, check=checked(self))
 
 
-def _resized(base: Network, rho: Any, resolution: Any, axes: tuple[int, ...]) -> Network:
+def _resized(
+    base: Network, rho: Dim | None, resolution: Dim | tuple[Dim, ...] | None, axes: tuple[int, ...]
+) -> Network:
     if rho is not None and resolution is not None:
         raise CostModelError(
             f"rho {rho} and resolution {resolution} both set the input's size; give one"

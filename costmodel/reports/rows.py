@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
 from costmodel.core.cost import Cost, layer_cost
@@ -90,23 +90,23 @@ def rows(network: Network) -> tuple[Row, ...]:
         for pair, share in reductions(network, lowered).items()
         for name in (pair.depthwise, pair.pointwise)
     }
-    found: dict[str, Row] = {}
+    shown: dict[str, Row] = {}
     owner: dict[str, str] = {}  # the row whose output, normalised and activated, a layer holds
     for part in lowered:
-        layer, own = part.layer, layer_cost(part)
+        layer, counted = part.layer, layer_cost(part)
         if layer.follows and layer.inputs[0] in owner:
             owner[layer.name] = home = owner[layer.inputs[0]]
-            found[home] = _with_parameters(found[home], own, part)
-        elif part.nests or own.params or part.bodies is None:
+            shown[home] = _with_parameters(shown[home], counted, part)
+        elif part.nests or counted.params or part.bodies is None:
             owner[layer.name] = layer.name
-            found[layer.name] = _row(part, own, shares.get(layer.name))
-    return tuple(found.values())
+            shown[layer.name] = _row(part, counted, shares.get(layer.name))
+    return tuple(shown.values())
 
 
-def _with_parameters(row: Row, own: Cost, part: Lowered) -> Row:
+def _with_parameters(row: Row, counted: Cost, part: Lowered) -> Row:
     held = DEFAULT.parameter_bytes(part.parameters)
     traffic = None if row.bytes is None else row.bytes + held
-    return replace(row, cost=row.cost + own, bytes=traffic)
+    return replace(row, cost=row.cost + counted, bytes=traffic)
 
 
 def _bytes(part: Lowered) -> Dim | None:
@@ -124,12 +124,12 @@ def _operation(part: Lowered) -> str:
     return part.elementwise[0].operation if part.elementwise else type(part.layer).__name__.lower()
 
 
-def _row(part: Lowered, own: Cost, reduction: Dim | None) -> Row:
+def _row(part: Lowered, counted: Cost, reduction: Dim | None) -> Row:
     layer, size = part.layer, part.output[2:]
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
         kind = UNKNOWN if part.bodies is None else _operation(part)
-        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, own, _bytes(part))
+        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, counted, _bytes(part))
     nest = part.nests[0]
     transposed = nest.weighted and bool(nest.written)  # it loops over its input's positions
     stride = getattr(layer, "stride", 1)
@@ -142,7 +142,7 @@ def _row(part: Lowered, own: Cost, reduction: Dim | None) -> Row:
         nest.g * nest.c,
         nest.g * nest.k,
         nest.written if transposed else nest.positions,
-        own,
+        counted,
         _bytes(part),
         reduction,
     )
@@ -166,7 +166,7 @@ def reductions(network: Network, lowered: Iterable[Lowered]) -> dict[Pair, Dim]:
     return shares
 
 
-def record(row: Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, object]:
     """A row as plain values: square kernels as one number, the reduction as a float.
 
     The counts of a layer that no rule knows are None.
@@ -192,17 +192,17 @@ def record(row: Row) -> dict[str, Any]:
     }
 
 
-def _float(value: Dim | None) -> Any:
+def _float(value: Dim | None) -> Dim | float | None:
     return float(value) if isinstance(value, Fraction) else value
 
 
-def _plain(axes: Axes) -> Any:
+def _plain(axes: Axes) -> Dim | list[Dim]:
     if not axes:
         return 1
     return axes[0] if axes.count(axes[0]) == len(axes) else list(axes)
 
 
-def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
+def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim | None]]:
     """What has a column summed by kind, most MACs first (Howard et al. 2017, Table 2).
 
     Those of layers that no rule knows are None.
@@ -215,7 +215,7 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Any]]:
     for row in table:
         totals[row.kind] = totals.get(row.kind, Cost()) + row.cost
     kinds = sorted(totals, key=lambda kind: -totals[kind].macs)
-    sums: dict[str, dict[str, Any]] = {
+    sums: dict[str, dict[str, Dim | None]] = {
         kind: {name: getattr(totals[kind], name) for name in columns()} for kind in kinds
     }
     return sums | ({UNKNOWN: dict.fromkeys(columns())} if UNKNOWN in sums else {})
@@ -282,6 +282,6 @@ def table(network: Network) -> pd.DataFrame:
     """
     import pandas as pd
 
-    found = rows(network)
-    whole = object if any(row.unknown for row in found) else None  # None beside exact integers
-    return pd.DataFrame([record(row) for row in found], dtype=whole).set_index("name")
+    table = rows(network)
+    whole = object if any(row.unknown for row in table) else None  # None beside exact integers
+    return pd.DataFrame([record(row) for row in table], dtype=whole).set_index("name")

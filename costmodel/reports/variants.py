@@ -37,7 +37,7 @@ def variant(text: str) -> Report:
 def compare(variants: Sequence[str]) -> tuple[Report, ...]:
     """The reports of some variants, in their order.
 
-    >>> [made.total.params for made in compare(["mobilenet_v1", "mobilenet_v2"])]
+    >>> [report.total.params for report in compare(["mobilenet_v1", "mobilenet_v2"])]
     [4231976, 3504872]
     """
     return tuple(variant(text) for text in variants)

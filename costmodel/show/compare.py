@@ -42,12 +42,12 @@ def _times(count: int, first: int) -> str:
 
 def to_json(reports: Sequence[Report]) -> str:
     """For a program."""
-    return json.dumps([_record(made) for made in reports], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([_record(report) for report in reports], indent=2, ensure_ascii=False) + "\n"
 
 
-def _record(made: Report) -> dict[str, Any]:
-    plain = as_dict(made)
+def _record(report: Report) -> dict[str, Any]:
+    plain = as_dict(report)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
     counts = {key: plain["totals"][key] for key in QUANTITIES}
-    unknown = {"unknown": plain["totals"]["unknown"]} if made.total.unknown else {}
+    unknown = {"unknown": plain["totals"]["unknown"]} if report.total.unknown else {}
     return {"name": plain["network"]} | settings | counts | unknown

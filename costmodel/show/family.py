@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
@@ -78,7 +78,7 @@ def to_json() -> str:
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _model(member: Member) -> dict[str, Any]:
+def _model(member: Member) -> dict[str, object]:
     return {
         "alpha": float(member.alpha),
         "resolution": member.resolution,
@@ -94,9 +94,11 @@ def _model(member: Member) -> dict[str, Any]:
     }
 
 
-def _alternative(made: Alternative) -> dict[str, Any]:
-    figures = {"macs": made.cost.macs, "params": made.cost.params}
-    return {"name": made.name} | figures | {"top1": made.top1.percent, "source": made.top1.source}
+def _alternative(other: Alternative) -> dict[str, object]:
+    figures = {"macs": other.cost.macs, "params": other.cost.params}
+    return (
+        {"name": other.name} | figures | {"top1": other.top1.percent, "source": other.top1.source}
+    )
 
 
 def to_csv() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from rich import box
 from rich.console import Console
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PIPE_WIDTH = 100
 
 
-def console(file: Any = None) -> Console:
+def console(file: IO[str] | None = None) -> Console:
     """A console that is PIPE_WIDTH wide where there is no terminal to ask; a file never is one.
 
     Jupyter is no terminal either, though its kernels say so (FORCE_COLOR).

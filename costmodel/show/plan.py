@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Group
 from rich.text import Text
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 MOST_ROWS = 8
 
 
-def rich(made: Plan) -> RenderableType:
+def rich(plan: Plan) -> RenderableType:
     """The whole plan."""
     return Group(
-        *_head(made), Text(), *_choices(made), *_limits(made), *_front(made), *_notes(made)
+        *_head(plan), Text(), *_choices(plan), *_limits(plan), *_front(plan), *_notes(plan)
     )
 
 
-def to_text(made: Plan) -> str:
+def to_text(plan: Plan) -> str:
     """What a terminal would show, without colour."""
-    return plain(rich(made))
+    return plain(rich(plan))
 
 
-def _head(made: Plan) -> Iterator[Text]:
-    widths, sides = made.swept.shape
+def _head(plan: Plan) -> Iterator[Text]:
+    widths, sides = plan.swept.shape
     size = f"{_number(widths, 'width')} × {_number(sides, 'resolution')}"
-    facts = f"{size} · rounding {made.network.rounding} · {made.rules}{square(made.network)}"
-    yield Text.assemble((printable(made.network.name), "bold"), f"  {facts}")
-    yield Text(" · ".join(map(str, made.limits)))
-    fit = f"{made.feasible:,} of {made.candidates:,} networks fit"
-    yield Text(fit, style="green" if made.choice else "bold yellow")
+    facts = f"{size} · rounding {plan.network.rounding} · {plan.rules}{square(plan.network)}"
+    yield Text.assemble((printable(plan.network.name), "bold"), f"  {facts}")
+    yield Text(" · ".join(map(str, plan.limits)))
+    fit = f"{plan.feasible:,} of {plan.candidates:,} networks fit"
+    yield Text(fit, style="green" if plan.choice else "bold yellow")
 
 
 def _number(count: int, what: str) -> str:
@@ -66,14 +66,14 @@ def square(network: Network) -> str:
     return f" · D×D px, itself {'×'.join(map(str, sides[0]))}" if sides else ""
 
 
-def _choices(made: Plan) -> Iterator[RenderableType]:
+def _choices(plan: Plan) -> Iterator[RenderableType]:
     named = {
-        "choice": made.choice,
-        "next better": made.larger,
-        "next worse": made.smaller,
-        "smallest there is": made.smallest,
+        "choice": plan.choice,
+        "next better": plan.larger,
+        "next worse": plan.smaller,
+        "smallest there is": plan.smallest,
     }
-    yield _grid("", {name: choice for name, choice in named.items() if choice}, made.objective)
+    yield _grid("", {name: choice for name, choice in named.items() if choice}, plan.objective)
 
 
 def _grid(title: str, choices: dict[str, Choice], objective: str) -> Grid:
@@ -91,22 +91,22 @@ def _cells(choice: Choice, *, scored: bool) -> Iterator[str]:
     yield from (f"{count:,}" for count in choice.quantities.values())
 
 
-def _limits(made: Plan) -> Iterator[RenderableType]:
+def _limits(plan: Plan) -> Iterator[RenderableType]:
     """What the choice, or the smallest network, takes of each limit; and the reason in a line."""
-    taken = made.choice or made.smallest
-    who = "choice" if made.choice else "smallest"
+    taken = plan.choice or plan.smallest
+    who = "choice" if plan.choice else "smallest"
     rows = []
-    for limit in made.limits:
+    for limit in plan.limits:
         takes = getattr(taken, limit.quantity)
         room = f"{100 * (1 - takes / limit.most):.1f} %"
         room = room if takes <= limit.most else f"{takes / limit.most:.3g}× the limit"
-        binds = "binds" if limit.name in made.binding else ""
+        binds = "binds" if limit.name in plan.binding else ""
         rows.append((limit.option, f"{limit.most:,}", f"{takes:,}", room, binds))
     yield Grid("", ("limit", "most", f"{who} takes", "head-room", ""), tuple(rows))
-    yield Text(reason(made), style="bold")
+    yield Text(reason(plan), style="bold")
 
 
-def reason(made: Plan) -> str:
+def reason(plan: Plan) -> str:
     """Why this choice, in a sentence.
 
     >>> from costmodel import mobilenet_v1
@@ -114,73 +114,73 @@ def reason(made: Plan) -> str:
     >>> print(reason(plan(mobilenet_v1(), max_macs="1k")))
     nothing fits: the smallest network there is breaks --max-macs
     """
-    names = " and ".join(x.option for x in made.limits if x.name in made.binding)
-    if made.choice is None:
+    names = " and ".join(x.option for x in plan.limits if x.name in plan.binding)
+    if plan.choice is None:
         return f"nothing fits: the smallest network there is breaks {names}"
-    what = "most accurate" if made.objective == "top1" else "largest"
-    if made.larger is None:
+    what = "most accurate" if plan.objective == "top1" else "largest"
+    if plan.larger is None:
         return f"the {what} of all the networks considered fits"
     return f"the {what} that fits; a better one breaks {names}"
 
 
-def _front(made: Plan) -> Iterator[RenderableType]:
-    if not made.front:
+def _front(plan: Plan) -> Iterator[RenderableType]:
+    if not plan.front:
         return
-    step = max(1, -(-len(made.front) // MOST_ROWS))
-    objective = "top-1" if made.objective == "top1" else "MACs"
-    against = every_quantity()[made.against].title
-    title = f"Pareto front, {objective} against {against}: {len(made.front):,}"
+    step = max(1, -(-len(plan.front) // MOST_ROWS))
+    objective = "top-1" if plan.objective == "top1" else "MACs"
+    against = every_quantity()[plan.against].title
+    title = f"Pareto front, {objective} against {against}: {len(plan.front):,}"
     title += " networks" + (f", every {step}th of them" if step > 1 else "")
     yield Text()
     yield _grid(
-        title, {f"{i + 1}": made.front[i] for i in range(0, len(made.front), step)}, made.objective
+        title, {f"{i + 1}": plan.front[i] for i in range(0, len(plan.front), step)}, plan.objective
     )
 
 
-def _notes(made: Plan) -> Iterator[RenderableType]:
-    if made.objective == "top1":
+def _notes(plan: Plan) -> Iterator[RenderableType]:
+    if plan.objective == "top1":
         yield Text(
             "top-1 in percent as the paper prints it, or ≈ by its law of MACs alone, held between "
             f"the printed ones:\n{law()}",
             style="dim",
         )
-    if hint := closed_form_hint(made):
+    if hint := closed_form_hint(plan):
         yield Text(f"closed form, without rounding: {hint}", style="dim")
 
 
-def closed_form_hint(made: Plan) -> str | None:
+def closed_form_hint(plan: Plan) -> str | None:
     """The α that takes exactly the limit's MACs at the chosen resolution, if it has a formula."""
     from costmodel.planners.inverting import exact_choice  # sympy is slow to load
 
-    found = exact_choice(made)
-    return found and f"α = {found.alpha:.6g} takes {found.macs:,} MACs at {found.resolution} px"
+    choice = exact_choice(plan)
+    return choice and f"α = {choice.alpha:.6g} takes {choice.macs:,} MACs at {choice.resolution} px"
 
 
-def to_json(made: Plan) -> str:
+def to_json(plan: Plan) -> str:
     """Everything but the grid itself."""
     data = {
-        "network": made.network.name,
-        "rounding": made.network.rounding,
-        "memory_rules": str(made.rules),
-        "limits": {limit.name: limit.most for limit in made.limits},
-        "objective": made.objective,
-        "candidates": made.candidates,
-        "feasible": made.feasible,
-        "reason": reason(made),
-        "binding": list(made.binding),
-        "head_room": dict(made.head_room),
-        "choice": _record(made.choice),
-        "larger": _record(made.larger),
-        "smaller": _record(made.smaller),
-        "smallest": _record(made.smallest),
-        "front_against": made.against,
-        "front": [_record(choice) for choice in made.front],
-        "closed_form_hint": closed_form_hint(made),
+        "network": plan.network.name,
+        "rounding": plan.network.rounding,
+        "memory_rules": str(plan.rules),
+        "limits": {limit.name: limit.most for limit in plan.limits},
+        "objective": plan.objective,
+        "candidates": plan.candidates,
+        "feasible": plan.feasible,
+        "reason": reason(plan),
+        "binding": list(plan.binding),
+        "head_room": dict(plan.head_room),
+        "choice": _record(plan.choice),
+        "larger": _record(plan.larger),
+        "smaller": _record(plan.smaller),
+        "smallest": _record(plan.smallest),
+        "front_against": plan.against,
+        "front": [_record(choice) for choice in plan.front],
+        "closed_form_hint": closed_form_hint(plan),
     }
     return json.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
-def _record(choice: Choice | None) -> dict[str, Any] | None:
+def _record(choice: Choice | None) -> dict[str, object] | None:
     if choice is None:
         return None
     about = {"alpha": float(choice.alpha), "resolution": choice.resolution}

@@ -104,7 +104,7 @@ def _plain(sides: tuple[int, ...]) -> int | list[int] | None:
     return sides[0] if sides.count(sides[0]) == len(sides) else list(sides)
 
 
-def _check_dict(check: CrossCheck | Unchecked) -> dict[str, Any]:
+def _check_dict(check: CrossCheck | Unchecked) -> dict[str, object]:
     if isinstance(check, Unchecked):
         return {"status": check.status, "reason": check.reason, "tools": {}, "mismatches": []}
     return {

@@ -7,16 +7,16 @@ import io
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from costmodel.algebra.notation import si
 from costmodel.core.quantities import QUANTITIES, columns
 from costmodel.errors import printable
-from costmodel.show.format import si
 from costmodel.show.grid import console, plain, plain_table
 from costmodel.show.record import records
 from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
@@ -98,7 +98,7 @@ def _ratio(value: Fraction) -> str:
     return decimal if Fraction(decimal) == value else str(value)
 
 
-def _times(sides: Iterable[Any]) -> str:
+def _times(sides: Iterable[object]) -> str:
     return "×".join(map(str, sides))
 
 
@@ -341,9 +341,9 @@ def _memory(report: Report) -> Iterable[RenderableType]:
         where = f"at {printable(peak.layer)}"
         table.add_row(str(rules), f"{weights:,} B", f"{peak.bytes:,} B", where)
     yield table
-    if made := report.training:
-        step = f"training step: {made.cost.macs:,} MACs"
-        yield Text(f"{step}, {made.kept_bytes:,} B of float32 activations kept for it")
+    if training := report.training:
+        step = f"training step: {training.cost.macs:,} MACs"
+        yield Text(f"{step}, {training.kept_bytes:,} B of float32 activations kept for it")
 
 
 def _closed_form(report: Report) -> Iterable[RenderableType]:

@@ -12,12 +12,12 @@ from rich.console import Group
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from costmodel.algebra.notation import si
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, is_stream, replacing
 from costmodel.metrics.memory import every_quantity
 from costmodel.planners import reducing as reductions
 from costmodel.planners.reducing import extremes
-from costmodel.show.format import si
 from costmodel.show.grid import Grid, console
 from costmodel.show.plan import square
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from pandas import DataFrame
 
     from costmodel.core.network import Network
     from costmodel.metrics.memory import MemoryRules
@@ -49,7 +51,7 @@ class Table:
 
     headline: str
     grid: Grid
-    data: dict[str, Any]
+    data: Mapping[str, object]
 
     def __rich__(self) -> Group:
         """The headline, and the table below it."""
@@ -124,17 +126,17 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
 
 
-def _records(swept: Sweep) -> list[dict[str, Any]]:
+def _records(swept: Sweep) -> list[dict[str, object]]:
     """Every configuration as plain data."""
-    found = swept.frame().to_dict(orient="records")
-    return [{str(name): value for name, value in row.items()} for row in found]
+    records = swept.frame().to_dict(orient="records")
+    return [{str(name): value for name, value in row.items()} for row in records]
 
 
-def _record(cell: Cell) -> dict[str, Any]:
+def _record(cell: Cell) -> dict[str, object]:
     return {"alpha": cell.alpha, "resolution": cell.resolution, **cell.quantities}
 
 
-def _grid(title: str, records: Sequence[Mapping[str, Any]]) -> Grid:
+def _grid(title: str, records: Sequence[Mapping[str, object]]) -> Grid:
     names = [name for name in every_quantity() if name in records[0]]
     rows = (
         (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
@@ -149,21 +151,21 @@ def _title(quantity: str) -> str:
 
 def _best(swept: Sweep, limits: Sequence[Limit], progress: Advance) -> Shown:
     most = {limit.quantity: limit.most for limit in limits}
-    found = reductions.best(swept, most, progress=progress)
+    cell = reductions.best(swept, most, progress=progress)
     text = " · ".join(map(str, limits))
-    data = {"limits": most, "best": found and _record(found)}
-    if found is None:
+    data = {"limits": most, "best": cell and _record(cell)}
+    if cell is None:
         return Grid(f"nothing fits {text}", (), ()), data
-    return _grid(f"most MACs within {text}", [_record(found)]), data
+    return _grid(f"most MACs within {text}", [_record(cell)]), data
 
 
 def _front(swept: Sweep, against: str, progress: Advance) -> Shown:
     """The front, or as many of it, evenly chosen, as a table should have."""
-    found = [_record(cell) for cell in reductions.front(swept, cost=against, progress=progress)]
-    step = -(-len(found) // MOST_ROWS)
-    title = f"Pareto front, MACs against {_title(against)}: {len(found):,} configurations"
+    cells = [_record(cell) for cell in reductions.front(swept, cost=against, progress=progress)]
+    step = -(-len(cells) // MOST_ROWS)
+    title = f"Pareto front, MACs against {_title(against)}: {len(cells):,} configurations"
     title += f", every {step}th of them" if step > 1 else ""
-    return _grid(title, found[::step]), {"against": against, "front": found}
+    return _grid(title, cells[::step]), {"against": against, "front": cells}
 
 
 def _histogram(swept: Sweep, quantity: str, progress: Advance) -> Shown:
@@ -227,7 +229,7 @@ def _write_parquet(swept: Sweep, path: Path, progress: Advance) -> int:
     return rows
 
 
-def _within_int64(part: Sweep) -> Any:
+def _within_int64(part: Sweep) -> DataFrame:
     """The frame with every count as int64, which Python's integers may fit."""
     frame = part.frame()
     try:
@@ -254,7 +256,7 @@ def progress_bar(total: int) -> Iterator[Advance]:
     screen = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=screen, transient=True)
-    shown: AbstractContextManager[Any] = bar if screen.is_terminal else nullcontext()
+    shown: AbstractContextManager[object] = bar if screen.is_terminal else nullcontext()
     with shown:
         task = bar.add_task("configurations", total=total)
         yield lambda done: bar.advance(task, done)

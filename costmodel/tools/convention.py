@@ -15,11 +15,11 @@ from math import prod
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from costmodel import layers as ir
 from costmodel.algebra.arithmetic import exact_div, is_symbolic
+from costmodel.core.layer import UNKNOWN, inputs_of
 from costmodel.core.lower import lower
 from costmodel.frontends.origins import Origin
-from costmodel.tools.operations import UNKNOWN, operations
+from costmodel.tools.operations import operations
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -60,10 +60,9 @@ INPUT_ELEMENT = Per("input element", lambda layer, _: sum(map(prod, layer.inputs
 FEATURE = Per("feature", lambda layer, _: layer.output[-1])
 #: As if each output of a transposed convolution read the whole window.
 TAP = Per("tap of an output", lambda x, nest: prod(x.output) * nest.c * prod(nest.kernel))
-#: One a call; the sum of several is as many calls.
+#: One a call; the sum of any number of inputs is as many calls, but one.
 ADDITION = Per(
-    "addition",
-    lambda x, _: (len(x.inputs) - 1 if isinstance(x.layer, ir.Add) else 1) * prod(x.output),
+    "addition", lambda x, _: (1 if x.layer.arity else len(x.inputs) - 1) * prod(x.output)
 )
 _POSITION = Per("position", lambda x, _: x.output[0] * prod(x.output[2:]))
 
@@ -209,8 +208,8 @@ def _built(operation: str) -> Origin:
 
 def _batch(layers: Iterable[Lowered]) -> Dim:
     """The samples of a network's input; 1 of several inputs, which ptflops takes by keyword."""
-    batches = [layer.output[0] for layer in layers if isinstance(layer.layer, ir.Input)]
-    return batches[0] if len(batches) == 1 else 1
+    images = inputs_of(layer.layer for layer in layers)
+    return images[0].shape[0] if len(images) == 1 else 1
 
 
 def _share(count: Dim, batch: Dim) -> Dim:

@@ -14,11 +14,11 @@ from fractions import Fraction
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from costmodel.backends.building import INSTALL, build
+from costmodel.backends.building import build
 from costmodel.core.cost import cost
 from costmodel.core.lower import lower
 from costmodel.core.nest import LoopNest
-from costmodel.errors import CostModelError, said
+from costmodel.errors import INSTALL, CostModelError, said
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.tools import flop_counter, fvcore
 from costmodel.tools.flop_counter import UNSEEN

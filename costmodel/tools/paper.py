@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from costmodel.core.layer import UNKNOWN
 from costmodel.tools import convention as c
 from costmodel.tools.convention import MAC, Tool, rules
-from costmodel.tools.operations import RECURRENT, UNKNOWN
+from costmodel.tools.operations import RECURRENT
 
 #: The paper's mult-adds (Howard et al. 2017, §3.1), and our own MACs.
 PAPER = Tool(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.tools import convention as c
 from costmodel.tools import deviations as known
@@ -46,7 +46,7 @@ def _by_keyword(module: nn.Module) -> nn.Module:
             super().__init__()
             self.module = module
 
-        def forward(self, **images: torch.Tensor) -> Any:
+        def forward(self, **images: torch.Tensor) -> object:
             return self.module(*images.values())
 
     return ByKeyword()

@@ -13,11 +13,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
 from traceback import walk_tb
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel import tools
-from costmodel.backends.building import INSTALL, build, torch_or_error
-from costmodel.errors import CostModelError, printable, said
+from costmodel.backends.building import build
+from costmodel.errors import INSTALL, CostModelError, printable, said, torch_or_error
 from costmodel.frontends.origins import Traced
 from costmodel.metrics.memory import known_layers
 from costmodel.tools.crosscheck import BUILT, WRITTEN, forward_pass
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from collections.abc import Set as AbstractSet
 
+    import torch
     from torch import nn
 
     from costmodel.core.network import Network
@@ -85,7 +86,7 @@ class Reconciliation:
     @property
     def failed(self) -> bool:
         """Whether a tool that was run printed a figure that nothing explains."""
-        return any(made.status == "different" for made in self.reckonings)
+        return any(reckoning.status == "different" for reckoning in self.reckonings)
 
 
 def reconcile(
@@ -99,8 +100,8 @@ def reconcile(
     of the module in evaluation mode, and what it patches in torch is put back.
 
     >>> from costmodel import mobilenet_v1
-    >>> made = reconcile(mobilenet_v1(resolution=32), run=True)
-    >>> thop = made.reckonings[3]
+    >>> reconciliation = reconcile(mobilenet_v1(resolution=32), run=True)
+    >>> thop = reconciliation.reckonings[3]
     >>> thop.tool.name, thop.predicted, thop.measured, thop.status
     ('thop', 13023744, 13023744, 'equal')
 
@@ -120,8 +121,8 @@ def reconcile_model(
     copy has zeros in place of what was never allocated.
 
     >>> from torch import nn
-    >>> made = reconcile_model(nn.Sequential(nn.Linear(8, 4), nn.GELU()), (8,), run=True)
-    >>> [(x.tool.name, x.measured, x.status) for x in made.reckonings[4:6]]
+    >>> reconciliation = reconcile_model(nn.Sequential(nn.Linear(8, 4), nn.GELU()), (8,), run=True)
+    >>> [(x.tool.name, x.measured, x.status) for x in reconciliation.reckonings[4:6]]
     [('ptflops', 44, 'equal'), ('ptflops aten', 36, 'equal')]
 
     Raises CostModelError as `trace` and `reconcile` do.
@@ -152,14 +153,14 @@ def _of_network(network: Network, module: nn.Module | None) -> Traced:
 
 def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Reconciliation:
     network, layers = traced.network, known_layers(traced.network)
-    made = tuple(
+    reckonings = tuple(
         Reckoning(
             tool, tool.parts(layers, traced.origins), unknown=tool.unknown(layers, traced.origins)
         )
         for tool in tools.TOOLS
     )
     if not run:
-        return Reconciliation(network, made)
+        return Reconciliation(network, reckonings)
     if find_spec("torch") is None:
         raise CostModelError(f"running the tools needs torch, which is not installed; {INSTALL}")
     copy = _copy(built(network) if module is None else module)
@@ -168,17 +169,17 @@ def _reconciled(traced: Traced, module: nn.Module | None, *, run: bool) -> Recon
         model = f"{model} with zeros for its weights"
     images = _forward(module, network)
     signs = shown(layers, traced)
-    measured = (_explained(_run(x, module, images), signs) for x in made)
+    measured = (_explained(_run(x, module, images), signs) for x in reckonings)
     return Reconciliation(network, tuple(measured), model)
 
 
-def _explained(made: Reckoning, signs: AbstractSet[str]) -> Reckoning:
+def _explained(reckoning: Reckoning, signs: AbstractSet[str]) -> Reckoning:
     """With the deviations that may have made a figure another, or an error."""
-    if made.status not in {"different", "failed"}:
-        return made
-    tool, failed = made.tool, made.status == "failed"
+    if reckoning.status not in {"different", "failed"}:
+        return reckoning
+    tool, failed = reckoning.tool, reckoning.status == "failed"
     may_be = (x for x in tool.deviations if (x in tool.raises) == failed and x.is_in(signs))
-    return replace(made, deviations=(*made.deviations, *may_be))
+    return replace(reckoning, deviations=(*reckoning.deviations, *may_be))
 
 
 def _raised_by_jit(
@@ -217,7 +218,7 @@ def _copy(module: nn.Module) -> nn.Module:
 
     What is hung on it is thrown away, and what it writes to its buffers.
     """
-    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
+    tensors: dict[int, torch.Tensor] = {id(tensor): tensor for tensor in module.parameters()}
     tensors |= {id(tensor): tensor.detach().clone() for tensor in module.buffers()}
     return _deepcopy(module, tensors).eval()
 
@@ -230,24 +231,24 @@ def _real(module: nn.Module) -> nn.Module:
     """A module with zeros for the tensors that it has on the meta device."""
     import torch
 
-    found = [x for x in chain(module.parameters(), module.buffers()) if x.is_meta]
-    if not found:
+    unallocated = [x for x in chain(module.parameters(), module.buffers()) if x.is_meta]
+    if not unallocated:
         return module
-    size = sum(tensor.numel() * tensor.element_size() for tensor in found)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in unallocated)
     if size > _MOST_BYTES:
         raise CostModelError(
             f"the tools need real tensors, and the {size:,} bytes that the model has on the meta "
             f"device are more than {_MOST_BYTES:,}; make a smaller one, or make it on the CPU"
         )
-    tensors: dict[int, Any] = {id(tensor): tensor for tensor in module.parameters()}
-    for tensor in found:
+    tensors: dict[int, torch.Tensor] = {id(tensor): tensor for tensor in module.parameters()}
+    for tensor in unallocated:
         zeros = torch.zeros_like(tensor, device="cpu")
         learned = isinstance(tensor, torch.nn.Parameter)
         tensors[id(tensor)] = torch.nn.Parameter(zeros, tensor.requires_grad) if learned else zeros
     return _deepcopy(module, tensors)
 
 
-def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
+def _deepcopy(module: nn.Module, tensors: dict[int, torch.Tensor]) -> nn.Module:
     """A copy that has these tensors in place of those with these ids."""
     try:
         return deepcopy(module, tensors)
@@ -258,18 +259,18 @@ def _deepcopy(module: nn.Module, tensors: dict[int, Any]) -> nn.Module:
         ) from None
 
 
-def _run(made: Reckoning, module: nn.Module, images: Images) -> Reckoning:
-    tool = made.tool
+def _run(reckoning: Reckoning, module: nn.Module, images: Images) -> Reckoning:
+    tool = reckoning.tool
     if tool.run is None:
-        return made  # the paper is no tool
+        return reckoning  # the paper is no tool
     if find_spec(tool.package) is None:
-        return replace(made, problem=f"not installed; pip install {tool.package}")
-    made = replace(made, version=version(tool.package))
+        return replace(reckoning, problem=f"not installed; pip install {tool.package}")
+    reckoning = replace(reckoning, version=version(tool.package))
     try:
-        return replace(made, measured=measure(tool, module, images))
+        return replace(reckoning, measured=measure(tool, module, images))
     except Exception as error:  # noqa: BLE001 - whatever a tool raises is its failure, not ours
         problem = printable(f"failed: {said(error)}")
-        return replace(made, problem=problem, deviations=_raised_by_jit(error, module, images))
+        return replace(reckoning, problem=problem, deviations=_raised_by_jit(error, module, images))
 
 
 def measure(tool: Tool, module: nn.Module, images: Images) -> float:
@@ -317,9 +318,9 @@ def _patches_undone() -> Iterator[None]:
     try:
         yield
     finally:
-        for owner, own in before:
-            for name in own:
-                if vars(owner)[name] is not own[name]:
-                    setattr(owner, name, own[name])
-        for name in vars(torch.Tensor).keys() - own.keys():  # methods that it inherits
+        for owner, attributes in before:
+            for name in attributes:
+                if vars(owner)[name] is not attributes[name]:
+                    setattr(owner, name, attributes[name])
+        for name in vars(torch.Tensor).keys() - attributes.keys():  # methods that it inherits
             delattr(torch.Tensor, name)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import TYPE_CHECKING
 
-from costmodel import layers as ir
 from costmodel.tools import convention as c
 from costmodel.tools import deviations as known
 from costmodel.tools.convention import ELEMENT, Per, Tool, rules
@@ -20,11 +18,7 @@ if TYPE_CHECKING:
 
 def _parameters(layer: Lowered) -> Dim:
     """The elements of a layer's parameters, also where it shares them."""
-    kind = layer.layer
-    if isinstance(kind, ir.Embedding):
-        return kind.rows * layer.output[-1]
-    shape = layer.inputs[0]
-    return kind.tensors * prod(shape[axis] for axis in kind.along)  # type: ignore[attr-defined]
+    return sum(parameter.count for parameter in layer.used)
 
 
 _OTHER_VECTORS = Per(

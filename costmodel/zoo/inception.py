@@ -165,10 +165,10 @@ def _block(name: str, source: str, branches: Iterable[list[Layer]]) -> list[Laye
     for branch in branches:
         before = source
         for layer in branch:
-            inputs = tuple(f"{name}.{own}" for own in layer.inputs) or (before,)
+            inputs = tuple(f"{name}.{part}" for part in layer.inputs) or (before,)
             layers.append(replace(layer, name=f"{name}.{layer.name}", inputs=inputs))
             before = layers[-1].name
-    read = {own for layer in layers for own in layer.inputs}
+    read = {part for layer in layers for part in layer.inputs}
     ends = tuple(layer.name for layer in layers if layer.name not in read)
     return [*layers, Concat(f"{name}.concat", inputs=ends)]
 

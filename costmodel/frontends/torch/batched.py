@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     import torch
 
+    from costmodel.core.layer import Layer
+
 is_batched = _functorch.is_batchedtensor
 
 
@@ -80,6 +82,6 @@ def _apart(given: Any, call: Call, graph: Graph) -> Any:
     return given
 
 
-def _lowered(layer: Any, graph: Graph) -> Lowered:
+def _lowered(layer: Layer, graph: Graph) -> Lowered:
     inputs, output = tuple(graph.shapes[name] for name in layer.inputs), graph.shapes[layer.name]
     return Lowered(layer, inputs, output, *layer.lowered(inputs, output))

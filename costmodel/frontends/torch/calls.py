@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +11,7 @@ from costmodel import layers as ir
 from costmodel.frontends.origins import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
 
     from costmodel.core.layer import Layer
     from costmodel.frontends.origins import Origin
@@ -166,8 +167,8 @@ class Graph:
     def own_the_rest(self) -> None:
         """Constants have what no other layer owns, so that each parameter counts once."""
         for layer, (index, names) in self.constants.items():
-            own = sum(self.numel[name] for name in names if self.owners[name] == layer)
-            self.layers[index] = self.layers[index].evolve(parameters=own)
+            elements = sum(self.numel[name] for name in names if self.owners[name] == layer)
+            self.layers[index] = self.layers[index].evolve(parameters=elements)
         for name, count in self.numel.items():
             if name not in self.owners:
                 self.add(ir.Constant(self.unique(name), (count,), count), (count,))
@@ -304,7 +305,7 @@ class Call:
 
 
 Result = Value | list[Value] | None
-Handler = Any
+Handler = Callable[..., Result]
 #: What each function is, by its name in torch; a handler takes what the function takes.
 HANDLERS: dict[str, Handler] = {}
 #: Functions that multiply and accumulate, on constants too.
@@ -322,7 +323,7 @@ def handles(*names: str, counted: bool = False) -> Callable[[Handler], Handler]:
     return register
 
 
-def values_in(arguments: Any) -> Iterator[Value]:
+def values_in(arguments: object) -> Iterator[Value]:
     """Every value among arguments, however deep."""
     if isinstance(arguments, Value):
         yield arguments

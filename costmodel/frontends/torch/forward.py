@@ -174,23 +174,23 @@ class _Watch(TorchFunctionMode):
         #: the module that called it had lost a size, and its class if it has no modules.
         self.running: list[list[Any]] = []
 
-    def enter(self, module: nn.Module, _args: Any) -> None:
+    def enter(self, module: nn.Module, _args: object) -> None:
         """Begin a module: a forward pre-hook."""
         default = self.running[-1][0] if self.running else ""
         path = self.paths.get(id(module), default)
         is_leaf = bool(path) and not module._modules  # noqa: SLF001
-        own = "" if module._modules else _class(module)  # noqa: SLF001
-        if own and not own.startswith("torch.nn.") and module._parameters:  # noqa: SLF001
+        kind = "" if module._modules else _class(module)  # noqa: SLF001
+        if kind and not kind.startswith("torch.nn.") and module._parameters:  # noqa: SLF001
             self.graph.noticed.add(Notice.OWN_PARAMETERS)
-        self.running.append([path, is_leaf, self.graph.lost_size, own])
+        self.running.append([path, is_leaf, self.graph.lost_size, kind])
         self.graph.lost_size = False
 
-    def leave(self, _module: nn.Module, _args: Any, _output: Any) -> None:
+    def leave(self, _module: nn.Module, _args: object, _output: object) -> None:
         """End a module: a forward hook."""
         self.graph.lost_size = self.running.pop()[2]
 
     def __torch_function__(
-        self, func: Any, _types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+        self, func: Any, _types: object, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         name = func.__name__.partition(".")[0]  # of an overload, as `mm.default`
         named_so = self.named
@@ -231,7 +231,7 @@ class _Watch(TorchFunctionMode):
         kind = type(value)
         if kind is tuple or kind is list:
             pairs = [self._pair(part, twins) for part in value]
-            return kind([twin for twin, _ in pairs]), kind([own for _, own in pairs])
+            return kind([twin for twin, _ in pairs]), kind([x for _, x in pairs])
         if kind is dict:
             parts = {key: self._pair(part, twins) for key, part in value.items()}
             return {k: v[0] for k, v in parts.items()}, {k: v[1] for k, v in parts.items()}
@@ -349,43 +349,43 @@ class _Watch(TorchFunctionMode):
         how: tuple[bool, int | str] = (False, ""),
     ) -> Call:
         """A call, named as its module where it may be all that the module does."""
-        path, is_leaf, _, own = self.running[-1] if self.running else ("", False, False, "")
+        path, is_leaf, _, kind = self.running[-1] if self.running else ("", False, False, "")
         base = path if is_leaf and alone else f"{path}.{name.strip('_')}".lstrip(".")
-        return Call(self.graph, path, base, name, shapes, Origin(name, own, *how))
+        return Call(self.graph, path, base, name, shapes, Origin(name, kind, *how))
 
 
 def _class(module: nn.Module) -> str:
     """A module's class by its whole name; torch's own as users import them."""
     kind = type(module)
-    own = kind.__module__.startswith("torch.nn.modules.")
-    return f"torch.nn.{kind.__name__}" if own else f"{kind.__module__}.{kind.__qualname__}"
+    of_torch = kind.__module__.startswith("torch.nn.modules.")
+    return f"torch.nn.{kind.__name__}" if of_torch else f"{kind.__module__}.{kind.__qualname__}"
 
 
-def _contiguity(input: torch.Tensor, *_: Any, **__: Any) -> str:  # noqa: A002 - torch's name
+def _contiguity(input: torch.Tensor, *_: object, **__: object) -> str:  # noqa: A002 - torch's name
     return "" if input.is_contiguous() else "apart"
 
 
-def _axis(_input: Any = None, dim: int = -1, *_: Any, **__: Any) -> int:
+def _axis(_input: object = None, dim: int = -1, *_: object, **__: object) -> int:
     return dim
 
 
 def _place(
-    _input: Any = None,
+    _input: object = None,
     _slope: float = 0.01,
     inplace: bool = False,  # noqa: FBT001, FBT002 - as torch has it
-    **_: Any,
+    **_: object,
 ) -> str:
     return "in_place" if inplace else ""
 
 
 def _padding(
-    _input: Any = None,
-    _weight: Any = None,
-    _bias: Any = None,
-    _stride: Any = 1,
+    _input: object = None,
+    _weight: object = None,
+    _bias: object = None,
+    _stride: object = 1,
     padding: Any = 0,
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> str:
     return "mode" if isinstance(padding, str) else ""
 
@@ -400,7 +400,7 @@ def _fusion(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, *_: Any
     return "" if all(alike) else "unfused"
 
 
-def _kernel(input: torch.Tensor, other: torch.Tensor, **_: Any) -> str:  # noqa: A002 - torch's name
+def _kernel(input: torch.Tensor, other: torch.Tensor, **_: object) -> str:  # noqa: A002 - torch's name
     """Which of its operators torch multiplies matrices and a vector by: mv where they are in order.
 
     See should_fold in ATen/native/LinearAlgebra.cpp.
@@ -445,7 +445,7 @@ def _are_alike(args: tuple[Any, ...], named: dict[str, Any]) -> bool:
     )
 
 
-def _tensors(value: Any) -> Iterator[torch.Tensor]:
+def _tensors(value: object) -> Iterator[torch.Tensor]:
     """Every tensor in arguments or in what a call or a module returned."""
     if isinstance(value, torch.Tensor):
         yield value
@@ -469,16 +469,16 @@ def _examples(
     if isinstance(example_inputs, torch.Tensor):
         example_inputs = (example_inputs,)
 
-    def made(name: str, example: Any) -> Any:
+    def tensor(name: str, example: Any) -> Any:
         return _without_data(name, example, dtype, watch)
 
     args: list[Any] = []
     kwargs: dict[str, Any] = {}
     if isinstance(example_inputs, dict):
-        kwargs = {name: made(name, each) for name, each in example_inputs.items()}
+        kwargs = {name: tensor(name, each) for name, each in example_inputs.items()}
     elif isinstance(example_inputs, (tuple, list)):
         padded = names + [f"input{i + 1}" for i in range(len(names), len(example_inputs))]
-        args = [made(*pair) for pair in zip(padded, example_inputs, strict=False)]
+        args = [tensor(*pair) for pair in zip(padded, example_inputs, strict=False)]
     else:
         got = type(example_inputs).__name__
         raise CostModelError(f"example_inputs must be a tuple or a dict, got {got}")
@@ -566,7 +566,7 @@ def _failure(module: nn.Module, given: Any, error: Exception, watch: _Watch) -> 
     return f"{what}; check input_size and example_inputs"
 
 
-def _returned(value: Any) -> Iterator[torch.Tensor]:
+def _returned(value: object) -> Iterator[torch.Tensor]:
     """Every tensor that a model returned, in dataclasses too."""
     if is_dataclass(value) and not isinstance(value, (dict, type)):
         value = [getattr(value, each.name) for each in fields(value)]
@@ -576,24 +576,24 @@ def _returned(value: Any) -> Iterator[torch.Tensor]:
 @contextmanager
 def _unchanged(module: nn.Module) -> Iterator[None]:
     """What a forward pass assigns is undone, and the random numbers it draws given back."""
-    before = [(own, own.copy(), _contents(own)) for own in map(vars, module.modules())]
+    before = [(state, state.copy(), _contents(state)) for state in map(vars, module.modules())]
     drawn = torch.get_rng_state(), random.getstate()
     try:
         yield
     finally:
         torch.set_rng_state(drawn[0])
         random.setstate(drawn[1])
-        for own, attributes, contents in before:
-            own.clear()
-            own.update(attributes)
+        for state, copy, contents in before:
+            state.clear()
+            state.update(copy)
             for container, content in contents:
                 container.clear()
                 (container.extend if isinstance(container, list) else container.update)(content)
 
 
-def _contents(own: Mapping[str, Any]) -> list[tuple[Any, Any]]:
-    """The containers among attributes (parameters, buffers, hooks, …) and copies of them."""
-    containers = (value for value in own.values() if type(value) in _CONTAINERS)
+def _contents(state: Mapping[str, Any]) -> list[tuple[Any, Any]]:
+    """The containers among state (parameters, buffers, hooks, …) and copies of them."""
+    containers = (value for value in state.values() if type(value) in _CONTAINERS)
     return [(container, container.copy()) for container in containers]
 
 

@@ -50,8 +50,8 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     if known and name not in COUNTED and all(value.is_constant for value in reads):
         if name.strip("_") in _NOTICED:
             call.graph.noticed.add(Notice.CONSTANTS)
-        made_of = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
-        return [Value(shape, parameters=made_of) for shape in call.shapes]
+        parameters = tuple(dict.fromkeys(p for value in reads for p in value.parameters))
+        return [Value(shape, parameters=parameters) for shape in call.shapes]
     if 0 in call.shape:
         return free(call, reads)  # nothing is left to say what of
     if numbers := _numbers(name, args, kwargs):
@@ -67,7 +67,7 @@ def _interpreted(call: Call, args: tuple[Any, ...], kwargs: dict[str, Any]) -> V
     return free(call, reads)
 
 
-def _has_number(arguments: Any) -> bool:
+def _has_number(arguments: object) -> bool:
     """Whether there is a number among arguments that may have been computed from a lost size."""
     if isinstance(arguments, dict):
         arguments = list(arguments.values())
@@ -152,12 +152,12 @@ _BINARY = frozenset(
 def _batch_norm(
     call: Call,
     x: Value,
-    _mean: Any,
-    _var: Any,
-    weight: Any = None,
-    bias: Any = None,
-    *_: Any,
-    **__: Any,
+    _mean: object,
+    _var: object,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    *_: object,
+    **__: object,
 ) -> Result:
     if (weight is None) != (bias is None):
         return call.affine(x, (1,), (weight or bias,))
@@ -186,12 +186,12 @@ def _group_norm(
 def _instance_norm(
     call: Call,
     x: Value,
-    _mean: Any = None,
-    _var: Any = None,
-    weight: Any = None,
-    bias: Any = None,
-    *_: Any,
-    **__: Any,
+    _mean: object = None,
+    _var: object = None,
+    weight: Value | None = None,
+    bias: Value | None = None,
+    *_: object,
+    **__: object,
 ) -> Result:
     return call.affine(x, (1,), (weight, bias))
 
@@ -227,7 +227,7 @@ def _max_pool(  # noqa: PLR0913, PLR0917 - as torch has it
     padding: Any = 0,
     dilation: Any = 1,
     ceil_mode: bool = False,  # noqa: FBT001, FBT002
-    **_: Any,
+    **_: object,
 ) -> Result:
     if per_axis(dilation, 3) != 1:
         return None
@@ -242,8 +242,8 @@ def _average_pool(  # noqa: PLR0913, PLR0917 - as torch has it
     stride: Any = None,
     padding: Any = 0,
     ceil_mode: bool = False,  # noqa: FBT001, FBT002
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> Result:
     return _pool(call, "average", x, (kernel_size, stride or kernel_size, padding), ceil_mode)
 
@@ -257,8 +257,8 @@ def _pool(call: Call, kind: str, x: Value, window: tuple[Any, ...], ceil_mode: b
         whole = kernel == x.shape[2:] and not any(padding)
         return call.emit(ir.AdaptivePool, kind, reads=(x,)) if whole else call.recorded((x,))
     sizes = [per_axis(value, rank) for value in window]
-    made = call.emit(ir.Pool, kind, *sizes, bool(ceil_mode), reads=(x,))
-    return [made, *others(call, made)]
+    pooled = call.emit(ir.Pool, kind, *sizes, bool(ceil_mode), reads=(x,))
+    return [pooled, *others(call, pooled)]
 
 
 @handles(*(f"adaptive_{kind}_pool{rank}d" for kind in ("avg", "max") for rank in (1, 2, 3)))
@@ -271,12 +271,12 @@ def _adaptive_pool(call: Call, x: Value, output_size: Any, *_: Any, **__: Any) -
     if any(size is None or isinstance(size, Extent) for size in asked):
         extents = [Extent.of(call.graph, x, 2 + i) if s is None else s for i, s in enumerate(asked)]
         return resized(call, x, extents)
-    made = call.emit(ir.AdaptivePool, kind, call.shape[2:], reads=(x,))
-    return [made, *others(call, made)]
+    pooled = call.emit(ir.AdaptivePool, kind, call.shape[2:], reads=(x,))
+    return [pooled, *others(call, pooled)]
 
 
 @handles("embedding", counted=False)
-def _embedding(call: Call, indices: Value, weight: Value, *_: Any, **__: Any) -> Result:
+def _embedding(call: Call, indices: Value, weight: Value, *_: object, **__: object) -> Result:
     weights = call.weights(weight, None)
     if weights is None:
         return call.recorded((indices, weight))
@@ -290,5 +290,5 @@ def _setitem(call: Call, x: Value, *rest: Any) -> Result:
 
 
 @handles(*["new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"])
-def _made(call: Call, *_: Any, **__: Any) -> Result:
+def _new(call: Call, *_: object, **__: object) -> Result:
     return Value(call.shape)

@@ -15,8 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costmodel.backends.building import torch_or_error
-from costmodel.errors import CostModelError, said
+from costmodel.errors import CostModelError, said, torch_or_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,8 +48,8 @@ def load_model(spec: str) -> nn.Module:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # a model's own, of which its author knows
-        factory = _found(_imported(module_name), name, spec)
-        return _made(factory, arguments, named, spec)
+        factory = _attribute(_imported(module_name), name, spec)
+        return _module(factory, arguments, named, spec)
 
 
 @contextmanager
@@ -117,17 +116,17 @@ def _imported(name: str) -> Any:
         return import_module(name)
 
 
-def _found(module: Any, name: str, spec: str) -> Any:
-    found = module
+def _attribute(module: Any, name: str, spec: str) -> Any:
+    value = module
     with _failures(f"cannot look up {spec}", "check the name"):
         for part in name.split("."):
-            where = getattr(found, "__name__", type(found).__name__)
-            if (found := getattr(found, part, _MISSING)) is _MISSING:
+            where = getattr(value, "__name__", type(value).__name__)
+            if (value := getattr(value, part, _MISSING)) is _MISSING:
                 raise CostModelError(f"there is no {part} in {where}; check the name in {spec}")
-    return found
+    return value
 
 
-def _made(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> nn.Module:
+def _module(factory: Any, arguments: list[Any], named: dict[str, Any], spec: str) -> nn.Module:
     from torch import nn
 
     with _failures(f"{spec} failed", "check its arguments"):

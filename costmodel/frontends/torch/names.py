@@ -36,10 +36,10 @@ def told(watch: Any) -> Iterator[None]:
         for owner, names in _REPLACED.items():
             for name in names.split():
                 function = getattr(owner, name)
-                own = name in vars(owner)  # a tensor inherits its methods
+                defined = name in vars(owner)  # a tensor inherits its methods
                 undo = (
                     partial(setattr, owner, name, function)
-                    if own
+                    if defined
                     else partial(delattr, owner, name)
                 )
                 setattr(owner, name, _telling(function, watch))

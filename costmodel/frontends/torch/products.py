@@ -35,9 +35,9 @@ def _conv(  # noqa: PLR0913, PLR0917 - as torch has it
     dilation: Any = 1,
     groups: int = 1,
 ) -> Result:
-    outputs, own, *kernel = weight.shape
+    outputs, inputs, *kernel = weight.shape
     rank = len(kernel)
-    macs = prod(call.shape) * own * prod(kernel)
+    macs = prod(call.shape) * inputs * prod(kernel)
     same = _same_padding(padding, kernel, dilation, rank)
     if same is None:
         call.graph.noticed.add(Notice.SAME_OF_EVEN)
@@ -100,12 +100,12 @@ def _transposed(  # noqa: PLR0913, PLR0917 - as torch has it
     groups: int = 1,
     dilation: Any = 1,
 ) -> Result:
-    _, own, *kernel = weight.shape
+    _, outputs, *kernel = weight.shape
     rank = len(kernel)
     weights = call.weights(weight, bias) if len(x.shape) == rank + 2 else None
     if weights is None:
-        return call.recorded((x, weight), prod(x.shape) * own * prod(kernel))
-    width, divided = _channels(x.shape[1], own * groups, groups)
+        return call.recorded((x, weight), prod(x.shape) * outputs * prod(kernel))
+    width, divided = _channels(x.shape[1], outputs * groups, groups)
     window = (kernel, stride, padding, output_padding, dilation)
     fields = (width, *(per_axis(v, rank) for v in window), divided, weights.bias, weights.shares)
     return call.finish(call.emit(ir.TransposedConv, *fields, reads=(x,)), weights, 1)
@@ -128,7 +128,7 @@ def _convolution(  # noqa: PLR0913, PLR0917 - as torch has it
     transposed: bool,  # noqa: FBT001
     output_padding: Any,
     groups: int,
-) -> Any:
+) -> Result:
     if transposed:
         window = (stride, padding, output_padding, groups, dilation)
         return _transposed(call, x, weight, bias, *window)
@@ -157,12 +157,12 @@ def _addmm(call: Call, bias: Value, *factors: Value, beta: Any = 1, **named: Any
     added = None if beta == 0 else bias
     if call.function != "addbmm":
         return _product(call, left, right, added)
-    made = call.emit(ir.Einsum, "bmk,bkn->mn", call.function, reads=(left, right))
-    return made if added is None else _added(call, made, added)
+    result = call.emit(ir.Einsum, "bmk,bkn->mn", call.function, reads=(left, right))
+    return result if added is None else _added(call, result, added)
 
 
 @handles("inner", counted=True)
-def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Any:
+def _inner(call: Call, left: Value, *right: Value, **named: Value) -> Result:
     (right_,) = _operands(right, named)
     ranks = len(left.shape), len(right_.shape)
     if 0 in ranks:
@@ -185,9 +185,9 @@ def _chain(call: Call, *matrices: Any) -> Result:
         chain[0] = inserted(call, chain[0], 0)
     if column:
         chain[-1] = inserted(call, chain[-1], 1)
-    made = _multiplied(call, chain, _splits([x.shape[0] for x in chain] + [chain[-1].shape[1]]))
+    result = _multiplied(call, chain, _splits([x.shape[0] for x in chain] + [chain[-1].shape[1]]))
     runs = ((1, () if row else (-1,)), (1, () if column else (-1,)))
-    return call.emit(ir.Reshape, runs, "view", reads=(made,)) if row or column else made
+    return call.emit(ir.Reshape, runs, "view", reads=(result,)) if row or column else result
 
 
 def _pinned(call: Call, x: Value) -> Value:
@@ -249,21 +249,21 @@ def _product(
         weights = call.weights(right, None if alone else bias)
         if weights is not None:
             fields = (outputs, weights.bias, weights.shares)
-            made = call.emit(ir.Linear, *fields, reads=(left,), shape=shape)
-            made = call.finish(made, weights, -1)
-            return _added(call, made, bias) if alone and bias is not None else made
+            result = call.emit(ir.Linear, *fields, reads=(left,), shape=shape)
+            result = call.finish(result, weights, -1)
+            return _added(call, result, bias) if alone and bias is not None else result
     equation = _matmul_equation(len(left.shape), len(right.shape), transposed=transposed)
     kernel = call.origin.detail if not transposed else ""
     is_vector = kernel == "mv" if kernel else len(right.shape) == 1
     function = "mv" if is_vector else "matmul"
-    made = call.emit(ir.Einsum, equation, function, reads=(left, right))
-    return made if bias is None else _added(call, made, bias)
+    result = call.emit(ir.Einsum, equation, function, reads=(left, right))
+    return result if bias is None else _added(call, result, bias)
 
 
-def _added(call: Call, made: Value, bias: Value) -> Value:
+def _added(call: Call, result: Value, bias: Value) -> Value:
     if call.graph.parameter(bias) and len(bias.shape) == 1:
-        return call.affine(made, (-1,), (bias,), function="add", suffix="bias")
-    return call.emit(ir.Combine, "add", reads=(made, bias), suffix="add")
+        return call.affine(result, (-1,), (bias,), function="add", suffix="bias")
+    return call.emit(ir.Combine, "add", reads=(result, bias), suffix="add")
 
 
 def _matmul_equation(left: int, right: int, *, transposed: bool) -> str:
@@ -292,20 +292,20 @@ def _contracted(call: Call, equation: str, reads: list[Value]) -> Value:
     """Operands multiplied from left to right, each index kept while someone needs it."""
     terms, _, output = equation.partition("->")
     first, *others_ = terms.split(",")
-    made = reads[0]
+    result = reads[0]
     for i, (term, value) in enumerate(zip(others_, reads[1:], strict=True)):
         needed = set(output).union(*others_[i + 1 :])
         last = i + 2 == len(reads)
         kept = output if last else "".join(x for x in dict.fromkeys(first + term) if x in needed)
-        sizes = dict(zip(first + term, made.shape + value.shape, strict=True))
+        sizes = dict(zip(first + term, result.shape + value.shape, strict=True))
         shape = call.shape if last else tuple(sizes[letter] for letter in kept)
         fields = (f"{first},{term}->{kept}", "einsum")
-        made, first = call.emit(ir.Einsum, *fields, reads=(made, value), shape=shape), kept
-    return made
+        result, first = call.emit(ir.Einsum, *fields, reads=(result, value), shape=shape), kept
+    return result
 
 
 @handles("tensordot", counted=True)
-def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: Any) -> Result:
+def _tensordot(call: Call, left: Value, right: Value, dims: Any = 2, **_: object) -> Result:
     rank, other = len(left.shape), len(right.shape)
     pairs = ([*range(rank - dims, rank)], [*range(dims)]) if isinstance(dims, int) else dims
     first, second = _LETTERS[:rank], list(_LETTERS[rank : rank + other])
@@ -336,12 +336,12 @@ def _recurrent(call: Call, x: Value, *others_: Any, **named: Any) -> Result:
     weights = others_[1:3] if call.function.endswith("_cell") else lists[-1]
     matrices = [value.shape for value in weights if len(value.shape) > 1]
     steps = prod(x.shape[:-1])  # of a packed sequence the first axis is all of its steps
-    made = call.recorded(
+    result = call.recorded(
         [x, *values_in((others_, named))],
         steps * sum(map(prod, matrices)),
         activations=steps * sum(rows for rows, _ in matrices),
     )
-    return [made, *others(call, made)]
+    return [result, *others(call, result)]
 
 
 def _explicit(equation: str, ranks: list[int]) -> str | None:
@@ -369,8 +369,8 @@ def _attention(
     key: Value,
     value: Value,
     attn_mask: Value | None = None,
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> Result:
     reads = [query, key, value]
     if attn_mask is not None and len(attn_mask.shape) > 1:
@@ -396,10 +396,12 @@ def _multi_head(call: Call, *args: Any, **kwargs: Any) -> Result:
         suffix="attention",
     )
     weight, bias = given["out_proj_weight"], given["out_proj_bias"]
-    made = _part(call, "out_proj", query.shape, attended, weight, bias)
+    output = _part(call, "out_proj", query.shape, attended, weight, bias)
     if alone:
-        made = call.emit(ir.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(made,))
-    return [made, *others(call, made)]
+        output = call.emit(
+            ir.Reshape, ((1, (-1,)), (1, ()), (1, (-1,))), "squeeze", reads=(output,)
+        )
+    return [output, *others(call, output)]
 
 
 def _extended(call: Call, tokens: Value, bias: Value | None, zero: bool) -> Value:  # noqa: FBT001

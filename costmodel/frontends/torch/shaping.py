@@ -37,8 +37,8 @@ def _interpolate(
     size: Any = None,
     scale_factor: Any = None,
     mode: str = "nearest",
-    *_: Any,
-    **__: Any,
+    *_: object,
+    **__: object,
 ) -> Result:
     rank = len(x.shape) - 2
     detail = "by_factor" if size is None else "to_size"
@@ -78,7 +78,7 @@ def _sized(call: Call, x: Value) -> Value:
 
 
 @handles("pad")
-def _pad(call: Call, x: Value, pad: Any, *_: Any, **__: Any) -> Result:
+def _pad(call: Call, x: Value, pad: Any, *_: object, **__: object) -> Result:
     if any(isinstance(amount, Extent) for amount in pad) or call.graph.lost_size:
         return call.recorded((x,))  # unless a convolution shows what it was computed for
     amounts = tuple((int(pad[i]), int(pad[i + 1])) for i in range(len(pad) - 2, -1, -2))
@@ -97,7 +97,7 @@ def _view(call: Call, x: Value, *sizes: Any, shape: Any = None) -> Result:
     return reshaped(call, x, list(asked), call.shape)
 
 
-def _is(size: Any, value: Value, axis: int) -> bool:
+def _is(size: object, value: Value, axis: int) -> bool:
     """Whether a size is that of an axis."""
     return isinstance(size, Extent) and (size.value, size.axis, size.factor) == (value, axis, 1)
 
@@ -107,17 +107,19 @@ def reshaped(call: Call, x: Value, asked: list[Any], shape: Sizes) -> Result:
     if 0 in x.shape:
         return call.recorded((x,))
     reads, runs = [x], []
-    for read, made in _runs(x.shape, shape):
-        wanted = [asked[axis] for axis in made]
-        if len(read) == len(made) == 1 and isinstance(wanted[0], Extent):
+    for read, after in _runs(x.shape, shape):
+        wanted = [asked[axis] for axis in after]
+        if len(read) == len(after) == 1 and isinstance(wanted[0], Extent):
             sizes: list[Any] = [-1]
         else:
-            sizes = [_size(*pair, reads) for pair in zip(wanted, shape[made.start :], strict=False)]
+            sizes = [
+                _size(*pair, reads) for pair in zip(wanted, shape[after.start :], strict=False)
+            ]
         # One size may be what is left: the one asked for, or else the last computed one.
         rest = -1 if -1 in sizes else None
         last = max((i for i, size in enumerate(sizes) if size is rest), default=-1)
         sizes = [
-            -1 if i == last else shape[made[i]] if s is None else s for i, s in enumerate(sizes)
+            -1 if i == last else shape[after[i]] if s is None else s for i, s in enumerate(sizes)
         ]
         runs.append((len(read), tuple(sizes)))
     return call.emit(ir.Reshape, tuple(runs), call.function, reads=reads, shape=shape)
@@ -272,7 +274,7 @@ def _channel_shuffle(call: Call, x: Value, groups: int) -> Result:
 
 
 @handles("chunk", "split", "tensor_split", "split_with_sizes", "unsafe_chunk", "unsafe_split")
-def _split(call: Call, x: Value, _sizes: Any = None, dim: int = 0, **_: Any) -> Result:
+def _split(call: Call, x: Value, _sizes: object = None, dim: int = 0, **_: object) -> Result:
     axis, parts = dim % len(x.shape), len(call.shapes)
     ends = list(accumulate((shape[axis] for shape in call.shapes), initial=0))
     equal = len(set(call.shapes)) == 1
@@ -424,12 +426,12 @@ _REDUCTIONS = (
 
 
 @handles(*_REDUCTIONS)
-def _reduce(call: Call, x: Value, dim: Any = None, *_: Any, **named: Any) -> Result:
+def _reduce(call: Call, x: Value, dim: Any = None, *_: object, **named: Any) -> Result:
     if isinstance(dim, Value):
         return None  # the larger of two tensors
     dim = named.get("axis", dim)
     over = range(len(x.shape)) if dim is None or dim == () else spread(dim, 1)
     axes = tuple(sorted(axis % len(x.shape) for axis in over))
     fields = (axes, len(call.shape) == len(x.shape), call.function)
-    made = call.emit(ir.Reduce, *fields, reads=(x,))
-    return [made] * len(call.shapes)
+    reduced = call.emit(ir.Reduce, *fields, reads=(x,))
+    return [reduced] * len(call.shapes)

@@ -175,7 +175,7 @@ function most(name, text) {
 
 const PREFIXES = ["", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q"];
 
-/** Three significant digits with an SI prefix, as costmodel.show.format.si. */
+/** Three significant digits with an SI prefix, as costmodel.algebra.notation.si. */
 function si(value) {
   const [digits, exponent] = Number(value).toExponential(2).split("e");
   const steps = Math.floor(exponent / 3);

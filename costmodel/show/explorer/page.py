@@ -13,13 +13,12 @@ from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules, every_quantity
 from costmodel.planners.limits import limited
-from costmodel.reports.formulas import reduction
+from costmodel.reports.formula import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
 from costmodel.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
 
     from costmodel.core.network import Network
     from costmodel.core.quantities import Quantity
@@ -49,7 +48,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     Raises CostModelError as `script` does, and for two networks of one name.
     """
     scripts = [script(network) for network in networks]
-    name, times = Counter(made.name for made in scripts).most_common(1)[0]
+    name, times = Counter(printed.name for printed in scripts).most_common(1)[0]
     if times > 1:
         raise CostModelError(f"{times} networks are named {name!r}; rename one, or give it once")
     parts = {
@@ -61,7 +60,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         "share": f"(C_out, K) => {reduction()}",
         "quantities": as_json(list(map(_about, every_quantity().values()))),
         "limits": "\n".join(map(_field, limited().values())),
-        "networks": ",\n".join(made.text for made in scripts),
+        "networks": ",\n".join(printed.text for printed in scripts),
     }
 
     def part(place: re.Match[str]) -> str:
@@ -72,7 +71,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
     return text.replace("{{ policy }}", _policy(text), 1)
 
 
-def _about(row: Quantity) -> dict[str, Any]:
+def _about(row: Quantity) -> dict[str, object]:
     """What the page's script reads of a quantity."""
     kept = {key: getattr(row, key) for key in ("name", "title", "unit", "limit", "column")}
     return kept | {"added": row.sums is None}
@@ -95,4 +94,4 @@ def _policy(text: str) -> str:
     for element in _INLINE.finditer(text):
         digest = b64encode(sha256(element[2].encode()).digest()).decode()
         hashes[element[1]].append(f"'sha256-{digest}'")
-    return _POLICY.format_map({kind: " ".join(found) for kind, found in hashes.items()})
+    return _POLICY.format_map({kind: " ".join(digests) for kind, digests in hashes.items()})

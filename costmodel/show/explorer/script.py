@@ -1,6 +1,6 @@
 """A network's costs as JavaScript: its lowered expressions in α, D and the classes, printed.
 
-A network is rewritten and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
+A network is free and lowered once, with symbols; sympy prints what `rows`, `layer_cost`,
 `live_bytes` and `held_parameters` make of it, so that a page and the library cannot disagree.
 The functions take integers, either JavaScript's numbers or its BigInts.
 """
@@ -26,7 +26,7 @@ from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
-from costmodel.reports.formulas import closed_form
+from costmodel.reports.formula import closed_form
 from costmodel.reports.loading import base_network, require_image, with_classes
 from costmodel.reports.rows import rows
 
@@ -60,35 +60,35 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         self.denominator = 1  # a multiple of all that is divided by
         self.texts: dict[Any, str] = {}  # what has been printed: layers repeat
 
-    def _print_ScaledChannels(self, expr: Any) -> str:  # noqa: N802
+    def _print_ScaledChannels(self, expr: sympy.Expr) -> str:  # noqa: N802
         count, factor, _, groups = map(self._print, expr.args)
-        made = f"scaled({count}, {factor}, {groups})"
-        return self.widths.setdefault(made, f"w{len(self.widths)}")
+        call = f"scaled({count}, {factor}, {groups})"
+        return self.widths.setdefault(call, f"w{len(self.widths)}")
 
-    def _size(self, function: str, expr: Any) -> str:
-        made = f"{function}({', '.join(map(self._print, expr.args))})"
-        return self.sizes.setdefault(made, f"h{len(self.sizes)}")
+    def _size(self, function: str, expr: sympy.Expr) -> str:
+        call = f"{function}({', '.join(map(self._print, expr.args))})"
+        return self.sizes.setdefault(call, f"h{len(self.sizes)}")
 
-    def _print_CeilDiv(self, expr: Any) -> str:  # noqa: N802
+    def _print_CeilDiv(self, expr: sympy.Expr) -> str:  # noqa: N802
         return self._size("ceilDiv", expr)
 
-    def _print_CeilModeSize(self, expr: Any) -> str:  # noqa: N802
+    def _print_CeilModeSize(self, expr: sympy.Expr) -> str:  # noqa: N802
         return self._size("ceilModeSize", expr)
 
-    def _print_Max(self, expr: Any) -> str:  # noqa: N802
+    def _print_Max(self, expr: sympy.Expr) -> str:  # noqa: N802
         return f"atLeastOne({self._print(expr.args[-1])})"  # of 1 and α
 
-    def _print_Pow(self, expr: Any) -> str:  # noqa: N802
+    def _print_Pow(self, expr: sympy.Expr) -> str:  # noqa: N802
         base = self.parenthesize(expr.base, PRECEDENCE["Mul"])
         return "*".join([base] * int(expr.exp))
 
-    def _print_Mul(self, expr: Any) -> str:  # noqa: N802
+    def _print_Mul(self, expr: sympy.Expr) -> str:  # noqa: N802
         top, bottom = sympy.fraction(expr)
         factors = sympy.Mul.make_args(top)
         text = "*".join(self.parenthesize(factor, PRECEDENCE["Mul"]) for factor in factors)
         return text if bottom == 1 else self._quotient(text, int(bottom))
 
-    def _print_Add(self, expr: Any, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
+    def _print_Add(self, expr: sympy.Expr, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
         common = lcm(*(int(term.as_coeff_Mul()[0].q) for term in expr.args))
         terms = " + ".join(self._print(common * term) for term in expr.args)
         text = terms.replace("+ -", "- ")
@@ -130,12 +130,12 @@ def script(network: str | Network) -> Script:
     sides = [x.shape[2] for x in base.inputs if x.shape[2:]]
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
-    made = widen(resize(with_classes(network, base, N), resolution=D), alpha)
-    table = rows(made)
+    free = widen(resize(with_classes(network, base, N), resolution=D), alpha)
+    table = rows(free)
     printer = _Printer()
-    blocks = _blocks(made)
-    arrays = {name: printer.array(v) for name, v in _quantities(made, table, blocks).items()}
-    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(made).items()}
+    blocks = _blocks(free)
+    arrays = {name: printer.array(v) for name, v in _quantities(free, table, blocks).items()}
+    weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(free).items()}
     given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
 
     def function(array: str) -> str:
@@ -149,7 +149,7 @@ def script(network: str | Network) -> Script:
         "rounding": base.rounding,
         "denominator": printer.denominator,
         "formulas": {"MACs": mathml(form.macs), "params": mathml(form.params)},
-        "layers": [layer.name for layer in made.layers],
+        "layers": [layer.name for layer in free.layers],
         "rows": [_row(row) for row in table],
         "blocks": [{"name": pair.joined, "taps": prod(nest.kernel)} for pair, nest in blocks],
     }
@@ -169,7 +169,7 @@ def _object(parts: Mapping[str, str]) -> str:
     return "{" + ",\n".join(f"{name}: {part}" for name, part in parts.items()) + "}"
 
 
-def as_json(value: Any) -> str:
+def as_json(value: object) -> str:
     r"""JSON that may stand in a page's script, whatever names are in it.
 
     >>> as_json("</script>")
@@ -179,8 +179,8 @@ def as_json(value: Any) -> str:
 
 
 def _sizes(sizes: dict[str, str]) -> str:
-    made = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
-    return f"{{ {made}return [{', '.join(sizes.values())}]; }}"
+    constants = "".join(f"const {name} = {definition}; " for definition, name in sizes.items())
+    return f"{{ {constants}return [{', '.join(sizes.values())}]; }}"
 
 
 def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[str, Iterable[Dim]]:
@@ -205,7 +205,7 @@ def _weights(network: Network) -> dict[str, list[list[Dim]]]:
     """By dtype the bytes of each layer's parameters, batch norm left alone and folded."""
     held = [held_parameters(network, MemoryRules(fold_batch_norm=folded)) for folded in FOLDED]
     return {
-        dtype: [[MemoryRules(dtype).parameter_bytes(own) for own in parts if own] for parts in held]
+        dtype: [[MemoryRules(dtype).parameter_bytes(x) for x in parts if x] for parts in held]
         for dtype in DTYPES
     }
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from costmodel.algebra.notation import si
 from costmodel.published.family import family, law
-from costmodel.show.format import si
 from costmodel.show.plots.style import (
     BLACK,
     BLUE,

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from costmodel.algebra.notation import si
 from costmodel.core.cost import Cost, layer_cost
 from costmodel.core.lower import lower
 from costmodel.core.quantities import columns
 from costmodel.core.symbolic import require_numbers
 from costmodel.layers.factorising import join, separable_pairs
-from costmodel.show.format import si
 from costmodel.show.plots.style import (
     BLACK,
     BLUE,

@@ -5,19 +5,19 @@ from __future__ import annotations
 from contextlib import suppress
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from costmodel.algebra.arithmetic import multiplier
+from costmodel.algebra.notation import si
 from costmodel.algebra.numbers import MAX_ALPHA
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import cost
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.show.format import si
 from costmodel.show.plots.style import (
     BLACK,
     BOX,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.algebra.polynomial import Polynomial
     from costmodel.core.network import Network
     from costmodel.show.plots.style import Floats, Model
@@ -83,7 +84,7 @@ def multipliers_figure(
     return figure
 
 
-def _macs(base: Network, alpha: Any, resolution: int) -> str:
+def _macs(base: Network, alpha: Dim, resolution: int) -> str:
     """The exact MACs of one model, as text; a lower bound where a layer is unknown."""
     total = cost(widen(resize(base, resolution=resolution), alpha))
     return ("≥ " if total.unknown else "") + si(total.macs)
@@ -107,7 +108,7 @@ def _draw_models(axes: Axes, base: Network) -> None:
         label_point(axes, text, model, bbox=BOX)
 
 
-def _draw_chosen(axes: Axes, base: Network, chosen: tuple[Any, int]) -> Model:
+def _draw_chosen(axes: Axes, base: Network, chosen: tuple[Dim, int]) -> Model:
     """A ring, which hides nothing beneath it; the legend says what it costs."""
     alpha, resolution = float(multiplier(chosen[0], "alpha", MAX_ALPHA)), chosen[1]
     label = f"α = {alpha:.3g}, D = {resolution}: {_macs(base, *chosen)}"

@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 from costmodel.core.lower import lower
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.reports.formulas import reduction
+from costmodel.reports.formula import reduction
 from costmodel.reports.rows import reductions
 from costmodel.show.plots.style import (
     BLACK,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import Dim, multiplier, round_size
 from costmodel.algebra.notation import latex, unicode
@@ -24,6 +24,8 @@ from costmodel.reports.rows import reductions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from sympy import Expr
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,9 @@ class Formulas:
     `reduction` is what the depthwise separable pair costs over the standard convolution.
     """
 
-    table: Mapping[str, Mapping[str, Any]]
-    reduction: Any
-    reduction_with_alpha: Any
+    table: Mapping[str, Mapping[str, Expr]]
+    reduction: Expr
+    reduction_with_alpha: Expr
 
     def __str__(self) -> str:
         lines = [f"{row}: {', '.join(map(unicode, c.values()))}" for row, c in self.table.items()]
@@ -159,7 +161,7 @@ def formulas() -> Formulas:
         for row, cells in zip(ROWS, quantities, strict=True)
     }
 
-    def reduction(row: str) -> Any:
+    def reduction(row: str) -> Expr:
         return relax(table[row]["depthwise separable"] / table[row]["standard"])
 
     return Formulas(table, reduction(ROWS[1]), reduction(ROWS[2]))
@@ -188,7 +190,7 @@ class Step:
 
 
 def steps(  # noqa: PLR0913 - the six symbols of the formulas
-    *, kernel: int, c_in: int, c_out: int, size: tuple[int, ...], alpha: Any = 1, rho: Any = 1
+    *, kernel: int, c_in: int, c_out: int, size: tuple[int, ...], alpha: Dim = 1, rho: Dim = 1
 ) -> tuple[Step, ...]:
     """The formulas at given values, one change after the other; `size` is the output's H, W.
 
@@ -260,11 +262,11 @@ def typical(size: int = 14) -> tuple[Typical, ...]:
     >>> typical()[0].standard == 9*32*64 * 14*14
     True
     """
-    found = []
+    rows = []
     for c_in, c_out in product(TYPICAL_IN, TYPICAL_OUT):
         layer = _middle_layer(3, 1, c_in, c_out, (size, size))
         for alpha, rho in product(TYPICAL_ALPHA, TYPICAL_RHO):
             costs = _columns(resize(widen(layer, alpha), rho=rho))
             standard, separable = costs["standard"].macs, costs["depthwise separable"].macs
-            found.append(Typical(c_in, c_out, alpha, rho, standard, separable))
-    return tuple(found)
+            rows.append(Typical(c_in, c_out, alpha, rho, standard, separable))
+    return tuple(rows)
