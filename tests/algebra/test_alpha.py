@@ -16,9 +16,8 @@ import pytest
 from strategies import width_function
 
 from costmodel import ZOO, CostModelError, Network, cost, cost_function, plan, report, sweep, widen
-from costmodel.algebra import arithmetic
+from costmodel.algebra import grids, numbers
 from costmodel.layers import Conv, Input
-from costmodel.planners import sweeping
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -226,11 +225,11 @@ def as_float(number: Any) -> float:
 
 
 MUTATIONS = {
-    "floats are their decimals": (arithmetic, "_simplest", lambda x: Fraction(repr(x))),
-    "no fraction past 1000": (arithmetic, "_MAX_DENOMINATOR", 1000),
-    "no care at ties": (sweeping, "_near", lambda _: ()),
-    "ratios are floats": (arithmetic, "rational", lambda x, _: meant_by(as_float(x))),
-    "every number is a float64": (sweeping, "_one_kind", _widened),
+    "floats are their decimals": (numbers, "_simplest", lambda x: Fraction(repr(x))),
+    "no fraction past 1000": (numbers, "_MAX_DENOMINATOR", 1000),
+    "no care at ties": (grids, "_near", lambda _: ()),
+    "ratios are floats": (numbers, "rational", lambda x, _: meant_by(as_float(x))),
+    "every number is a float64": (grids, "_one_kind", _widened),
 }
 
 
