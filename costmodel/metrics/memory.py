@@ -260,12 +260,14 @@ def _reads(x: Lowered) -> Dim:
     A window is a box, so what boxes touch is a box of positions.
     """
     windows = [body.window for body in x.bodies or () if body.window]
+    shapes = dict(zip(x.layer.inputs, x.inputs, strict=True))  # one read twice moves once
     if not windows:
-        return sum(map(prod, dict(zip(x.layer.inputs, x.inputs, strict=True)).values()))
-    shape = x.inputs[0]
+        return sum(map(prod, shapes.values()))
+    shape = shapes.pop(x.layer.inputs[0])  # the window slides over the first; the rest is read
     sides = zip(shape[2:], x.output[2:], windows[0].axes(len(shape) - 2), strict=True)
     try:
-        return shape[0] * shape[1] * prod(touched(size, out, *axis) for size, out, axis in sides)
+        box = shape[0] * shape[1] * prod(touched(size, out, *axis) for size, out, axis in sides)
+        return box + sum(map(prod, shapes.values()))
     except CostModelError as error:
         raise CostModelError(f"{x.layer.name}: {error}") from None
 
