@@ -47,10 +47,12 @@ def _explore(*arguments: str) -> float:
 @pytest.fixture
 def visited(tmp_path: Path) -> Iterator[Page]:
     """The default page with a budget, in Chromium."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright: pip install -e '.[dev]'"
+    )
     chromium = shutil.which("chromium")
     if chromium is None:
-        pytest.skip("no Chromium is installed; apt-get install chromium")
+        pytest.skip("no Chromium is installed: apt-get install chromium")
     path = tmp_path / "explorer.html"
     _explore("explore", "-o", str(path))
     with api.sync_playwright() as playwright:
