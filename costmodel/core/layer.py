@@ -77,8 +77,10 @@ class Layer:
     folds: ClassVar[bool] = False
     #: Whether it can: its weights scaled, and a bias for each channel.
     takes_over: ClassVar[bool] = False
-    #: Whether it makes one axis of all but the batch.
+    #: Whether it makes one axis of all but the batch; whether it leaves axes as they are, so that
+    #: a size that something after it wants may be fixed before it.
     flattens: ClassVar[bool] = False
+    keeps_axes: ClassVar[bool] = False
     #: Whose parameters it uses, if not its own; no field where it has none.
     shares = ""
     #: Every type of layer there is, by name.

@@ -354,6 +354,7 @@ class Pad(_Moves):
 
     amounts: Amounts
     function: Text = "pad"
+    keeps_axes: ClassVar[bool] = True
 
     def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
         """D + before + after on each of those axes."""

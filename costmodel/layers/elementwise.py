@@ -78,6 +78,7 @@ class Activation(_OfOne):
     """
 
     function: Text = "relu"
+    keeps_axes: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ class BatchNorm(Layer):
     shares: Owner = ""
     follows: ClassVar[bool] = True
     folds: ClassVar[bool] = True
+    keeps_axes: ClassVar[bool] = True
     learned_axes = (1,)
 
     def lowered(self, inputs: Inputs, output: Shape) -> Lowering:
@@ -78,6 +79,7 @@ class Affine(Layer):
     tensors: Count = 1
     groups: Positive = 1
     shares: Owner = ""
+    keeps_axes: ClassVar[bool] = True
 
     @property
     def learned_axes(self) -> tuple[int, ...]:

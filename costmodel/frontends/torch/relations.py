@@ -110,9 +110,9 @@ def _by_sides(layer: ir.Input) -> ir.Input:
 
 
 def _flattened(layers: dict[str, ir.Layer], layer: ir.Layer) -> ir.Layer | None:
-    """The Flatten that a layer reads through normalisation and activation."""
+    """The Flatten that a layer reads through layers that leave axes as they are."""
     source = layers[layer.inputs[0]]
-    while source.follows or (source.learned_axes is not None and not source.width):
+    while source.keeps_axes:
         source = layers[source.inputs[0]]
     return source if source.flattens else None
 
