@@ -18,8 +18,7 @@ from costmodel import to_json
 from costmodel.layers import FAMILIES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Mapping, Set as AbstractSet
 
 ROOT = Path(costmodel.__file__).parent
 MODULES = {

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from costmodel import CostModelError, Layer, Network, to_json
-from costmodel import layers as ir
+from costmodel import CostModelError, Layer, Network, layers as ir, to_json
 from costmodel.files import write_atomically
 from costmodel.frontends.torch.models import load_model
 from costmodel.layers import Activation, Conv, CropAndResize, Fixed, Input, Linear, Times

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
-    from costmodel.backends.building import build
-    from costmodel.backends.rule import build_rule
+    from costmodel.backends.building import build as build
+    from costmodel.backends.rule import build_rule as build_rule
 
 __getattr__ = lazy(__name__, {"building": "build", "rule": "build_rule"})
-
-__all__ = ["build", "build_rule"]

@@ -7,15 +7,30 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
-    from costmodel.core.cost import Cost, layer_cost
-    from costmodel.core.layer import Input, Layer
-    from costmodel.core.lower import Lowered
-    from costmodel.core.nest import Elementwise, Keeps, LoopNest, Parameter, Window
-    from costmodel.core.network import Network
-    from costmodel.core.quantities import QUANTITIES, Quantity, register
-    from costmodel.core.relations import SAME, AtLeast, Fixed, Times
-    from costmodel.core.rewrite import drop, resize, widen
-    from costmodel.core.shapes import Placed, infer
+    from costmodel.core.cost import Cost as Cost, layer_cost as layer_cost
+    from costmodel.core.layer import Input as Input, Layer as Layer
+    from costmodel.core.lower import Lowered as Lowered
+    from costmodel.core.nest import (
+        Elementwise as Elementwise,
+        Keeps as Keeps,
+        LoopNest as LoopNest,
+        Parameter as Parameter,
+        Window as Window,
+    )
+    from costmodel.core.network import Network as Network
+    from costmodel.core.quantities import (
+        QUANTITIES as QUANTITIES,
+        Quantity as Quantity,
+        register as register,
+    )
+    from costmodel.core.relations import (
+        SAME as SAME,
+        AtLeast as AtLeast,
+        Fixed as Fixed,
+        Times as Times,
+    )
+    from costmodel.core.rewrite import drop as drop, resize as resize, widen as widen
+    from costmodel.core.shapes import Placed as Placed, infer as infer
 
 __getattr__ = lazy(
     __name__,
@@ -31,29 +46,3 @@ __getattr__ = lazy(
         "shapes": "Placed infer",
     },
 )
-
-__all__ = [
-    "QUANTITIES",
-    "SAME",
-    "AtLeast",
-    "Cost",
-    "Elementwise",
-    "Fixed",
-    "Input",
-    "Keeps",
-    "Layer",
-    "LoopNest",
-    "Lowered",
-    "Network",
-    "Parameter",
-    "Placed",
-    "Quantity",
-    "Times",
-    "Window",
-    "drop",
-    "infer",
-    "layer_cost",
-    "register",
-    "resize",
-    "widen",
-]

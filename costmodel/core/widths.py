@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 from costmodel.algebra.arithmetic import exact_div
 from costmodel.algebra.forms import Form, Notes
 from costmodel.core.lower import each_lowered
-from costmodel.core.relations import AtLeast, Fixed
-from costmodel.core.relations import count as count_of
+from costmodel.core.relations import AtLeast, Fixed, count as count_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -7,32 +7,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.core.layer import Input, Layer
-from costmodel.core.relations import SAME, AtLeast, Fixed, Times
+from costmodel.core.layer import Input as Input, Layer as Layer
+from costmodel.core.relations import (
+    SAME as SAME,
+    AtLeast as AtLeast,
+    Fixed as Fixed,
+    Times as Times,
+)
 from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
     from costmodel.layers.arranging import (
-        Concat,
-        Flatten,
-        Join,
-        Pad,
-        PadSame,
-        Permute,
-        Repeat,
-        Reshape,
-        Slice,
-        Split,
+        Concat as Concat,
+        Flatten as Flatten,
+        Join as Join,
+        Pad as Pad,
+        PadSame as PadSame,
+        Permute as Permute,
+        Repeat as Repeat,
+        Reshape as Reshape,
+        Slice as Slice,
+        Split as Split,
     )
-    from costmodel.layers.convolution import Conv, Filter, TransposedConv
-    from costmodel.layers.elementwise import Activation, Add, Combine, FixedSize, WithNumbers
-    from costmodel.layers.factorising import join, separable_pairs, separate
-    from costmodel.layers.linear import Embedding, Linear
-    from costmodel.layers.normalisation import Affine, BatchNorm
-    from costmodel.layers.pooling import AdaptivePool, CropAndResize, Pool, Reduce, Resample
-    from costmodel.layers.products import DotProductAttention, Einsum
-    from costmodel.layers.recorded import Recorded, Unknown
-    from costmodel.layers.sources import Constant
+    from costmodel.layers.convolution import (
+        Conv as Conv,
+        Filter as Filter,
+        TransposedConv as TransposedConv,
+    )
+    from costmodel.layers.elementwise import (
+        Activation as Activation,
+        Add as Add,
+        Combine as Combine,
+        FixedSize as FixedSize,
+        WithNumbers as WithNumbers,
+    )
+    from costmodel.layers.factorising import (
+        join as join,
+        separable_pairs as separable_pairs,
+        separate as separate,
+    )
+    from costmodel.layers.linear import Embedding as Embedding, Linear as Linear
+    from costmodel.layers.normalisation import Affine as Affine, BatchNorm as BatchNorm
+    from costmodel.layers.pooling import (
+        AdaptivePool as AdaptivePool,
+        CropAndResize as CropAndResize,
+        Pool as Pool,
+        Reduce as Reduce,
+        Resample as Resample,
+    )
+    from costmodel.layers.products import (
+        DotProductAttention as DotProductAttention,
+        Einsum as Einsum,
+    )
+    from costmodel.layers.recorded import Recorded as Recorded, Unknown as Unknown
+    from costmodel.layers.sources import Constant as Constant
 
 #: Each family's layers.
 _LAYERS = {
@@ -50,47 +78,3 @@ _LAYERS = {
 FAMILIES = {name: family for family, names in _LAYERS.items() for name in names.split()}
 
 __getattr__ = lazy(__name__, _LAYERS | {"factorising": "join separable_pairs separate"})
-
-__all__ = [
-    "SAME",
-    "Activation",
-    "AdaptivePool",
-    "Add",
-    "Affine",
-    "AtLeast",
-    "BatchNorm",
-    "Combine",
-    "Concat",
-    "Constant",
-    "Conv",
-    "CropAndResize",
-    "DotProductAttention",
-    "Einsum",
-    "Embedding",
-    "Filter",
-    "Fixed",
-    "FixedSize",
-    "Flatten",
-    "Input",
-    "Join",
-    "Layer",
-    "Linear",
-    "Pad",
-    "PadSame",
-    "Permute",
-    "Pool",
-    "Recorded",
-    "Reduce",
-    "Repeat",
-    "Resample",
-    "Reshape",
-    "Slice",
-    "Split",
-    "Times",
-    "TransposedConv",
-    "Unknown",
-    "WithNumbers",
-    "join",
-    "separable_pairs",
-    "separate",
-]

@@ -8,13 +8,17 @@ from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
     from costmodel.metrics.memory import (
-        MemoryRules,
-        live_bytes,
-        peak_activations,
-        traffic,
-        weight_bytes,
+        MemoryRules as MemoryRules,
+        live_bytes as live_bytes,
+        peak_activations as peak_activations,
+        traffic as traffic,
+        weight_bytes as weight_bytes,
     )
-    from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
+    from costmodel.metrics.training import (
+        TrainingCost as TrainingCost,
+        kept_bytes as kept_bytes,
+        training_cost as training_cost,
+    )
 
 __getattr__ = lazy(
     __name__,
@@ -23,14 +27,3 @@ __getattr__ = lazy(
         "training": "TrainingCost kept_bytes training_cost",
     },
 )
-
-__all__ = [
-    "MemoryRules",
-    "TrainingCost",
-    "kept_bytes",
-    "live_bytes",
-    "peak_activations",
-    "traffic",
-    "training_cost",
-    "weight_bytes",
-]

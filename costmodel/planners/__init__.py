@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING
 from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
-    from costmodel.planners.compiling import cost_function
-    from costmodel.planners.inverting import solve_alpha
-    from costmodel.planners.planning import Plan, distinct_alphas, plan
-    from costmodel.planners.reducing import best, extremes, front, histogram
-    from costmodel.planners.sweeping import Sweep, sweep
+    from costmodel.planners.compiling import cost_function as cost_function
+    from costmodel.planners.inverting import solve_alpha as solve_alpha
+    from costmodel.planners.planning import (
+        Plan as Plan,
+        distinct_alphas as distinct_alphas,
+        plan as plan,
+    )
+    from costmodel.planners.reducing import (
+        best as best,
+        extremes as extremes,
+        front as front,
+        histogram as histogram,
+    )
+    from costmodel.planners.sweeping import Sweep as Sweep, sweep as sweep
 
 __getattr__ = lazy(
     __name__,
@@ -23,17 +32,3 @@ __getattr__ = lazy(
         "sweeping": "Sweep sweep",
     },
 )
-
-__all__ = [
-    "Plan",
-    "Sweep",
-    "best",
-    "cost_function",
-    "distinct_alphas",
-    "extremes",
-    "front",
-    "histogram",
-    "plan",
-    "solve_alpha",
-    "sweep",
-]

@@ -8,8 +8,7 @@ import sympy
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic, multiplier
 from costmodel.algebra.numbers import MAX_RHO, rational
-from costmodel.algebra.symbols import alpha, relax
-from costmodel.algebra.symbols import rho as symbolic_rho
+from costmodel.algebra.symbols import alpha, relax, rho as symbolic_rho
 from costmodel.core.cost import cost
 from costmodel.core.rewrite import resize, widen
 from costmodel.errors import CostModelError

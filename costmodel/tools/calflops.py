@@ -6,8 +6,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from costmodel.core.shapes import axes
-from costmodel.tools import convention as c
-from costmodel.tools import deviations as known
+from costmodel.tools import convention as c, deviations as known
 from costmodel.tools.convention import ELEMENT, INPUT_ELEMENT, MAC, Per, Tool, rules
 
 if TYPE_CHECKING:

@@ -13,8 +13,7 @@ from costmodel.frontends.origins import Notice
 from costmodel.tools import operations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterable, Set as AbstractSet
 
     from costmodel.core.lower import Lowered
     from costmodel.frontends.origins import Traced

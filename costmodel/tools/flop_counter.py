@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from costmodel.metrics.memory import known_layers
 from costmodel.metrics.training import layer_training_costs
-from costmodel.tools import convention as c
-from costmodel.tools import deviations as known
+from costmodel.tools import convention as c, deviations as known
 from costmodel.tools.convention import MAC, Tool, rules
 
 if TYPE_CHECKING:

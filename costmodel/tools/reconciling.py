@@ -24,8 +24,7 @@ from costmodel.tools.crosscheck import BUILT, WRITTEN, forward_pass
 from costmodel.tools.deviations import UNTRACEABLE, Deviation, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Mapping, Set as AbstractSet
 
     import torch
     from torch import nn

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from costmodel.tools import convention as c
-from costmodel.tools import deviations as known
+from costmodel.tools import convention as c, deviations as known
 from costmodel.tools.convention import ELEMENT, Per, Tool, rules
 
 if TYPE_CHECKING:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING, Any
 
-from costmodel.tools import convention as c
-from costmodel.tools import deviations as known
+from costmodel.tools import convention as c, deviations as known
 from costmodel.tools.convention import ELEMENT, MAC, Per, Tool, rules
 
 if TYPE_CHECKING:

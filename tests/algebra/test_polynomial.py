@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import alphas, networks, rhos, width_function
 
 from costmodel import ZOO, Cost, CostModelError, Network, cost, cost_function, resize, widen

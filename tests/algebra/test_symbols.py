@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sympy
-from hypothesis import find, given, settings
-from hypothesis import strategies as st
+from hypothesis import find, given, settings, strategies as st
 from strategies import alphas, examples, networks, rhos, roundings
 
 from costmodel import Cost, CostModelError, Network, cost, mobilenet_v1, resize, widen

@@ -22,12 +22,12 @@ from costmodel import (
     cost,
     crosscheck,
     drop,
+    layers as ir,
     resize,
     separate,
     to_json,
     widen,
 )
-from costmodel import layers as ir
 from costmodel.core import infer
 from costmodel.frontends.torch.forward import trace
 from costmodel.layers import Activation, BatchNorm, Input

@@ -7,8 +7,7 @@ from functools import reduce
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import examples, networks
 
 from costmodel import Cost, CostModelError, Layer, Network, cost, lower, mobilenet_v1, widen

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import networks
 
 from costmodel import CostModelError, Layer, Network, cost, from_json, lower, to_json

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from strategies import width_function
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -21,13 +20,13 @@ from costmodel import (
     cost,
     cost_function,
     from_json,
+    layers as ir,
     lower,
     mobilenet_v1,
     resize,
     sweep,
     to_json,
 )
-from costmodel import layers as ir
 from costmodel.algebra import emitted
 from costmodel.algebra.symbols import H, K
 from costmodel.core import infer

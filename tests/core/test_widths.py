@@ -13,8 +13,7 @@ import torch.nn.functional as F  # noqa: E402, N812
 from strategies import width_function  # noqa: E402
 from torch import nn  # noqa: E402
 
-from costmodel import CostModelError, Network, cost, cost_function, resize, widen  # noqa: E402
-from costmodel import layers as ir  # noqa: E402
+from costmodel import CostModelError, Network, cost, cost_function, layers as ir, resize, widen  # noqa: E402
 from costmodel.backends.building import build  # noqa: E402
 from costmodel.core import infer  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from costmodel import Network, trace
-from costmodel import layers as ir
+from costmodel import Network, layers as ir, trace
 from costmodel.backends.rules import FUNCTIONS
 from costmodel.frontends.torch.free import FREE
 from costmodel.layers import Activation, Conv, Input

@@ -3,8 +3,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from strategies import width_function
 
 from costmodel import (
@@ -15,6 +14,7 @@ from costmodel import (
     cost_function,
     from_json,
     join,
+    layers as ir,
     lower,
     mobilenet_v1,
     separate,
@@ -22,7 +22,6 @@ from costmodel import (
     to_json,
     widen,
 )
-from costmodel import layers as ir
 from costmodel.algebra.symbols import H, W
 from costmodel.core import infer
 from costmodel.layers import FAMILIES, SAME, BatchNorm, Conv, Fixed, Input, Times

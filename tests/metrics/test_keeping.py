@@ -12,8 +12,7 @@ from torch import nn
 from torch.nn import functional as f
 from torch.utils.flop_counter import FlopCounterMode
 
-from costmodel import CostModelError, Layer, Network, to_json
-from costmodel import layers as ir
+from costmodel import CostModelError, Layer, Network, layers as ir, to_json
 from costmodel.core.nest import INPUTS, NOTHING, OUTPUT, PRODUCT, Keeps
 from costmodel.core.orders import plain
 from costmodel.frontends.torch.forward import trace

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import torch
-from hypothesis import Phase, find, given, settings
-from hypothesis import strategies as st
+from hypothesis import Phase, find, given, settings, strategies as st
 from strategies import Case, PoolCase, convolutions, examples, networks, pools
 from torch.nn import functional
 from torch_models.live import PARTS, Branched, samples, under

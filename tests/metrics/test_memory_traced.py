@@ -8,8 +8,7 @@ from torch import nn
 from torch.nn import functional as f
 from torch_models.live import samples
 
-from costmodel import Layer, Network, cost
-from costmodel import layers as ir
+from costmodel import Layer, Network, cost, layers as ir
 from costmodel.frontends.torch.forward import trace
 from costmodel.layers import Conv, Input
 from costmodel.metrics.memory import (

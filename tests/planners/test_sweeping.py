@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from costmodel import (
     ZOO,
@@ -21,9 +20,9 @@ from costmodel import (
     cost_function,
     mobilenet_v1,
     resize,
+    sweep as swept_by,
     widen,
 )
-from costmodel import sweep as swept_by
 from costmodel.algebra import grids
 from costmodel.core import Elementwise
 from costmodel.layers import Conv, Input

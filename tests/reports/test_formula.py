@@ -9,8 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from costmodel import cost, mobilenet_v1, resize, widen
 from costmodel.algebra.notation import latex, mathml, unicode

@@ -12,9 +12,18 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from costmodel import CostModelError, Layer, Network, cost, mobilenet_v1, relax, resize, widen
-from costmodel import alpha as alpha_symbol
-from costmodel import rho as rho_symbol
+from costmodel import (
+    CostModelError,
+    Layer,
+    Network,
+    alpha as alpha_symbol,
+    cost,
+    mobilenet_v1,
+    relax,
+    resize,
+    rho as rho_symbol,
+    widen,
+)
 from costmodel.algebra.notation import si
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.layers import SAME, Conv, Input, Linear

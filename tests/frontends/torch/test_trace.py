@@ -15,13 +15,11 @@ import torch.nn.functional as F  # noqa: E402, N812
 from applied import Apply, counted  # noqa: E402
 from torch import nn  # noqa: E402
 
-from costmodel import CostModelError, cost, from_json, lower, resize, to_json, widen  # noqa: E402
-from costmodel import layers as ir  # noqa: E402
+from costmodel import CostModelError, cost, from_json, layers as ir, lower, resize, to_json, widen  # noqa: E402
 from costmodel.algebra.symbols import H, W  # noqa: E402
 from costmodel.core import LoopNest, infer  # noqa: E402
 from costmodel.core.widths import Widths  # noqa: E402
-from costmodel.frontends.torch import calls, products  # noqa: E402
-from costmodel.frontends.torch import forward as tracing  # noqa: E402
+from costmodel.frontends.torch import calls, forward as tracing, products  # noqa: E402
 from costmodel.frontends.torch.forward import trace  # noqa: E402
 from costmodel.layers import SAME, Conv, Fixed, Input, Linear, Times  # noqa: E402
 from costmodel.metrics.operators import Operator, operators  # noqa: E402
