@@ -18,8 +18,6 @@ from costmodel.lazy import lazy
 
 if TYPE_CHECKING:
     from costmodel.layers.arranging import (
-        Concat as Concat,
-        Flatten as Flatten,
         Join as Join,
         Pad as Pad,
         PadSame as PadSame,
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
         Activation as Activation,
         Add as Add,
         Combine as Combine,
-        FixedSize as FixedSize,
         WithNumbers as WithNumbers,
     )
     from costmodel.layers.factorising import (
@@ -46,32 +43,38 @@ if TYPE_CHECKING:
         separable_pairs as separable_pairs,
         separate as separate,
     )
+    from costmodel.layers.joining import Concat as Concat, Flatten as Flatten
     from costmodel.layers.linear import Embedding as Embedding, Linear as Linear
     from costmodel.layers.normalisation import Affine as Affine, BatchNorm as BatchNorm
-    from costmodel.layers.pooling import (
-        AdaptivePool as AdaptivePool,
-        CropAndResize as CropAndResize,
-        Pool as Pool,
-        Reduce as Reduce,
-        Resample as Resample,
-    )
+    from costmodel.layers.pooling import AdaptivePool as AdaptivePool, Pool as Pool
     from costmodel.layers.products import (
         DotProductAttention as DotProductAttention,
         Einsum as Einsum,
     )
-    from costmodel.layers.recorded import Recorded as Recorded, Unknown as Unknown
+    from costmodel.layers.recorded import (
+        FixedSize as FixedSize,
+        Recorded as Recorded,
+        Unknown as Unknown,
+    )
+    from costmodel.layers.resampling import (
+        CropAndResize as CropAndResize,
+        Reduce as Reduce,
+        Resample as Resample,
+    )
     from costmodel.layers.sources import Constant as Constant
 
 #: Each family's layers.
 _LAYERS = {
-    "arranging": "Concat Flatten Join Pad PadSame Permute Repeat Reshape Slice Split",
+    "arranging": "Join Pad PadSame Permute Repeat Reshape Slice Split",
     "convolution": "Conv Filter TransposedConv",
-    "elementwise": "Activation Add Combine FixedSize WithNumbers",
+    "elementwise": "Activation Add Combine WithNumbers",
+    "joining": "Concat Flatten",
     "linear": "Embedding Linear",
     "normalisation": "Affine BatchNorm",
-    "pooling": "AdaptivePool CropAndResize Pool Reduce Resample",
+    "pooling": "AdaptivePool Pool",
     "products": "DotProductAttention Einsum",
-    "recorded": "Recorded Unknown",
+    "recorded": "FixedSize Recorded Unknown",
+    "resampling": "CropAndResize Reduce Resample",
     "sources": "Constant",
 }
 #: Each layer's family.

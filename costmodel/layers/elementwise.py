@@ -6,19 +6,16 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, ClassVar
 
-from costmodel.algebra.arithmetic import is_formula
 from costmodel.core.fields import Shape, Text
 from costmodel.core.layer import Layer
 from costmodel.core.nest import NOTHING, OUTPUT, Elementwise, Keeps
 from costmodel.core.orders import GAP, expanded, of_operand, plain
 from costmodel.core.shapes import refuse, same_shape, shape_text
-from costmodel.errors import CostModelError
-from costmodel.layers.fields import Numbers, Positives, SizesOrAny
-from costmodel.layers.fixed import TRACE_AGAIN, agree_fixed, refuse_size
+from costmodel.layers.fields import Numbers
+from costmodel.layers.fixed import TRACE_AGAIN, agree_fixed
 from costmodel.layers.named import elementwise, is_elementwise
 
 if TYPE_CHECKING:
-    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.layer import Counts, Inputs, Lowering
     from costmodel.core.orders import Order
 
@@ -94,55 +91,6 @@ class WithNumbers(_OfOne):
 
     function: Text = "relu"
     numbers: Numbers = ()
-
-
-@dataclass(frozen=True)
-class FixedSize(_OfOne):
-    """A view that lets one size through: what reads it has parameters for each position.
-
-    -1 lets every size through, and symbols are taken to be the size they have to be. With
-    `modulo` a size need only leave the same remainder: the model branched on it.
-
-    >>> from costmodel import Network
-    >>> from costmodel.core import infer
-    >>> from costmodel.layers import Input
-    >>> fixed = FixedSize("fc.input", sizes=(-1, -1, 7, 7))
-    >>> infer(Network("n", (Input("map", (1, 512, 8, 8)), fixed)))
-    Traceback (most recent call last):
-        ...
-    costmodel.errors.CostModelError: fc.input: fixes its input's size to *×*×7×7, got 1×512×8×8; \
-trace again at that size
-    """
-
-    function: Text = "identity"
-    sizes: SizesOrAny = ()
-    modulo: Positives = ()
-
-    def __post_init__(self) -> None:
-        """Check that there is a modulo for each size, or none, too."""
-        super().__post_init__()
-        if len(self.modulo) not in {0, len(self.sizes)}:
-            rule = "modulo must be a positive count for each size"
-            raise CostModelError(f"{self.name}: {rule}, got {self.modulo}")
-
-    def output_shape(self, inputs: Inputs, widths: Counts) -> Shape:
-        """Its input's, if that is the size."""
-        (shape,) = inputs
-        if len(shape) != len(self.sizes):
-            what = f"has {len(self.sizes)} sizes for {shape_text(shape)}"
-            refuse(self, what, "change the sizes")
-        modulo = self.modulo or (0,) * len(shape)
-        checked = list(zip(shape, self.sizes, modulo, strict=True))
-        if any(self._differs(had, size, by) for had, size, by in checked):
-            sizes = ("*" if x == -1 else f"{x} mod {m}" if m else str(x) for _, x, m in checked)
-            refuse_size(self, "", "×".join(sizes), shape_text(shape))
-        return tuple(had if size == -1 or by else size for had, size, by in checked)
-
-    def _differs(self, had: Dim, size: int, modulo: int) -> bool:
-        if size == -1 or is_formula(had):
-            return False
-        pair = (had % modulo, size % modulo) if modulo else (had, size)
-        return not agree_fixed(self, *pair)
 
 
 @dataclass(frozen=True)
