@@ -13,9 +13,7 @@ from costmodel.algebra import numbers
 if TYPE_CHECKING:
     from costmodel.algebra.protocol import Algebra
 
-#: A size or a count: an int, or an expression of some algebra (sympy's, by default). No Protocol of
-#: operators says more: an int times a quantity is of its kind, so that each would return Any.
-Dim = Any
+Dim = numbers.Dim
 
 
 def is_symbolic(value: Dim) -> bool:

@@ -10,6 +10,10 @@ from typing import Any, Final
 
 from costmodel.errors import CostModelError
 
+#: A size or a count: an int, or an expression of some algebra (sympy's, by default). No Protocol of
+#: operators says more: an int times a quantity is of its kind, so that each would return Any.
+Dim = Any
+
 MAX_ALPHA = 4
 MAX_RHO = 16  # 224 px become 3584; a resolution, a size in pixels, goes further
 MOST = 10**18  # of a size or count that a user types: products stay within floats

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from costmodel.algebra.arithmetic import Dim
+    from costmodel.algebra.numbers import Dim
 
 
 class Algebra(Protocol):

@@ -19,7 +19,7 @@ from costmodel.algebra import numbers
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from costmodel.algebra.arithmetic import Dim
+    from costmodel.algebra.numbers import Dim
 
 #: Width multiplier (Howard et al. 2017, §3.3) and resolution multiplier (§3.4).
 alpha, rho = sympy.symbols("alpha rho", positive=True)

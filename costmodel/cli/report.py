@@ -45,6 +45,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     Example: [bold]costmodel report --model mynet:Net --alpha 0.5 --separate[/bold]
     """
     from costmodel.planners.limits import axes
+    from costmodel.reports.checking import checked
     from costmodel.reports.loading import named_or_traced, running
     from costmodel.reports.report import Report
     from costmodel.show import report as shown
@@ -71,7 +72,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between
     with running(model):
-        report = shown.check_live(report) if live else report if no_check else report.checked()
+        report = shown.check_live(report) if live else report if no_check else checked(report)
     writers = {
         "json": partial(to_json, report),
         "csv": partial(shown.to_csv, report),

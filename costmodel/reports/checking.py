@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
 from costmodel.core.shapes import infer
 from costmodel.errors import INSTALL, CostModelError
+from costmodel.reports.report import Unchecked
 from costmodel.tools.crosscheck import CrossCheck, crosscheck, crosscheck_traced, torch_is_installed
 
 if TYPE_CHECKING:
@@ -18,18 +19,6 @@ if TYPE_CHECKING:
 #: A real forward pass of more than this would take minutes, or more memory than there is.
 MAX_CHECKED = {"MACs": 10**12, "parameters": 10**9, "elements in one layer": 3 * 10**8}
 
-
-@dataclass(frozen=True)
-class Unchecked:
-    """Why there is no cross-check: `skipped` on request or `unavailable` here."""
-
-    status: str
-    reason: str
-
-
-SKIPPED = Unchecked("skipped", "the check was left out")
-
-
 #: The torch models written from the papers, and the twins of those that are separable.
 REFERENCES = {
     "mobilenet_v1": ("MobileNetV1", "conv_mobilenet"),
@@ -37,7 +26,12 @@ REFERENCES = {
 }
 
 
-def checked(report: Report) -> CrossCheck | Unchecked:
+def checked(report: Report) -> Report:
+    """The report with the check made, or the reason why it cannot be made here."""
+    return replace(report, check=_check(report))
+
+
+def _check(report: Report) -> CrossCheck | Unchecked:
     """The network counted by torch: its own module, the paper's, or one built from it."""
     if not torch_is_installed():
         return Unchecked("unavailable", f"torch and fvcore are not installed: {INSTALL}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,7 +17,6 @@ from costmodel.layers.factorising import join, separable_pairs, separate
 from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
 from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 from costmodel.planners.limits import sides
-from costmodel.reports.checking import SKIPPED, Unchecked, checked
 from costmodel.reports.formula import ClosedForm, closed_form
 from costmodel.reports.loading import DEFAULT, base_network, require_image
 from costmodel.reports.rows import Row, by_kind, params_by_part, rows
@@ -49,6 +48,17 @@ class Training(NamedTuple):
 
 
 MEMORY_RULES = (MemoryRules(), MemoryRules("float16"), MemoryRules("int8", fold_batch_norm=True))
+
+
+@dataclass(frozen=True)
+class Unchecked:
+    """Why there is no cross-check: `skipped` on request or `unavailable` here."""
+
+    status: str
+    reason: str
+
+
+SKIPPED = Unchecked("skipped", "the check was left out")
 
 
 @dataclass(frozen=True)
@@ -210,10 +220,6 @@ class Report:
     def reference_macs(self, name: str) -> int | None:
         """fvcore's MACs for a layer, where it was checked."""
         return self.check.reference_macs.get(name) if isinstance(self.check, CrossCheck) else None
-
-    def checked(self) -> Self:
-        """The report with the check made, or the reason why it cannot be made here."""
-        return replace(self, check=checked(self))
 
 
 def _resized(

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from costmodel.core.quantities import QUANTITIES, columns
-from costmodel.reports.checking import Unchecked
+from costmodel.reports.report import Unchecked
 from costmodel.reports.rows import record
 
 if TYPE_CHECKING:

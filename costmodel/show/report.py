@@ -17,6 +17,7 @@ from rich.text import Text
 from costmodel.algebra.notation import si
 from costmodel.core.quantities import QUANTITIES, columns
 from costmodel.errors import printable
+from costmodel.reports.checking import checked
 from costmodel.show.grid import console, plain, plain_table
 from costmodel.show.record import records
 from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
@@ -37,9 +38,9 @@ def check_live(report: Report) -> Report:
     """Show the analytic figures at once, and fvcore's column once torch has counted."""
     screen = console()
     with Live(render(report, waiting=True), console=screen, refresh_per_second=12) as live:
-        checked = report.checked()
-        live.update(render(checked))
-    return checked
+        with_check = checked(report)
+        live.update(render(with_check))
+    return with_check
 
 
 def render(report: Report, *, waiting: bool = False) -> RenderableType:

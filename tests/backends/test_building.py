@@ -46,6 +46,7 @@ from costmodel.layers import (
     Linear,
 )
 from costmodel.reference.mobilenet import MobileNetV1
+from costmodel.reports.checking import checked
 from costmodel.show.record import as_dict
 from costmodel.tools.crosscheck import BUILT, WRITTEN
 
@@ -380,8 +381,8 @@ def test_without_torch_building_says_how_to_install_it(monkeypatch: pytest.Monke
 
 def test_a_report_says_what_it_compared() -> None:
     """The paper's own models are written apart; others are built from the network."""
-    assert report(alpha=0.25, resolution=32).checked().check.model == WRITTEN
-    made = report("squeezenet_1_1", alpha=0.25, resolution=65).checked()
+    assert checked(report(alpha=0.25, resolution=32)).check.model == WRITTEN
+    made = checked(report("squeezenet_1_1", alpha=0.25, resolution=65))
     assert (made.check.status, made.check.model) == ("passed", BUILT)
     assert crosscheck(made.network, build(made.network)).model == BUILT
     assert as_dict(made)["check"]["model"] == "a torch model built from the network"
@@ -390,10 +391,10 @@ def test_a_report_says_what_it_compared() -> None:
 def test_a_report_of_what_torch_does_not_have_is_unchecked() -> None:
     """Where a network does not build, the report says why, and has its figures."""
     made = report(Network("n", (IMAGE, Conv("c", SAME, 1, groups=SAME), Activation("a", "cosine"))))
-    checked = made.checked()
-    assert checked.check.status == "unavailable"
-    assert checked.check.reason.startswith("a: function must be one of")
-    assert checked.total.macs == 4 * 2 * 81
+    with_check = checked(made)
+    assert with_check.check.status == "unavailable"
+    assert with_check.check.reason.startswith("a: function must be one of")
+    assert with_check.total.macs == 4 * 2 * 81
 
 
 @pytest.mark.parametrize(
@@ -406,6 +407,6 @@ def test_a_report_of_what_torch_does_not_have_is_unchecked() -> None:
 )
 def test_a_report_allocates_no_more_than_there_is(layers: tuple[Layer, ...], what: str) -> None:
     """A network too large to run is reported unchecked, and says what is too large."""
-    check = report(Network("n", layers)).checked().check
+    check = checked(report(Network("n", layers))).check
     assert check.status == "unavailable"
     assert what in check.reason

@@ -20,7 +20,7 @@ from costmodel import Network, cli, mobilenet_v1, resize, to_json, widen
 from costmodel.layers import Input, Linear
 from costmodel.metrics import kept_bytes
 from costmodel.reference import mobilenet as reference
-from costmodel.reports import report
+from costmodel.reports import checking
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ def test_the_main_example(run: Callable) -> None:
 
 
 #: What the forms and widths of one checked report share: torch is asked once.
-CHECKED = cache(report.checked)
+CHECKED = cache(checking.checked)
 
 
 @pytest.mark.parametrize("columns", [60, 80, 100, 140])
@@ -56,7 +56,7 @@ def test_the_table_fits_the_width(
     run: Callable, monkeypatch: pytest.MonkeyPatch, columns: int
 ) -> None:
     """No line is wider than the terminal, no figure is cut, and names stay whole."""
-    monkeypatch.setattr(report, "checked", CHECKED)
+    monkeypatch.setattr(checking, "checked", CHECKED)
     monkeypatch.setenv("COLUMNS", str(columns))
     _, out, _ = run(*MAIN_EXAMPLE)
     assert max(map(len, out.splitlines())) <= columns
@@ -69,7 +69,7 @@ def test_a_pipe_gets_plain_text_100_columns_wide(
     run: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a terminal there are no escapes, no trailing blanks, and at most 100 columns."""
-    monkeypatch.setattr(report, "checked", CHECKED)
+    monkeypatch.setattr(checking, "checked", CHECKED)
     _, out, _ = run(*MAIN_EXAMPLE)
     assert "\x1b" not in out
     assert all(line == line.rstrip() for line in out.splitlines())
