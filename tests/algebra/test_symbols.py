@@ -25,6 +25,7 @@ from costmodel.algebra.symbols import (
     parse,
     relax,
     rho,
+    scale_channels,
 )
 from costmodel.zoo import mobilenet_v2
 
@@ -282,3 +283,16 @@ def test_a_float_is_the_decimal_it_shows() -> None:
     channels = ScaledChannels(100, alpha, 1, 1)
     assert channels.subs(alpha, 0.29) == 29
     assert channels.subs(alpha, sympy.Rational(29, 100)) == 29
+
+
+def test_sizes_are_positive_integers() -> None:
+    """sympy may use it: a ceiling and a scaled count are at least 1, and whole."""
+    for size in (CeilDiv(H, 2), ScaledChannels(8, alpha, 1, 1)):
+        assert size.is_integer
+        assert size.is_positive
+
+
+def test_what_has_no_multiplier_relaxes_to_its_quotient() -> None:
+    """⌈H / 2⌉ becomes H/2 where no ρ is in it; a count's groups are 1 unless said."""
+    assert relax(CeilDiv(H, 2)) == H / 2
+    assert scale_channels(8, alpha, 1) == ScaledChannels(8, alpha, 1, 1)

@@ -364,3 +364,26 @@ def test_a_filter_reads_what_a_convolution_reads() -> None:
     made = network(blur, (1, 3, 8, 8))
     assert traffic(made)[-1].reads == 3 * 6 * 6
     assert from_json(to_json(made)) == made
+
+
+@pytest.mark.parametrize(
+    ("layer", "function"),
+    [
+        (ir.Permute("x", (0,)), "permute"),
+        (ir.Join("x", 1), "cat"),
+        (ir.Pad("x", ((0, 1),)), "pad"),
+        (ir.PadSame("x", 3), "pad"),
+        (ir.Reshape("x", ((1, (-1,)),)), "reshape"),
+        (ir.Split("x", 2), "chunk"),
+        (ir.Slice("x", (0,)), "getitem"),
+        (ir.Repeat("x", (1,)), "repeat"),
+        (ir.Reduce("x", (1,)), "mean"),
+        (ir.Resample("x"), "interpolate"),
+        (ir.FixedSize("x"), "identity"),
+        (ir.Einsum("x", "ab,bc->ac", inputs=("a", "b")), "matmul"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_a_layer_is_called_as_torchs_function(layer: Any, function: str) -> None:
+    """Unless it says otherwise, a layer of a traced model has the usual function's name."""
+    assert layer.function == function

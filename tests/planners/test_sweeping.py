@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import FrozenInstanceError, dataclass
 from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from costmodel import (
     cost_function,
     mobilenet_v1,
     resize,
+    sweep,
     sweep as swept_by,
     widen,
 )
@@ -236,3 +237,12 @@ def test_a_rule_that_halves_with_slashes() -> None:
         assert grid[i, j] == expected == function(a, side).macs
     # 9·3·16·31² and, at half the channels and half of 31, 8·8·15²
     assert closed_form(network).macs_at(Fraction(1), Fraction(1)) == 9 * 48 * 31**2 + 64 * 15**2
+
+
+def test_what_planners_return_stays_as_it_is() -> None:
+    """A sweep and a function of widths are values that nobody changes."""
+    swept = sweep(mobilenet_v1(), [1], [32])
+    function = cost_function(mobilenet_v1(), over="widths")
+    for value, field in ((swept, "alpha"), (function, "columns")):
+        with pytest.raises(FrozenInstanceError):
+            setattr(value, field, ())

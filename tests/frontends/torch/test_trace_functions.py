@@ -12,6 +12,7 @@ from applied import Apply, counted, written
 from torch import nn
 
 from costmodel import CostModelError, cost, from_json, resize, to_json
+from costmodel.core import infer
 from costmodel.frontends.torch.forward import trace
 from costmodel.frontends.torch.free import FREE, SINGULAR
 from costmodel.metrics.operators import operators
@@ -550,3 +551,17 @@ def test_what_is_unknown_is_so_under_vmap() -> None:
     """An inverse of each sample is no less unknown than one of all."""
     network = trace(Apply(lambda _, x: torch.vmap(lambda a: torch.linalg.inv(a) + a)(x)), (4, 4))
     assert cost(network).unknown == ("linalg_inv",)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: F.upsample(x, scale_factor=2), lambda x: x.argmin(1), lambda x: x.argmax(1)],
+    ids=["upsample", "argmin", "argmax"],
+)
+def test_functions_that_resize_or_choose_are_free(function: Any) -> None:
+    """Each is known by its shape, and costs nothing: no bound, no MACs."""
+    network = trace(Apply(lambda _, x: function(x)), (3, 8, 8))
+    total = cost(network)
+    assert (total.macs, total.unknown) == (0, ())
+    assert infer(network)[-1].output == tuple(function(torch.zeros(1, 3, 8, 8)).shape)
