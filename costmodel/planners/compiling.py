@@ -237,7 +237,7 @@ class WidthFunction:
         return values
 
     def _check(self, counts: NDArray[Any]) -> None:
-        if counts.size and not all(isinstance(x, int) for x in _ends(counts)):
+        if counts.size and not all(type(x) is int for x in _ends(counts)):
             raise CostModelError(f"counts must be integers, got {counts.dtype}; or multipliers")
         if counts.size and counts.min() < 1:
             raise CostModelError(f"counts must be at least 1, got {counts.min()}")

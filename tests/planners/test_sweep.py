@@ -20,6 +20,7 @@ from strategies import networks
 from costmodel import ZOO, Cost, CostModelError, Layer, Network, cost, mobilenet_v1, resize, widen
 from costmodel.algebra import grids
 from costmodel.core import infer
+from costmodel.core.quantities import QUANTITIES
 from costmodel.layers import (
     SAME,
     AdaptivePool,
@@ -61,8 +62,8 @@ def built(network: Network, alpha: Any, resolution: int, rounding: str = "floor"
 
 def figures(swept: Sweep, *cell: int) -> Cost:
     """What a sweep has in one of its cells, as Python's numbers: their == is exact."""
-    columns = swept.params, swept.macs, swept.activations
-    return Cost(*(np.asarray(column[cell]).item() for column in columns), swept.unknown)
+    values = {name: np.asarray(getattr(swept, name)[cell]).item() for name in QUANTITIES}
+    return Cost(**values, unknown=swept.unknown)
 
 
 def one_line(call: Callable[[], object]) -> str:
