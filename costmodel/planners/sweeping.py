@@ -90,7 +90,7 @@ class Sweep:
 
     def __getattr__(self, name: str) -> Array:
         """A quantity over the grid, evaluated once."""
-        if name not in self.__dict__.get("factors", ()):
+        if name not in every_quantity() or "factors" not in self.__dict__:
             raise AttributeError(f"a sweep has no {name}")
         self.__dict__[name] = values = self.evaluate(name)
         return values
