@@ -222,7 +222,7 @@ PLANNED = (
 import sys, time, statistics
 import numpy as np
 from costmodel import mobilenet_v1, sweep
-from costmodel.planners.limits import LIMITS
+from costmodel.planners.limits import limited
 from costmodel.planners.planning import distinct_alphas, plan
 rounds, last = map(int, sys.argv[1:])
 network, sides = mobilenet_v1(), range(32, last + 1)
@@ -234,7 +234,7 @@ added = peak() - before
 for i in range(rounds + 1):
     start = time.perf_counter()
     swept = sweep(network, list(alphas), list(sides))
-    values = [swept.evaluate(name) for name in LIMITS.values()]
+    values = [swept.evaluate(name) for name in (row.name for row in limited().values())]
     sweeps.append(time.perf_counter() - start)
     del values
     start = time.perf_counter()
