@@ -48,7 +48,9 @@ class Cost:
     def of(cls, values: Iterable[Dim], unknown: tuple[str, ...] = ()) -> Self:
         """The cost of values in the order of the quantities: for a planner's inner loop."""
         self = object.__new__(cls)
-        self.__dict__.update(zip(QUANTITIES, values, strict=True), unknown=unknown)
+        state = self.__dict__
+        state.update(zip(QUANTITIES, values))  # noqa: B905 - a value each, and strict takes longer
+        state["unknown"] = unknown
         return self
 
     @property

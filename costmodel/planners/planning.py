@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from costmodel.algebra.arithmetic import multiplier, scale_channels
-from costmodel.algebra.numbers import MAX_ALPHA, rounding_divisor
+from costmodel.algebra.arithmetic import multiplier
+from costmodel.algebra.numbers import MAX_ALPHA, rounding_divisor, scale_channels
 from costmodel.core.cost import cost
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules
@@ -92,7 +92,9 @@ def _counts(
     """The channel counts of every column at every α."""
     rows = {
         (c.channels, c.grows, c.groups): [
-            scale_channels(c.channels, max(alpha, 1) if c.grows else alpha, divisor, c.groups)
+            scale_channels(
+                c.channels, max(alpha, Fraction(1)) if c.grows else alpha, divisor, c.groups
+            )
             for alpha in alphas
         ]
         for c in columns
