@@ -14,9 +14,8 @@ class ShownReport(Report):
     """
 
     def _repr_markdown_(self) -> str:
-        from costmodel.show.report import (
-            to_markdown,
-        )  # rich is slow to load, and no figure needs it
+        # rich is slow to load, and no figure needs it
+        from costmodel.show.report import to_markdown
 
         return to_markdown(self)
 
