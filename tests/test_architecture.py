@@ -53,7 +53,8 @@ TOOLS = ("thop", "ptflops", "torchinfo", "torchprofile", "calflops")
 #: Where each library may be imported.
 LIBRARIES = {
     "sympy": ("algebra.symbols", "planners.inverting", "reports.formula", "show.explorer"),
-    "numpy": ("algebra.grids", "planners", "show.plots", "reference"),
+    "numpy": ("algebra.grids", "metrics.fitting", "planners", "show.plots", "reference"),
+    "scipy": ("metrics.fitting",),
     "pandas": ("reports", "planners.sweeping"),
     "rich": ("show",),
     "pyarrow": ("show",),

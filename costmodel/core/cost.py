@@ -10,9 +10,10 @@ from costmodel.core.quantities import QUANTITIES, Parts
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from costmodel.core.network import Network
+    from costmodel.core.quantities import Quantity
 
 
 class Cost:
@@ -45,11 +46,13 @@ class Cost:
         raise AttributeError(f"a cost cannot be changed, {name} neither")
 
     @classmethod
-    def of(cls, values: Iterable[Dim], unknown: tuple[str, ...] = ()) -> Self:
+    def of(
+        cls, values: Iterable[Dim], unknown: tuple[str, ...] = (), names: Iterable[str] = QUANTITIES
+    ) -> Self:
         """The cost of values in the order of the quantities: for a planner's inner loop."""
         self = object.__new__(cls)
         state = self.__dict__
-        state.update(zip(QUANTITIES, values))  # noqa: B905 - a value each, and strict takes longer
+        state.update(zip(names, values))  # noqa: B905 - a value each, and strict takes longer
         state["unknown"] = unknown
         return self
 
@@ -72,8 +75,10 @@ class Cost:
     def __add__(self, other: Cost) -> Cost:
         if not isinstance(other, Cost):
             return NotImplemented
-        sums = {name: v + getattr(other, name) for name, v in self.quantities.items()}
-        return Cost(**sums, unknown=self.unknown + other.unknown)
+        one, two = self.quantities, other.quantities
+        names = one | two  # an empty cost has no estimates
+        sums = [one.get(name, 0) + two.get(name, 0) for name in names]
+        return Cost.of(sums, self.unknown + other.unknown, names)
 
     def __radd__(self, other: int) -> Cost:
         """So that `sum` adds costs up."""
@@ -81,7 +86,8 @@ class Cost:
 
     def map(self, function: Callable[[Dim], Dim]) -> Cost:
         """The cost with a function applied to each quantity, as `relax`."""
-        return Cost(**{n: function(v) for n, v in self.quantities.items()}, unknown=self.unknown)
+        quantities = self.quantities
+        return Cost.of(map(function, quantities.values()), self.unknown, quantities)
 
     def __repr__(self) -> str:
         bound = "≥" if self.unknown else ""
@@ -111,7 +117,9 @@ def layer_cost(lowered: Lowered) -> Cost:
     return total_cost((lowered,))
 
 
-def total_cost(layers: Iterable[tuple[Any, ...]]) -> Cost:
+def total_cost(
+    layers: Iterable[tuple[Any, ...]], rows: Mapping[str, Quantity] = QUANTITIES
+) -> Cost:
     """The cost of lowered layers: the sum of every quantity's terms.
 
     >>> from costmodel import lower, mobilenet_v1
@@ -120,11 +128,13 @@ def total_cost(layers: Iterable[tuple[Any, ...]]) -> Cost:
     """
     parts = Parts.of(layers)
     unknown = tuple([x[0].name for x in parts.layers if x[3] is None])
-    return Cost.of([sum(row.terms(parts)) for row in QUANTITIES.values()], unknown)
+    return Cost.of([sum(row.terms(parts)) for row in rows.values()], unknown, rows)
 
 
-def cost(network: Network, *, strict: bool = False) -> Cost:
-    """The cost of a network: the sum over its layers.
+def cost(
+    network: Network, *, strict: bool = False, rows: Mapping[str, Quantity] = QUANTITIES
+) -> Cost:
+    """The cost of a network: the sum over its layers, of every quantity or of those in `rows`.
 
     MACs are K²·C_in·C_out·H·W for a standard convolution, and so on (`costmodel.core.nest`).
 
@@ -134,7 +144,7 @@ def cost(network: Network, *, strict: bool = False) -> Cost:
 
     With `strict`, a layer no rule knows raises CostModelError.
     """
-    total = total_cost(each_lowered(network))
+    total = total_cost(each_lowered(network), rows)
     if strict and total.unknown:
         raise CostModelError(f"no rule for {', '.join(total.unknown)}; register one, or not strict")
     return total

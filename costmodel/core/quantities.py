@@ -1,7 +1,7 @@
 """What a network has an amount of: each quantity is a row, and whatever counts iterates over them.
 
 A row has a name, a title, a unit and the terms that a lowered layer contributes: of its nests, of
-its parameters, or of the layer as a whole. `Cost`, sweeps, compiled functions, limits, tables,
+its parameters, or of the layers as a whole. `Cost`, sweeps, compiled functions, limits, tables,
 plots and the page's script read the rows; none lists them by hand.
 """
 
@@ -17,7 +17,7 @@ from costmodel.core.nest import Elementwise
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.nest import LoopNest, Parameter
@@ -45,9 +45,10 @@ class Parts(NamedTuple):
 
 @dataclass(frozen=True)
 class Quantity:
-    """A row: `title` names it for people, `what` says what is counted, and `unit` is "" or "bytes".
+    """A row: `title` names it, `what` says what is counted, and `unit` is "", "bytes" or "s".
 
     A `limit` is what plans call one on it. Tables of layers have a `column` for it, or only totals.
+    What is an `estimate` is no integer, and shown with ≈; `of_layers` gives a term for each layer.
     What is no sum over layers has `sums` of a network and of rules of memory, and is the largest.
 
     >>> from costmodel import lower, mobilenet_v1
@@ -61,9 +62,10 @@ class Quantity:
     unit: str = ""
     limit: str = ""
     column: bool = True
+    estimate: bool = False
     of_nest: Callable[[LoopNest], Dim] | None = None
     of_parameter: Callable[[Parameter], Dim] | None = None
-    of_layer: Callable[[Lowered], Dim] | None = None
+    of_layers: Callable[[Sequence[Lowered]], Iterable[Dim]] | None = None
     sums: Callable[[Network, Any], Sequence[Iterable[Dim]]] | None = None
 
     def terms(self, parts: Parts) -> Iterable[Dim]:
@@ -71,8 +73,12 @@ class Quantity:
         return chain(
             map(self.of_nest, parts.nests) if self.of_nest else (),
             map(self.of_parameter, parts.parameters) if self.of_parameter else (),
-            map(self.of_layer, map(Lowered._make, parts.layers)) if self.of_layer else (),
+            self.of_layers(list(map(Lowered._make, parts.layers))) if self.of_layers else (),
         )
+
+    def value(self, number: Any) -> Any:
+        """A number of it as Python's own: an integer, but for an estimate."""
+        return float(number) if self.estimate else int(number)
 
 
 #: The rows that add up over layers, by name, in the order in which they are shown.
@@ -114,6 +120,6 @@ def register(row: Quantity) -> None:
     QUANTITIES[row.name] = row
 
 
-def columns() -> dict[str, Quantity]:
+def columns(rows: Mapping[str, Quantity] = QUANTITIES) -> dict[str, Quantity]:
     """Those that tables of layers have a column for."""
-    return {name: row for name, row in QUANTITIES.items() if row.column}
+    return {name: row for name, row in rows.items() if row.column}

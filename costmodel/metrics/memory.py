@@ -19,7 +19,7 @@ from costmodel.algebra.arithmetic import ceil_mode_size, is_symbolic
 from costmodel.core.layer import inputs_of
 from costmodel.core.lower import Lowered, lower
 from costmodel.core.nest import Parameter
-from costmodel.core.quantities import QUANTITIES, Quantity
+from costmodel.core.quantities import Quantity
 from costmodel.errors import CostModelError
 from costmodel.metrics.layouts import is_view, views
 
@@ -443,12 +443,3 @@ MEMORY = {
         ),
     )
 }
-
-
-def every_quantity() -> dict[str, Quantity]:
-    """The rows that add up, a user's own too, and those of memory.
-
-    >>> list(every_quantity())
-    ['macs', 'params', 'activations', 'peak_bytes', 'weight_bytes']
-    """
-    return QUANTITIES | MEMORY

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.algebra.numbers import positive_integer, rational
 from costmodel.errors import CostModelError
-from costmodel.metrics.memory import every_quantity
+from costmodel.metrics.timing import every_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,7 +31,8 @@ from costmodel.core.rewrite import resize, widen
 from costmodel.core.shapes import infer
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
-from costmodel.metrics.memory import DEFAULT, MemoryRules, every_quantity
+from costmodel.metrics.memory import DEFAULT, MemoryRules
+from costmodel.metrics.timing import every_quantity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.text import Text
 
 from costmodel.errors import printable
-from costmodel.metrics.memory import every_quantity
+from costmodel.metrics.timing import every_quantity
 from costmodel.planners.limits import limited
 from costmodel.published.family import law
 from costmodel.show.grid import Grid, plain

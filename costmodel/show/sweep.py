@@ -15,7 +15,7 @@ from rich.text import Text
 from costmodel.algebra.notation import si
 from costmodel.errors import CostModelError, printable
 from costmodel.files import check_target, is_stream, replacing
-from costmodel.metrics.memory import every_quantity
+from costmodel.metrics.timing import every_quantity
 from costmodel.planners import reducing as reductions
 from costmodel.planners.reducing import extremes
 from costmodel.show.grid import Grid, console

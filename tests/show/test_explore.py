@@ -33,7 +33,8 @@ from costmodel.layers import (
     Pool,
     Times,
 )
-from costmodel.metrics.memory import MemoryRules, every_quantity, peak_activations, weight_bytes
+from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.metrics.timing import every_quantity
 from costmodel.show.explorer import page as module
 from costmodel.show.explorer.page import page
 from costmodel.show.explorer.script import as_json, script

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
-from costmodel.metrics.memory import MemoryRules, every_quantity
+from costmodel.metrics.memory import MemoryRules
+from costmodel.metrics.timing import every_quantity
 from costmodel.planners.limits import limited
 from costmodel.reports.formula import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script

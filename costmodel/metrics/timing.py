@@ -1,0 +1,164 @@
+"""Time: what a device takes for each layer, from the same nests as every other figure.
+
+It is an estimate, with the device's error, and a formula: sizes may be numbers, symbols or grids.
+What a view hands on takes no time, nor does what a runtime leaves out at inference.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from costmodel.core.quantities import QUANTITIES, Quantity
+from costmodel.metrics import memory
+from costmodel.metrics.layouts import views
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from costmodel.algebra.arithmetic import Dim
+    from costmodel.core.lower import Lowered
+    from costmodel.core.network import Network
+    from costmodel.metrics.devices import Device
+    from costmodel.metrics.memory import MemoryRules
+
+
+class Amounts(NamedTuple):
+    """What a layer's time is made of: MACs or elements under windows, and bytes."""
+
+    work: Dim
+    read: Dim
+    written: Dim
+    weights: Dim
+
+
+def kind(x: Lowered) -> str:
+    """The kind whose constants a layer takes: its product's, or the name of its function.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> [kind(x) for x in lower(mobilenet_v1())[1:5]]
+    ['standard', 'batch_norm', 'relu', 'depthwise']
+    """
+    if nests := x.nests:
+        return "transposed" if nests[0].weighted and nests[0].written else nests[0].kind
+    return x.elementwise[0].operation
+
+
+def amounts(x: Lowered, rules: MemoryRules) -> Amounts:
+    """What a layer does and moves: of its inputs all, as kernels copy them in their own order."""
+    work = sum(nest.macs for nest in x.nests)
+    if not x.nests:
+        windows = (body for body in x.elementwise if not _is_one(body.taps))
+        work = sum(prod(body.output) * body.taps for body in windows)
+    return Amounts(
+        work,
+        rules.width * sum(map(prod, x.inputs)),
+        rules.width * prod(x.output),
+        rules.parameter_bytes(x.used if x.layer.shares else x.parameters),
+    )
+
+
+def _is_one(taps: Dim) -> bool:
+    return isinstance(taps, int) and taps == 1
+
+
+class Parts(NamedTuple):
+    """Seconds of a layer by what takes them."""
+
+    overhead: Dim
+    compute: Dim
+    memory: Dim
+
+    @property
+    def bound(self) -> str:
+        """The largest of them.
+
+        >>> Parts(1e-5, 3e-5, 2e-5).bound
+        'compute'
+        """
+        return max(self._fields, key=self._asdict().__getitem__)
+
+
+_NOTHING = Parts(0, 0, 0)
+
+
+def parts(x: Lowered, device: Device) -> Parts:
+    """What takes a layer's time: starting it, its work, or the bytes it moves.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> from costmodel.metrics.devices import device
+    >>> depthwise = lower(mobilenet_v1())[4]
+    >>> parts(depthwise, device("stm32h747_int8")).bound
+    'compute'
+    """
+    constants = device.constants(kind(x), product=bool(x.nests))
+    of = amounts(x, device.rules)
+    work, *moved = (a * s if s else 0 for a, s in zip(of, constants.slopes, strict=True))
+    return Parts(constants.start_s, work, sum(moved))
+
+
+def layer_parts(layers: Sequence[Lowered], device: Device) -> list[Parts]:
+    """Those of every layer: an input and a view take no time, and nobody knows an unknown one's.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> from costmodel.metrics.devices import device
+    >>> layer_parts(lower(mobilenet_v1()), device("stm32h747_int8"))[0].bound
+    'overhead'
+    """
+    viewed = views(layers)
+    return [
+        parts(x, device)
+        if x.layer.arity != 0 and x.bodies and x.layer.name not in viewed
+        else _NOTHING
+        for x in layers
+    ]
+
+
+def seconds(layers: Sequence[Lowered], device: Device) -> list[Dim]:
+    """What each layer takes."""
+    return [sum(each) for each in layer_parts(layers, device)]
+
+
+def time_row(device: Device) -> Quantity:
+    """The quantity that a device adds to the others."""
+    return Quantity(
+        "time_s",
+        "time",
+        f"seconds on {device.name}, an estimate (its median error {100 * device.error:.3g} %)",
+        unit="s",
+        limit="max_latency",
+        estimate=True,
+        of_layers=partial(seconds, device=device),
+    )
+
+
+def every_quantity(device: Device | None = None) -> dict[str, Quantity]:
+    """The rows that add up, a user's own too; with a device time; and those of memory.
+
+    >>> from costmodel.metrics.devices import device
+    >>> list(every_quantity(device("stm32h747_int8")))
+    ['macs', 'params', 'activations', 'time_s', 'peak_bytes', 'weight_bytes']
+    """
+    return additive(device) | memory.MEMORY
+
+
+def additive(device: Device | None = None) -> dict[str, Quantity]:
+    """Those that add up over layers."""
+    if device is None:
+        return QUANTITIES
+    row = time_row(device)
+    return QUANTITIES | {row.name: row}
+
+
+def time(network: Network, device: Device) -> Dim:
+    """The network's seconds on a device: a number, or a formula where sizes are symbols.
+
+    >>> from costmodel import mobilenet_v1
+    >>> from costmodel.metrics.devices import device
+    >>> round(1000 * time(mobilenet_v1(), device("pixel_1_tflite")))
+    115
+
+    Raises CostModelError for a layer without a rule.
+    """
+    return sum(seconds(memory.known_layers(network), device))
