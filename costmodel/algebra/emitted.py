@@ -8,7 +8,7 @@ without loops, look-ups or objects, each common subexpression computed once
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import floor
+from math import floor, isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from costmodel.algebra import emitted, numbers
@@ -146,6 +146,8 @@ class Traced:
     def __add__(self, other: Dim) -> Traced:
         if is_symbolic(other):
             return self.made(" + ".join(sorted((self.text, operand(other)))), self, other)
+        if type(other) is float:
+            return self.made(f"{self.text} + {number(other)!r}")
         return Traced(self.tape, self.name, self.offset + integer(other))
 
     def __sub__(self, other: Dim) -> Traced:
@@ -159,7 +161,7 @@ class Traced:
     def __mul__(self, other: Dim) -> Dim:
         if is_symbolic(other):
             return self.made(" * ".join(sorted((self.text, operand(other)))), self, other)
-        if integer(other) in (0, 1):
+        if number(other) in (0, 1):
             return self if other else 0
         return self.made(f"{other} * {self.text}", *(self,) * (other > 0))
 
@@ -195,7 +197,12 @@ def operand(value: Dim) -> str:
     """A value as it stands in a function's source; relaxed sizes are polynomials in ρ."""
     if isinstance(value, Traced):
         return value.text
-    return f"({value})" if isinstance(value, Polynomial) else str(integer(value))
+    return f"({value})" if isinstance(value, Polynomial) else str(number(value))
+
+
+def number(value: Dim) -> int | float:
+    """What may stand in a function's source: an integer, or of an estimate a finite float."""
+    return value if type(value) is float and isfinite(value) else integer(value)
 
 
 def integer(value: Dim) -> int:

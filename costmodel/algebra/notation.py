@@ -61,7 +61,19 @@ def unicode(expression: Dim) -> str:
     return terms.replace("+ -", "− ") or "0"
 
 
-def _unicode_term(coefficient: Fraction, factors: Factors) -> str:
+def estimated(expression: Dim, digits: int = 3) -> str:
+    """A formula with decimals of so many digits, as estimates have.
+
+    >>> from costmodel.algebra.polynomial import ALPHA, RHO
+    >>> estimated(ALPHA * RHO * 1.2345 + ALPHA / 3)
+    '1.23·αρ + 0.333·α'
+    """
+    rounded = [(f"{float(f'{float(c):.{digits}g}'):g}", powers) for c, powers in _terms(expression)]
+    terms = " + ".join(_unicode_term(*term) for term in rounded)
+    return terms.replace("+ -", "− ") or "0"
+
+
+def _unicode_term(coefficient: Fraction | str, factors: Factors) -> str:
     over = _unicode_product([(s, e) for s, e in factors if e > 0])
     under = [(s, -e) for s, e in factors if e < 0]
     if over and coefficient != 1:

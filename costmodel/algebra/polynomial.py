@@ -148,7 +148,7 @@ def _terms(value: Dim) -> dict[Powers, Fraction] | None:
     """The terms of a polynomial or a number; None of what has an algebra of its own."""
     if isinstance(value, Polynomial):
         return value.terms
-    if isinstance(value, (int, Fraction)):
+    if isinstance(value, (int, float, Fraction)):  # a float of an estimate, as the fraction it is
         return {(): Fraction(value)}
     if hasattr(value, "algebra"):
         return None

@@ -52,7 +52,21 @@ Rounding = Annotated[
     str | None,
     typer.Option(help="Channel rounding: floor, divisible(8) or exact; default, the authors'."),
 ]
-Dtype = Annotated[str, typer.Option(help="float32, float16 or int8 (with int32 biases).")]
+DeviceName = Annotated[
+    str | None,
+    typer.Option(
+        "--device",
+        metavar="NAME|FILE.json",
+        help="Estimate time on it too: one that `costmodel devices` lists, or a calibrated one.",
+    ),
+]
+Dtype = Annotated[
+    str | None,
+    typer.Option(
+        help="float32, float16 or int8 (with int32 biases); default, the device's or float32.",
+        show_default=False,
+    ),
+]
 FoldBatchNorm = Annotated[
     bool, typer.Option("--fold-batch-norm", help="Batch norm is folded into the convolutions.")
 ]
@@ -91,6 +105,6 @@ def with_limits(run: Callable[..., None]) -> Callable[..., None]:
 
 
 def _limit_help(row: Quantity) -> str:
-    amounts = "512KiB (2¹⁰), 512KB" if row.unit == "bytes" else "2M, 1.2G"
-    unit = f" {row.unit}" if row.unit not in {"", "bytes"} else ""
+    amounts = {"bytes": "512KiB (2¹⁰), 512KB", "s": "20ms, on a --device"}.get(row.unit, "2M, 1.2G")
+    unit = f" {row.unit}" if row.unit not in {"", "bytes", "s"} else ""
     return f"Most {row.title}{unit}: {amounts}."

@@ -27,10 +27,11 @@ def run(  # noqa: PLR0913 - a parameter is an option
     ] = None,
     classes: options.Classes = None,
     rounding: options.Rounding = None,
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = None,
     fold_batch_norm: options.FoldBatchNorm = False,
     in_place: options.InPlace = False,
     no_input: options.NoInput = False,
+    device: options.DeviceName = None,
     plot: Annotated[
         str | None, typer.Option(metavar="FILE", help="Draw it: FILE.png, FILE.svg or FILE.pdf.")
     ] = None,
@@ -43,7 +44,10 @@ def run(  # noqa: PLR0913 - a parameter is an option
     gives an estimate (MobileNetV1, 1000 classes), else the most MACs do.
 
     Example: [bold]costmodel plan --max-macs 150M --max-flash 1MiB --dtype int8[/bold]
+
+    Example: [bold]costmodel plan --max-latency 100ms --device stm32h747_int8[/bold]
     """
+    from costmodel.metrics.devices import device as load_device
     from costmodel.metrics.memory import MemoryRules
     from costmodel.planners.limits import fractions
     from costmodel.planners.planning import plan
@@ -54,11 +58,15 @@ def run(  # noqa: PLR0913 - a parameter is an option
     if plot is not None:
         image_format(plot)
         check_target(plot)
+    on = None if device is None else load_device(device)
     planned = plan(
         base,
         resolutions=resolutions_of(base, resolutions, "96:224:32"),
         alphas=None if alphas is None else fractions(alphas, "alphas"),
-        rules=MemoryRules(dtype, not no_input, in_place, fold_batch_norm),
+        rules=MemoryRules(
+            dtype or (on.dtype if on else "float32"), not no_input, in_place, fold_batch_norm
+        ),
+        device=on,
         **most,
     )
     answer(

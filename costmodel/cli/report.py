@@ -22,6 +22,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     rounding: options.Rounding = None,
     model: options.Model = None,
     input_size: options.InputSize = None,
+    device: options.DeviceName = None,
     separate: Annotated[
         bool, typer.Option("--separate", help="Factorise its K×K convolutions first, and compare.")
     ] = False,
@@ -43,7 +44,10 @@ def run(  # noqa: PLR0913 - a parameter is an option
     Example: [bold]costmodel report --alpha 0.75 --rho 0.857[/bold]
 
     Example: [bold]costmodel report --model mynet:Net --alpha 0.5 --separate[/bold]
+
+    Example: [bold]costmodel report mobilenet_v2 --device stm32h747_int8[/bold]
     """
+    from costmodel.metrics.devices import device as load_device
     from costmodel.planners.limits import axes
     from costmodel.reports.checking import checked
     from costmodel.reports.loading import named_or_traced, running
@@ -68,6 +72,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
         rounding=rounding,
         separated=separate,
         module=module,
+        device=None if device is None else load_device(device),
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between

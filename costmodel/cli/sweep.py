@@ -26,10 +26,11 @@ def run(  # noqa: PLR0913 - a parameter is an option
     ] = False,
     classes: options.Classes = None,
     rounding: options.Rounding = None,
-    dtype: options.Dtype = "float32",
+    dtype: options.Dtype = None,
     fold_batch_norm: options.FoldBatchNorm = False,
     in_place: options.InPlace = False,
     no_input: options.NoInput = False,
+    device: options.DeviceName = None,
     front: Annotated[
         str | None, typer.Option(metavar="QUANTITY", help="The Pareto front of MACs against it.")
     ] = None,
@@ -50,22 +51,26 @@ def run(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel sweep --alphas 0.1:1.5:0.01 --resolutions 32:512 --max-macs 150M[/bold]
     """
+    from costmodel.metrics.devices import device as load_device
     from costmodel.metrics.memory import MemoryRules
     from costmodel.planners.limits import fractions, limits
     from costmodel.planners.sweeping import sweep
     from costmodel.reports.loading import base_network, named_or_traced, resolutions_of
     from costmodel.show import sweep as shown
 
-    within = limits(most)
+    on = None if device is None else load_device(device)
+    within = limits(most, on)
     chosen = one_of(front=front, histogram=histogram, output=output)
     if within and chosen:
         raise CostModelError(f"--max-… picks one configuration, --{chosen} takes all; give one")
     if output is not None:
         shown.check_output(output)
     base, _ = base_network(named_or_traced(network, model, input_size)[0], classes, rounding)
-    rules = MemoryRules(dtype, not no_input, in_place, fold_batch_norm)
+    rules = MemoryRules(
+        dtype or (on.dtype if on else "float32"), not no_input, in_place, fold_batch_norm
+    )
     grid = fractions(alphas, "alphas"), resolutions_of(base, resolutions, "128:224:32")
-    swept = sweep(base, *grid, paired=pairs, rules=rules)
+    swept = sweep(base, *grid, paired=pairs, rules=rules, device=on)
     view = shown.View(swept, base, rules)
     with shown.progress_bar(swept.size) as advance:
         if output is not None:

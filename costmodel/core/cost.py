@@ -10,7 +10,7 @@ from costmodel.core.quantities import QUANTITIES, Parts
 from costmodel.errors import CostModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from costmodel.core.network import Network
     from costmodel.core.quantities import Quantity
@@ -105,6 +105,23 @@ class Cost:
         quantities = self.quantities.items()
         lines = [rf"\text{{{name}}} {relation} {latex(value)}" for name, value in quantities]
         return r"$\begin{aligned}" + r" \\ ".join(lines) + r"\end{aligned}$"
+
+
+def layer_costs(layers: Sequence[Lowered], rows: Mapping[str, Quantity] = QUANTITIES) -> list[Cost]:
+    """The cost of each of a network's layers.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> [layer.macs for layer in layer_costs(lower(mobilenet_v1()))[:2]]
+    [0, 10838016]
+    """
+    columns = []
+    for row in rows.values():
+        if row.of_layers:
+            columns.append(list(row.of_layers(layers)))
+        else:
+            columns.append([sum(row.terms(Parts.of((x,)))) for x in layers])
+    each = zip(layers, zip(*columns, strict=True), strict=True)
+    return [Cost.of(v, (x.layer.name,) * (x.bodies is None), rows) for x, v in each]
 
 
 def layer_cost(lowered: Lowered) -> Cost:

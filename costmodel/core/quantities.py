@@ -76,6 +76,16 @@ class Quantity:
             self.of_layers(list(map(Lowered._make, parts.layers))) if self.of_layers else (),
         )
 
+    def text(self, number: Any) -> str:
+        """An amount of it for people.
+
+        >>> QUANTITIES["macs"].text(568740352)
+        '568,740,352'
+        """
+        if self.estimate:
+            return f"≈{1000 * number:.3g} ms" if self.unit == "s" else f"≈{number:.4g} {self.unit}"
+        return f"{number:,}"
+
     def value(self, number: Any) -> Any:
         """A number of it as Python's own: an integer, but for an estimate."""
         return float(number) if self.estimate else int(number)

@@ -6,6 +6,7 @@ What a view hands on takes no time, nor does what a runtime leaves out at infere
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from math import prod
 from typing import TYPE_CHECKING, NamedTuple
@@ -70,6 +71,12 @@ class Parts(NamedTuple):
     compute: Dim
     memory: Dim
 
+    def __add__(self, other: object) -> Parts:
+        """Those of two layers together."""
+        if not isinstance(other, Parts):
+            return NotImplemented
+        return Parts(*(a + b for a, b in zip(self, other, strict=True)))
+
     @property
     def bound(self) -> str:
         """The largest of them.
@@ -120,35 +127,37 @@ def seconds(layers: Sequence[Lowered], device: Device) -> list[Dim]:
     return [sum(each) for each in layer_parts(layers, device)]
 
 
-def time_row(device: Device) -> Quantity:
-    """The quantity that a device adds to the others."""
-    return Quantity(
-        "time_s",
-        "time",
-        f"seconds on {device.name}, an estimate (its median error {100 * device.error:.3g} %)",
-        unit="s",
-        limit="max_latency",
-        estimate=True,
-        of_layers=partial(seconds, device=device),
-    )
+#: The row of what a device takes; without one nobody knows.
+TIME = Quantity(
+    "time_s",
+    "time",
+    "seconds on the device, an estimate: for each layer to start it, to do its work and to move "
+    "its bytes",
+    unit="s",
+    limit="max_latency",
+    estimate=True,
+)
 
 
-def every_quantity(device: Device | None = None) -> dict[str, Quantity]:
-    """The rows that add up, a user's own too; with a device time; and those of memory.
+def every_quantity() -> dict[str, Quantity]:
+    """Every row that there is: those that add up, a user's own too, and those of memory.
 
-    >>> from costmodel.metrics.devices import device
-    >>> list(every_quantity(device("stm32h747_int8")))
+    >>> list(every_quantity())
     ['macs', 'params', 'activations', 'time_s', 'peak_bytes', 'weight_bytes']
     """
-    return additive(device) | memory.MEMORY
+    return QUANTITIES | {TIME.name: TIME} | memory.MEMORY
 
 
 def additive(device: Device | None = None) -> dict[str, Quantity]:
-    """Those that add up over layers."""
+    """Those that add up over layers, time only where there is a device."""
     if device is None:
         return QUANTITIES
-    row = time_row(device)
-    return QUANTITIES | {row.name: row}
+    return QUANTITIES | {TIME.name: replace(TIME, of_layers=partial(seconds, device=device))}
+
+
+def quantities(device: Device | None = None) -> dict[str, Quantity]:
+    """Those that can be told, with a device or without."""
+    return additive(device) | memory.MEMORY
 
 
 def time(network: Network, device: Device) -> Dim:

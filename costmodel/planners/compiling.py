@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 from costmodel.algebra.arithmetic import is_symbolic
-from costmodel.algebra.emitted import RefusalError, Tape, Traced, integer, operand, some
+from costmodel.algebra.emitted import RefusalError, Tape, Traced, integer, number, operand, some
 from costmodel.algebra.numbers import (
     MAX_ALPHA,
     multiplier,
@@ -22,25 +22,30 @@ from costmodel.algebra.numbers import (
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.core.cost import Cost, cost
 from costmodel.core.lower import lower
-from costmodel.core.quantities import QUANTITIES, Parts
+from costmodel.core.quantities import Parts
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.widths import Widths
 from costmodel.errors import CostModelError
+from costmodel.metrics.timing import additive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.lower import Lowered
     from costmodel.core.network import Network
+    from costmodel.core.quantities import Quantity
+    from costmodel.metrics.devices import Device
+
+    Rows = Mapping[str, Quantity]
 
 
-def _written(tape: Tape, parameters: str, lowered: Iterable[Lowered]) -> Any:
+def _written(tape: Tape, parameters: str, lowered: Iterable[Lowered], rows: Rows) -> Any:
     """The function of the parameters that returns the quantities."""
     parts = Parts.of(lowered)
-    results = ", ".join(_sum(tape, row.terms(parts)) for row in QUANTITIES.values())
+    results = ", ".join(_sum(tape, row.terms(parts)) for row in rows.values())
     return tape.function(parameters, results)
 
 
@@ -50,10 +55,10 @@ _ADDENDS = 256  # of one line: Python's parser goes as deep as a sum is long
 def _sum(tape: Tape, terms: Iterable[Dim]) -> str:
     """A sum with equal terms counted once, and the integers added up."""
     times: defaultdict[str, int] = defaultdict(int)
-    constant = 0
+    constant: int | float = 0
     for term in terms:
         if not is_symbolic(term):
-            constant += integer(term)
+            constant += number(term)
         elif isinstance(term, Traced):
             times[term.name] += 1
             constant += term.offset
@@ -73,10 +78,15 @@ def cost_function(
     *,
     relaxed: Literal[False] = False,
     rounding: str | None = None,
+    device: Device | None = None,
 ) -> Callable[[Any, int], Cost]: ...
 @overload
 def cost_function(
-    network: Network, over: Literal["alpha"] = "alpha", *, relaxed: Literal[True]
+    network: Network,
+    over: Literal["alpha"] = "alpha",
+    *,
+    relaxed: Literal[True],
+    device: Device | None = None,
 ) -> Callable[[Any, Any], Cost]: ...
 @overload
 def cost_function(
@@ -85,13 +95,23 @@ def cost_function(
     *,
     relaxed: Literal[False] = False,
     rounding: str | None = None,
+    device: Device | None = None,
 ) -> WidthFunction: ...
 @overload
 def cost_function(
-    network: Network, over: Literal["widths"], *, relaxed: Literal[True]
+    network: Network,
+    over: Literal["widths"],
+    *,
+    relaxed: Literal[True],
+    device: Device | None = None,
 ) -> Callable[[Sequence[Any], Any], Cost]: ...
 def cost_function(
-    network: Network, over: str = "alpha", *, relaxed: bool = False, rounding: str | None = None
+    network: Network,
+    over: str = "alpha",
+    *,
+    relaxed: bool = False,
+    rounding: str | None = None,
+    device: Device | None = None,
 ) -> Any:
     """The cost of a network as a function, made once and called often.
 
@@ -105,6 +125,8 @@ def cost_function(
     >>> f = cost_function(mobilenet_v1())
     >>> f(0.75, 192)
     Cost(macs=239273472, params=2585560, activations=2779624)
+
+    With a device, its seconds are `time_s` of the cost (`costmodel.metrics.timing`).
 
     The gradient of a relaxed one is what a channel of each layer costs, as a MorphNet-like planner
     regularises by (Gordon et al. 2018, eq. 7):
@@ -124,18 +146,22 @@ def cost_function(
         raise CostModelError(f"over must be alpha or widths, got {over!r}")
     if relaxed and rounding is not None:
         raise CostModelError(f"what is relaxed rounds nothing, got rounding {rounding}; leave it")
+    rows = additive(device)
     if relaxed:
-        return _relaxed_over_alpha(network) if over == "alpha" else _relaxed_over_widths(network)
-    return _over_alpha(network, rounding) if over == "alpha" else _over_widths(network, rounding)
+        make = _relaxed_over_alpha if over == "alpha" else _relaxed_over_widths
+        return make(network, rows)
+    if over == "alpha":
+        return _over_alpha(network, rounding, rows)
+    return _over_widths(network, rounding, rows)
 
 
-def _over_alpha(network: Network, rounding: str | None) -> Callable[[Any, int], Cost]:
+def _over_alpha(network: Network, rounding: str | None, rows: Rows) -> Callable[[Any, int], Cost]:
     tape = Tape()
     alpha, side = Traced(tape, "alpha"), Traced(tape, "D")
     tape.know("D", 1)
     lowered = lower(widen(resize(network, resolution=side), alpha, rounding))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    function = _written(tape, "alpha, D", lowered)
+    function = _written(tape, "alpha, D", lowered, rows)
 
     def cost_at(alpha: Any, resolution: int) -> Cost:
         if type(alpha) is not float or not 0 < alpha < MAX_ALPHA:
@@ -143,20 +169,20 @@ def _over_alpha(network: Network, rounding: str | None) -> Callable[[Any, int], 
         if type(resolution) is not int or resolution < 1:
             resolution = positive_integer(resolution, "resolution")
         try:
-            return Cost.of(function(alpha, resolution), unknown)
+            return Cost.of(function(alpha, resolution), unknown, rows)
         except RefusalError as error:
             raise CostModelError(error.at(f"alpha {float(alpha):g} and", resolution)) from None
 
     return cost_at
 
 
-def _relaxed_over_alpha(network: Network) -> Callable[[Any, Any], Cost]:
-    total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"))
+def _relaxed_over_alpha(network: Network, rows: Rows) -> Callable[[Any, Any], Cost]:
+    total = cost(widen(resize(network, rho=RHO), ALPHA, "exact"), rows=rows)
     # max(1, α), in arithmetic that arrays and tensors have.
     source = ", ".join(map(str, total.quantities.values()))
     source = source.replace("max(1, alpha)", "((1 + alpha + abs(alpha - 1)) / 2)")
     function = eval(f"lambda alpha, rho: ({source})")  # noqa: S307 - of the polynomials above alone
-    return lambda alpha, rho: Cost.of(function(alpha, rho), total.unknown)
+    return lambda alpha, rho: Cost.of(function(alpha, rho), total.unknown, rows)
 
 
 class Column(NamedTuple):
@@ -197,6 +223,7 @@ class WidthFunction:
     rounding: str
     function: Callable[..., tuple[Any, ...]]
     unknown: tuple[str, ...]
+    rows: Rows
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -263,15 +290,17 @@ class WidthFunction:
         rows = np.atleast_2d(counts)
         most = self.function(*(int(c) for c in rows.max(axis=0, initial=1)), resolution)
         exact = max(most) < 2**53
-        totals = np.empty((len(QUANTITIES), len(rows)), dtype=float if exact else object)
+        totals = np.empty((len(self.rows), len(rows)), dtype=float if exact else object)
         step = 1 << 13  # what stays in a core's cache
         for start in range(0, len(rows), step):
             part = rows[start : start + step].T.astype(totals.dtype)
             for total, value in zip(totals, self.function(*part, resolution), strict=True):
                 total[start : start + step] = value
         if counts.ndim == 1:
-            return Cost.of([int(total[0]) for total in totals], self.unknown)
-        return Cost.of(totals, self.unknown)
+            both = zip(self.rows.values(), totals, strict=True)
+            values = [row.value(total[0]) for row, total in both]
+            return Cost.of(values, self.unknown, self.rows)
+        return Cost.of(totals, self.unknown, self.rows)
 
 
 def _rectangular(widths: Any, name: str) -> NDArray[Any]:
@@ -294,33 +323,33 @@ def _ends(counts: NDArray[Any]) -> list[Any]:
     return counts.ravel().tolist() if counts.dtype == object else counts.ravel()[:1].tolist()
 
 
-def _over_widths(network: Network, rounding: str | None) -> WidthFunction:
+def _over_widths(network: Network, rounding: str | None, rows: Rows) -> WidthFunction:
     rounding = network.rounding if rounding is None else rounding
     widths = Widths.of(network)
-    function, unknown = _of_columns(network, widths, Tape(), "D")
+    function, unknown = _of_columns(network, widths, Tape(), "D", rows)
     columns = tuple(
         Column(name, integer(widths.counts[name]), name in widths.grows, multiple)
         for name, multiple in widths.columns.items()
     )
-    return WidthFunction(columns, rounding, function, unknown)
+    return WidthFunction(columns, rounding, function, unknown, rows)
 
 
-def _relaxed_over_widths(network: Network) -> Callable[[Sequence[Any], Any], Cost]:
+def _relaxed_over_widths(network: Network, rows: Rows) -> Callable[[Sequence[Any], Any], Cost]:
     widths = Widths.of(network)
     names = list(widths.columns)
-    function, unknown = _of_columns(network, widths, Tape(relaxed=True), "rho")
+    function, unknown = _of_columns(network, widths, Tape(relaxed=True), "rho", rows)
 
     def cost_of(widths: Sequence[Any], rho: Any) -> Cost:
         if len(widths) != len(names):
             wanted = f"{len(names)}, one for each of {', '.join(names[:3])}, …"
             raise CostModelError(f"widths must be {wanted}, got {len(widths)}")
-        return Cost.of(function(*widths, rho), unknown)
+        return Cost.of(function(*widths, rho), unknown, rows)
 
     return cost_of
 
 
 def _of_columns(
-    network: Network, widths: Widths, tape: Tape, size: str
+    network: Network, widths: Widths, tape: Tape, size: str, rows: Rows
 ) -> tuple[Callable[..., Any], tuple[str, ...]]:
     """The function of a width for each column and of D, or of ρ where it is relaxed."""
     names = [f"w{i}" for i in range(len(widths.columns))]
@@ -333,4 +362,4 @@ def _of_columns(
     else:
         lowered = lower(resize(made, resolution=Traced(tape, size)))
     unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-    return _written(tape, ", ".join([*names, size]), lowered), unknown
+    return _written(tape, ", ".join([*names, size]), lowered, rows), unknown

@@ -75,7 +75,7 @@ def exact_choice(made: Plan) -> Exact | None:
     sides = {side for layer in made.network.inputs for side in layer.shape[2:]}
     if not limits or made.choice is None or len(sides) != 1:
         return None
-    most, side = limits[0].most, made.choice.resolution
+    most, side = int(limits[0].most), made.choice.resolution
     try:
         found = solve_alpha(made.network, macs=most, rho=f"{side}/{sides.pop()}")
     except CostModelError:

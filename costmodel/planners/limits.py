@@ -5,48 +5,59 @@ from __future__ import annotations
 import re
 import reprlib
 from fractions import Fraction
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from costmodel.algebra.numbers import positive_integer, rational
 from costmodel.errors import CostModelError
-from costmodel.metrics.timing import every_quantity
+from costmodel.metrics.timing import every_quantity, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from costmodel.core.quantities import Quantity
+    from costmodel.metrics.devices import Device
 
 _COUNTS = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 _BYTES = {"B": 1}
 _BYTES |= {f"{p}B": 10 ** (3 * (i + 1)) for i, p in enumerate("kMGT")} | {"KB": 1000}
 _BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
+_SECONDS: dict[str, int | Fraction] = {"s": 1, "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6)}
+_SECONDS |= {"µs": _SECONDS["us"], "ns": Fraction(1, 10**9)}
+_UNITS: dict[str, Mapping[str, int | Fraction]] = {"bytes": _BYTES, "s": _SECONDS}
 _AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)")
 _MOST_VALUES = 10**6
 
 
 class Limit(NamedTuple):
-    """The most of a quantity: 150M or 1.2G of MACs and params, 512KB (10³) or 512KiB (2¹⁰).
+    """The most of a quantity: 150M or 1.2G of MACs and params, 512KB (10³) or 512KiB (2¹⁰), 20ms.
 
     >>> str(Limit.of("max_macs", "150M")), str(Limit.of("max_flash", "1MiB"))
     ('--max-macs 150M = 150,000,000', '--max-flash 1MiB = 1,048,576 bytes')
+    >>> Limit.of("max_latency", "20ms").most
+    0.02
     """
 
     name: str
     given: str
-    most: int
+    most: float
 
     @classmethod
     def of(cls, name: str, value: Any) -> Limit:
         """The limit that a user wrote.
 
-        Raises CostModelError for what is no positive amount, and for bytes without a unit.
+        Raises CostModelError for what is no positive amount, and for bytes and seconds without a
+        unit.
         """
-        units = _BYTES if limited()[name].unit == "bytes" else _COUNTS
+        row = limited()[name]
+        units: Mapping[str, int | Fraction] = _UNITS.get(row.unit, _COUNTS)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return cls(name, f"{value}", value)
+        if row.estimate and isinstance(value, float) and 0 < value < inf:
+            return cls(name, f"{value}", value)
         found = _AMOUNT.fullmatch(str(value).strip())
-        most = int(Fraction(found[1]) * units.get(found[2], 0)) if found else 0
-        if most < 1:
+        most = row.value(Fraction(found[1]) * units.get(found[2], 0)) if found else 0
+        if most <= 0:
             known = ", ".join(filter(None, units))
             raise CostModelError(
                 f"{name} must be a positive amount in {known}, got {reprlib.repr(value)}"
@@ -65,31 +76,41 @@ class Limit(NamedTuple):
 
     def __str__(self) -> str:
         """The amount as it was given and in full."""
-        unit = f" {limited()[self.name].unit}".rstrip()
-        return f"{self.option} {self.given} = {self.most:,}{unit}"
+        unit = "" if limited()[self.name].estimate else f" {limited()[self.name].unit}".rstrip()
+        return f"{self.option} {self.given} = {self.amount}{unit}"
+
+    @property
+    def amount(self) -> str:
+        """The most, for people."""
+        return limited()[self.name].text(self.most).removeprefix("≈")
 
 
 def limited() -> dict[str, Quantity]:
     """The quantities that may be limited, by what a limit on them is called.
 
     >>> list(limited())
-    ['max_macs', 'max_params', 'max_peak_memory', 'max_flash']
+    ['max_macs', 'max_params', 'max_latency', 'max_peak_memory', 'max_flash']
     """
     return {row.limit: row for row in every_quantity().values() if row.limit}
 
 
-def limits(given: Mapping[str, Any]) -> tuple[Limit, ...]:
+def limits(given: Mapping[str, Any], device: Device | None = None) -> tuple[Limit, ...]:
     """The limits that are given, each by its name in `limited`; None is none.
 
     >>> [limit.most for limit in limits({"max_macs": "1.5G", "max_params": None})]
     [1500000000]
 
-    Raises CostModelError for another name, and as `Limit.of` does.
+    Raises CostModelError for another name, for time without a device, and as `Limit.of` does.
     """
     if wrong := given.keys() - limited().keys():
         known = ", ".join(limited())
         raise CostModelError(f"a limit must be one of {known}, got {min(wrong)}")
-    return tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
+    found = tuple(Limit.of(name, value) for name, value in given.items() if value is not None)
+    for limit in found:
+        if limit.quantity not in quantities(device):
+            what = f"{limit.option} {limit.given} is of a device"
+            raise CostModelError(f"{what}; give one with --device (`costmodel devices` lists them)")
+    return found
 
 
 def fractions(text: str, name: str) -> tuple[Fraction, ...]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from costmodel.core.network import Network
+    from costmodel.metrics.devices import Device
 
     Array = NDArray[Any]
 
@@ -122,14 +123,14 @@ class Choice:
 
     alpha: Fraction
     resolution: int
-    quantities: Mapping[str, int]
+    quantities: Mapping[str, Any]
     top1: float | None
     estimated: bool
 
-    def __getattr__(self, name: str) -> int:
+    def __getattr__(self, name: str) -> Any:
         """One of the quantities."""
         try:
-            return self.__dict__["quantities"][name]  # type: ignore[no-any-return]
+            return self.__dict__["quantities"][name]
         except KeyError:
             raise AttributeError(f"a choice has no {name}") from None
 
@@ -178,19 +179,20 @@ MOST_STEPS = 50_000
 MOST_CANDIDATES = 2 * 10**7
 
 
-def plan(
+def plan(  # noqa: PLR0913 - all but the first have defaults
     network: Network,
     *,
     resolutions: Sequence[int] = tuple(range(96, 225, 32)),
     alphas: Sequence[Any] | None = None,
     rounding: str | None = None,
     rules: MemoryRules = DEFAULT,
+    device: Device | None = None,
     **most: Any,
 ) -> Plan:
     """The best network within limits, over every distinct width and some resolutions.
 
-    The limits are max_macs, max_params, max_flash and max_peak_memory: what
-    `costmodel.planners.limits.limited` names.
+    The limits are max_macs, max_params, max_flash, max_peak_memory and, on a device, max_latency:
+    what `costmodel.planners.limits.limited` names.
 
     The objective is ImageNet top-1 for MobileNetV1 with 1000 classes (as printed, else estimated,
     see `estimate`; to a tenth of a percent, and of equals the printed), and the most MACs for any
@@ -204,7 +206,7 @@ def plan(
     Raises CostModelError for limits that are no positive amounts, for empty grids and for more
     than 2·10⁷ candidates.
     """
-    within = limits(most)
+    within = limits(most, device)
     if not within:
         raise CostModelError(f"a plan needs a limit; give one of {', '.join(limited())}")
     if rounding is not None:
@@ -213,7 +215,7 @@ def plan(
     if len(values) * len(resolutions) > MOST_CANDIDATES:
         size = f"{len(values):,} widths × {len(resolutions):,} resolutions"
         raise CostModelError(f"a plan holds at most 2·10⁷ candidates, got {size}; give fewer")
-    swept = sweep(network, list(values), list(resolutions), rules=rules)
+    swept = sweep(network, list(values), list(resolutions), rules=rules, device=device)
     if swept.unknown:
         raise CostModelError(f"no rule for {', '.join(swept.unknown)}: no plan without their cost")
     table = _Table(network, tuple(values), swept)
@@ -256,7 +258,7 @@ class _Table:
 
     def __init__(self, network: Network, alphas: tuple[Fraction, ...], swept: Sweep) -> None:
         self.network, self.alphas, self.swept = network, alphas, swept
-        names = [row.name for row in limited().values()]
+        names = [row.name for row in limited().values() if row.name in swept.factors]
         self.quantities = {name: swept.evaluate(name).reshape(-1) for name in names}
         self.objective = "macs"
         self.score: Array = self.quantities["macs"]
@@ -290,7 +292,7 @@ class _Table:
     def built(self, cell: int) -> Choice:
         """A candidate in exact integers."""
         row, column = divmod(cell, len(self.swept.resolution))
-        counts = {name: int(values[cell]) for name, values in self.quantities.items()}
+        counts = {name: self.swept.value(name, x[cell]) for name, x in self.quantities.items()}
         top1 = float(self.score[cell]) if self.objective == "top1" else None
         estimated = top1 is not None and not self.printed[cell]
         side = int(self.swept.resolution[column])
@@ -302,7 +304,7 @@ class _Table:
 
     def head_room(self, cell: int, limits: Iterable[Limit]) -> dict[str, float]:
         """The part of each limit that a candidate leaves."""
-        return {x.name: 1 - int(self.quantities[x.quantity][cell]) / x.most for x in limits}
+        return {x.name: 1 - float(self.quantities[x.quantity][cell] / x.most) for x in limits}
 
 
 def _ranks(values: Array) -> Array:
@@ -329,7 +331,6 @@ def _planned(table: _Table, limits: tuple[Limit, ...], rules: MemoryRules) -> Pl
     ranked = order[fits[order]]
     best = int(ranked[-1]) if len(ranked) else None
     smallest = table.smallest()
-    best = int(ranked[-1]) if len(ranked) else None
     if best is None:
         larger = smaller = None
         binding = tuple(name for name, inside in within.items() if not inside[smallest])

@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 
 class Cell(NamedTuple):
-    """One configuration of a sweep and its quantities, in exact integers."""
+    """One configuration of a sweep and its quantities: exact integers, and estimates."""
 
     alpha: float
     resolution: int
-    quantities: Mapping[str, int]
+    quantities: Mapping[str, Any]
 
 
 def _cell(part: Sweep, index: int) -> Cell:
     row, column = (index, index) if part.paired else divmod(index, len(part.resolution))
     one = part.at(row, column)
-    quantities = {name: int(one.evaluate(name)[0]) for name in one.factors}
+    quantities = {name: one.value(name, one.evaluate(name)[0]) for name in one.factors}
     return Cell(float(part.alpha[row]), int(part.resolution[column]), quantities)
 
 
 def best(
-    swept: Sweep, limits: Mapping[str, int], *, progress: Callable[[int], object] = int
+    swept: Sweep, limits: Mapping[str, float], *, progress: Callable[[int], object] = int
 ) -> Cell | None:
     """The configuration of most MACs within limits on quantities; None where nothing fits.
 

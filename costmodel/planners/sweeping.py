@@ -9,7 +9,7 @@ Numbers are float64, exact below 2⁵³; what could pass it is computed again in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ from costmodel.core.shapes import infer
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import DEFAULT, MemoryRules
-from costmodel.metrics.timing import every_quantity
+from costmodel.metrics.timing import every_quantity, quantities
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.network import Network
+    from costmodel.metrics.devices import Device
 
     Array = NDArray[Any]
 
@@ -52,8 +53,9 @@ class Sweep:
     """Exact costs over a grid: arrays of shape (len(alpha), len(resolution)), or over pairs.
 
     The arrays are float64 and every value an integer, or Python's integers where it could pass
-    2⁵³. They are evaluated when they are first asked for; `evaluate` fills an array of yours.
-    `unknown` names the layers no rule knows: then every figure is a lower bound.
+    2⁵³, but of a `device`'s seconds, which are an estimate. They are evaluated when they are first
+    asked for; `evaluate` fills an array of yours. `unknown` names the layers no rule knows: then
+    every figure is a lower bound.
     """
 
     alpha: Array
@@ -62,6 +64,8 @@ class Sweep:
     unknown: tuple[str, ...]
     #: For each quantity the pairs U (α × S), V (S × D) of which it is the largest U @ V.
     factors: dict[str, tuple[tuple[Array, Array], ...]]
+    #: What says how much time each takes, if that is asked for.
+    device: Device | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -91,7 +95,7 @@ class Sweep:
 
     def __getattr__(self, name: str) -> Array:
         """A quantity over the grid, evaluated once."""
-        if name not in every_quantity() or "factors" not in self.__dict__:
+        if name not in self.__dict__.get("factors", ()):
             raise AttributeError(f"a sweep has no {name}")
         self.__dict__[name] = values = self.evaluate(name)
         return values
@@ -111,6 +115,7 @@ class Sweep:
                     name: tuple((u[part], v[:, part] if self.paired else v) for u, v in pairs)
                     for name, pairs in self.factors.items()
                 },
+                self.device,
             )
 
     def at(self, row: int, column: int) -> Sweep:
@@ -120,7 +125,11 @@ class Sweep:
             for name, pairs in self.factors.items()
         }
         alpha, resolution = self.alpha[row : row + 1], self.resolution[column : column + 1]
-        return Sweep(alpha, resolution, True, self.unknown, factors)  # noqa: FBT003 - paired
+        return replace(self, alpha=alpha, resolution=resolution, paired=True, factors=factors)
+
+    def value(self, name: str, number: Any) -> Any:
+        """A figure of a quantity as Python's own number: an integer, but for an estimate."""
+        return every_quantity()[name].value(number)
 
     def frame(self) -> pd.DataFrame:
         """A tidy DataFrame: a row for each α and D, integers as int64 or Python's own."""
@@ -133,7 +142,9 @@ class Sweep:
         columns = {"alpha": alpha, "resolution": resolution}
         for name in self.factors:
             values = self.evaluate(name).reshape(-1)
-            columns[name] = values if values.dtype == object else values.astype(np.int64)
+            counted = not every_quantity()[name].estimate
+            kept = values.dtype == object or not counted
+            columns[name] = values if kept else values.astype(np.int64)
         return pd.DataFrame(columns)
 
 
@@ -145,10 +156,12 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
     rounding: str | None = None,
     paired: bool = False,
     rules: MemoryRules = DEFAULT,
+    device: Device | None = None,
 ) -> Sweep:
     """Exact costs of a network at every α and every resolution, or at pairs of them.
 
-    Channel rounding and ceilings included: each cell is the cost of the network built there.
+    Channel rounding and ceilings included: each cell is the cost of the network built there. With
+    a device, its seconds too (`costmodel.metrics.timing`), as `time_s`.
 
     >>> from costmodel import mobilenet_v1
     >>> swept = sweep(mobilenet_v1(), alpha=[0.25, 0.5, 0.75, 1.0], resolution=[192, 224])
@@ -169,14 +182,15 @@ def sweep(  # noqa: PLR0913 - all but the first three have defaults
             lowered = lower(swept)
             factors = {
                 name: tuple(_factors(values, shape, dtype) for values in sums)
-                for name, sums in _sums(swept, lowered, rules).items()
+                for name, sums in _sums(swept, lowered, rules, device).items()
             }
         except InexactError:
             continue
         except VanishedError:
             raise CostModelError(_vanished(network, min(sides))) from None
         unknown = tuple(layer.layer.name for layer in lowered if layer.bodies is None)
-        return Sweep(alphas.floats, np.array(sides, dtype=np.int64), paired, unknown, factors)
+        axes = alphas.floats, np.array(sides, dtype=np.int64)
+        return Sweep(*axes, paired, unknown, factors, device)
     raise AssertionError("Python's integers are never inexact")
 
 
@@ -196,14 +210,14 @@ def _vanished(network: Network, smallest: int) -> str:
 
 
 def _sums(
-    swept: Network, lowered: Iterable[Lowered], rules: MemoryRules
+    swept: Network, lowered: Iterable[Lowered], rules: MemoryRules, device: Device | None
 ) -> dict[str, Sequence[Iterable[Dim]]]:
     """For each quantity the sums of which it is the largest, most often one."""
     parts = Parts.of(lowered)
     known = all(layer.bodies is not None for layer in parts.layers)
     return {
         name: row.sums(swept, rules) if row.sums else [row.terms(parts)]
-        for name, row in every_quantity().items()
+        for name, row in quantities(device).items()
         if known or not row.sums
     }
 

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from costmodel.algebra.arithmetic import is_symbolic, multiplier
 from costmodel.algebra.numbers import MAX_ALPHA, rational
+from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.core.cost import Cost, cost
 from costmodel.core.rewrite import IMAGE_AXES, resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
 from costmodel.layers.factorising import join, separable_pairs, separate
 from costmodel.metrics.memory import MemoryRules, Peak, peak_activations, weight_bytes
+from costmodel.metrics.timing import additive, time
 from costmodel.metrics.training import TrainingCost, kept_bytes, training_cost
 from costmodel.planners.limits import sides
 from costmodel.reports.formula import ClosedForm, closed_form
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
     from costmodel.algebra.arithmetic import Dim
     from costmodel.core.network import Network
+    from costmodel.core.quantities import Quantity
+    from costmodel.metrics.devices import Device
 
 
 class Footprint(NamedTuple):
@@ -77,6 +81,8 @@ class Report:
     #: The axes that ρ scales, from the last (-1).
     axes: tuple[int, ...] = IMAGE_AXES
     check: CrossCheck | Unchecked = SKIPPED
+    #: What time is estimated on, if it is.
+    device: Device | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 - one for each option of the command
@@ -91,6 +97,7 @@ class Report:
         axes: tuple[int, ...] = IMAGE_AXES,
         separated: bool = False,
         module: nn.Module | None = None,
+        device: Device | None = None,
     ) -> Self:
         """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
 
@@ -124,6 +131,7 @@ class Report:
             original if (separated or module) and widened != original else None,
             module,
             axes,
+            device=device,
         )
 
     @property
@@ -144,7 +152,12 @@ class Report:
     @cached_property
     def rows(self) -> tuple[Row, ...]:
         """A row per layer, batch norm folded in."""
-        return rows(self.network)
+        return rows(self.network, self.device)
+
+    @property
+    def quantities(self) -> Mapping[str, Quantity]:
+        """What there is a total of, and of what has a column, a figure in each row."""
+        return additive(self.device)
 
     @cached_property
     def macs_before(self) -> Mapping[str, int]:
@@ -163,17 +176,18 @@ class Report:
     @cached_property
     def total_before(self) -> Cost | None:
         """The cost before."""
-        return None if self.before is None else cost(self.before)
+        return None if self.before is None else cost(self.before, rows=self.quantities)
 
     @cached_property
     def total(self) -> Cost:
         """The network's cost."""
-        return cost(self.network)
+        return cost(self.network, rows=self.quantities)
 
     @cached_property
     def standard(self) -> Cost | None:
         """The cost with standard convolutions in place of the separable pairs, if any."""
-        return cost(join(self.network)) if separable_pairs(self.network) else None
+        pairs = separable_pairs(self.network)
+        return cost(join(self.network), rows=self.quantities) if pairs else None
 
     @cached_property
     def closed_form(self) -> ClosedForm | None:
@@ -185,8 +199,17 @@ class Report:
 
     @cached_property
     def by_kind(self) -> dict[str, dict[str, Dim | None]]:
-        """MACs and params by kind of layer."""
-        return by_kind(self.rows)
+        """What has a column by kind of layer."""
+        return by_kind(self.rows, self.quantities)
+
+    @cached_property
+    def time_form(self) -> Polynomial | None:
+        """The formula of time in α and ρ; None without a device, or where it is no polynomial."""
+        if self.device is None or self.closed_form is None:
+            return None
+        return Polynomial({}) + time(
+            widen(resize(self.base, rho=RHO, axes=self.axes), ALPHA), self.device
+        )
 
     @cached_property
     def params_by_part(self) -> Mapping[str, int]:

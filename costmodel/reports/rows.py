@@ -7,12 +7,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from costmodel.algebra.arithmetic import Dim, is_symbolic
-from costmodel.core.cost import Cost, layer_cost
+from costmodel.core.cost import Cost, layer_costs
 from costmodel.core.lower import Lowered, lower
-from costmodel.core.quantities import columns
+from costmodel.core.quantities import QUANTITIES, Quantity, columns
 from costmodel.errors import CostModelError
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import DEFAULT, layer_traffic
+from costmodel.metrics.timing import Parts, additive, layer_parts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from costmodel.core.network import Network
     from costmodel.layers.factorising import Pair
+    from costmodel.metrics.devices import Device
 
 Axes = tuple[Dim, ...]
 #: The kind of a layer that no rule knows.
@@ -37,7 +39,8 @@ class Row:
     the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
     `bytes` is the compulsory traffic in float32 with normalisation and activation fused: what is
     touched of the input, all params and the output, once each; None where symbols leave it
-    without a closed form. A layer that no rule knows adds nothing to a sum, and is shown as not
+    without a closed form. With a device, `time_s` is its time with that of what follows, and
+    `parts` what takes it. A layer that no rule knows adds nothing to a sum, and is shown as not
     counted.
     """
 
@@ -51,6 +54,12 @@ class Row:
     cost: Cost
     bytes: Dim | None = None
     reduction: Dim | None = None
+    parts: Parts | None = None
+
+    @property
+    def bound(self) -> str | None:
+        """What its time is bound by, where there is a device: overhead, compute or memory."""
+        return None if self.parts is None else self.parts.bound
 
     @property
     def macs(self) -> Dim:
@@ -77,8 +86,8 @@ class Row:
         return self.kind == UNKNOWN
 
 
-def rows(network: Network) -> tuple[Row, ...]:
-    """A row for every layer that multiplies, has parameters of its own, or is unknown.
+def rows(network: Network, device: Device | None = None) -> tuple[Row, ...]:
+    """A row for every layer that costs something of its own (with a device: time), or is unknown.
 
     >>> from costmodel import mobilenet_v1
     >>> rows(mobilenet_v1())[2].reduction == Fraction(1, 64) + Fraction(1, 9)
@@ -92,21 +101,25 @@ def rows(network: Network) -> tuple[Row, ...]:
     }
     shown: dict[str, Row] = {}
     owner: dict[str, str] = {}  # the row whose output, normalised and activated, a layer holds
-    for part in lowered:
-        layer, counted = part.layer, layer_cost(part)
+    costs = layer_costs(lowered, additive(device))
+    times = layer_parts(lowered, device) if device else [None] * len(lowered)
+    for part, counted, taken in zip(lowered, costs, times, strict=True):
+        layer = part.layer
         if layer.follows and layer.inputs[0] in owner:
             owner[layer.name] = home = owner[layer.inputs[0]]
-            shown[home] = _with_parameters(shown[home], counted, part)
-        elif part.nests or counted.params or part.bodies is None:
+            shown[home] = _with_following(shown[home], counted, part, taken)
+        elif part.bodies is None or any(value != 0 for value in counted.quantities.values()):
             owner[layer.name] = layer.name
-            shown[layer.name] = _row(part, counted, shares.get(layer.name))
+            row = _row(part, counted, shares.get(layer.name))
+            shown[layer.name] = replace(row, parts=taken)
     return tuple(shown.values())
 
 
-def _with_parameters(row: Row, counted: Cost, part: Lowered) -> Row:
+def _with_following(row: Row, counted: Cost, part: Lowered, taken: Parts | None) -> Row:
     held = DEFAULT.parameter_bytes(part.parameters)
     traffic = None if row.bytes is None else row.bytes + held
-    return replace(row, cost=row.cost + counted, bytes=traffic)
+    parts = row.parts + taken if row.parts and taken else row.parts
+    return replace(row, cost=row.cost + counted, bytes=traffic, parts=parts)
 
 
 def _bytes(part: Lowered) -> Dim | None:
@@ -166,10 +179,10 @@ def reductions(network: Network, lowered: Iterable[Lowered]) -> dict[Pair, Dim]:
     return shares
 
 
-def record(row: Row) -> dict[str, object]:
+def record(row: Row, of: Mapping[str, Quantity] = QUANTITIES) -> dict[str, object]:
     """A row as plain values: square kernels as one number, the reduction as a float.
 
-    The counts of a layer that no rule knows are None.
+    It has the quantities in `of`. The counts of a layer that no rule knows are None.
 
     >>> from costmodel import mobilenet_v1
     >>> record(rows(mobilenet_v1())[0])["out_height"]
@@ -185,7 +198,8 @@ def record(row: Row) -> dict[str, object]:
         "out_channels": row.out_channels,
         "out_height": height,
         "out_width": width,
-        **{name: None if row.unknown else getattr(row.cost, name) for name in columns()},
+        **{name: None if row.unknown else row.cost.quantities[name] for name in columns(of)},
+        **({} if row.parts is None else {"bound": row.bound}),
         "bytes": row.bytes,
         "intensity": _float(row.intensity),
         "reduction": _float(row.reduction),
@@ -202,7 +216,9 @@ def _plain(axes: Axes) -> Dim | list[Dim]:
     return axes[0] if axes.count(axes[0]) == len(axes) else list(axes)
 
 
-def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim | None]]:
+def by_kind(
+    table: tuple[Row, ...], of: Mapping[str, Quantity] = QUANTITIES
+) -> dict[str, dict[str, Dim | None]]:
     """What has a column summed by kind, most MACs first (Howard et al. 2017, Table 2).
 
     Those of layers that no rule knows are None.
@@ -216,9 +232,9 @@ def by_kind(table: tuple[Row, ...]) -> dict[str, dict[str, Dim | None]]:
         totals[row.kind] = totals.get(row.kind, Cost()) + row.cost
     kinds = sorted(totals, key=lambda kind: -totals[kind].macs)
     sums: dict[str, dict[str, Dim | None]] = {
-        kind: {name: getattr(totals[kind], name) for name in columns()} for kind in kinds
+        kind: {name: totals[kind].quantities[name] for name in columns(of)} for kind in kinds
     }
-    return sums | ({UNKNOWN: dict.fromkeys(columns())} if UNKNOWN in sums else {})
+    return sums | ({UNKNOWN: dict.fromkeys(columns(of))} if UNKNOWN in sums else {})
 
 
 #: The parts that parameters may be of, in the order in which they are shown.
@@ -271,8 +287,10 @@ def _classifier(layers: Iterable[Lowered]) -> str:
     return last
 
 
-def table(network: Network) -> pd.DataFrame:
+def table(network: Network, device: Device | None = None) -> pd.DataFrame:
     """The network as a DataFrame, a row per layer; counts past 2⁶³ are Python's integers.
+
+    With a device it has each row's `time_s` and what it is `bound` by.
 
     A layer that no rule knows has None for its counts, which a sum skips.
 
@@ -282,6 +300,6 @@ def table(network: Network) -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = rows(network)
+    table, of = rows(network, device), additive(device)
     whole = object if any(row.unknown for row in table) else None  # None beside exact integers
-    return pd.DataFrame([record(row) for row in table], dtype=whole).set_index("name")
+    return pd.DataFrame([record(row, of) for row in table], dtype=whole).set_index("name")

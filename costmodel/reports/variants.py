@@ -10,10 +10,12 @@ from costmodel.reports.report import Report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from costmodel.metrics.devices import Device
+
 FORM = "a variant is name[@alpha[,resolution[,classes]]], as mobilenet_v1@0.5,160"
 
 
-def variant(text: str) -> Report:
+def variant(text: str, device: Device | None = None) -> Report:
     """The report of a variant such as `mobilenet_v1@0.5,160,10`.
 
     >>> variant("mobilenet_v1@0.5,160").total.macs
@@ -31,13 +33,14 @@ def variant(text: str) -> Report:
         alpha=given.get("alpha", 1),
         resolution=given.get("resolution"),
         classes=given.get("classes"),
+        device=device,
     )
 
 
-def compare(variants: Sequence[str]) -> tuple[Report, ...]:
-    """The reports of some variants, in their order.
+def compare(variants: Sequence[str], device: Device | None = None) -> tuple[Report, ...]:
+    """The reports of some variants, in their order, with their time on a device if there is one.
 
     >>> [report.total.params for report in compare(["mobilenet_v1", "mobilenet_v2"])]
     [4231976, 3504872]
     """
-    return tuple(variant(text) for text in variants)
+    return tuple(variant(text, device) for text in variants)

@@ -7,13 +7,14 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from costmodel.core.quantities import QUANTITIES
 from costmodel.show.grid import Grid
 from costmodel.show.record import as_dict
+from costmodel.show.timing import device_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.cost import Cost
     from costmodel.reports.report import Report
 
@@ -22,22 +23,23 @@ def grid(reports: Sequence[Report], names: Sequence[str]) -> Grid:
     """A row each; the ratios are exact quotients of the integers beside them, to the first."""
     first = reports[0].total
     rows = tuple(
-        (name, *_cells(report.total, first)) for name, report in zip(names, reports, strict=True)
+        (name, *_cells(report, first)) for name, report in zip(names, reports, strict=True)
     )
-    titles = ((row.title, *("× first",) * row.column) for row in QUANTITIES.values())
+    asked = reports[0].quantities.values()
+    titles = ((row.title, *("× first",) * row.column) for row in asked)
     return Grid("Side by side", ("network", *chain(*titles)), rows)
 
 
-def _cells(total: Cost, first: Cost) -> Iterator[str]:
-    bound = "≥ " if total.unknown else ""
-    for name, row in QUANTITIES.items():
-        yield f"{bound}{getattr(total, name):,}"
+def _cells(report: Report, first: Cost) -> Iterator[str]:
+    total, bound = report.total, "≥ " if report.total.unknown else ""
+    for name, row in report.quantities.items():
+        yield bound + row.text(getattr(total, name))
         if row.column:
             yield _times(getattr(total, name), getattr(first, name))
 
 
-def _times(count: int, first: int) -> str:
-    return f"{float(Fraction(count, first)):.4g}" if first else "–"
+def _times(count: Dim, first: Dim) -> str:
+    return f"{float(Fraction(count) / Fraction(first)):.4g}" if first else "–"
 
 
 def to_json(reports: Sequence[Report]) -> str:
@@ -48,6 +50,7 @@ def to_json(reports: Sequence[Report]) -> str:
 def _record(report: Report) -> dict[str, Any]:
     plain = as_dict(report)
     settings = {key: plain[key] for key in ("alpha", "resolution", "classes")}
-    counts = {key: plain["totals"][key] for key in QUANTITIES}
-    unknown = {"unknown": plain["totals"]["unknown"]} if report.total.unknown else {}
-    return {"name": plain["network"]} | settings | counts | unknown
+    counts = {key: plain["totals"][key] for key in report.quantities}
+    bounds = {"unknown": plain["totals"]["unknown"]} if report.total.unknown else {}
+    device = device_record(report.device)
+    return {"name": plain["network"], **settings, **counts, **bounds, **device}

@@ -10,9 +10,9 @@ from rich.text import Text
 
 from costmodel.errors import printable
 from costmodel.metrics.timing import every_quantity
-from costmodel.planners.limits import limited
 from costmodel.published.family import law
 from costmodel.show.grid import Grid, plain
+from costmodel.show.timing import device_record, on_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,7 @@ def _head(plan: Plan) -> Iterator[Text]:
     widths, sides = plan.swept.shape
     size = f"{_number(widths, 'width')} × {_number(sides, 'resolution')}"
     facts = f"{size} · rounding {plan.network.rounding} · {plan.rules}{square(plan.network)}"
+    facts += on_device(plan.swept.device)
     yield Text.assemble((printable(plan.network.name), "bold"), f"  {facts}")
     yield Text(" · ".join(map(str, plan.limits)))
     fit = f"{plan.feasible:,} of {plan.candidates:,} networks fit"
@@ -78,7 +79,8 @@ def _choices(plan: Plan) -> Iterator[RenderableType]:
 
 def _grid(title: str, choices: dict[str, Choice], objective: str) -> Grid:
     scored = objective == "top1"
-    titles = [row.title for row in limited().values()]
+    names = next(iter(choices.values())).quantities
+    titles = [every_quantity()[name].title for name in names]
     rows = ((name, *_cells(choice, scored=scored)) for name, choice in choices.items())
     return Grid(title, ("", "α", "D", *["top-1"] * scored, *titles), tuple(rows))
 
@@ -88,7 +90,7 @@ def _cells(choice: Choice, *, scored: bool) -> Iterator[str]:
     yield str(choice.resolution)
     if scored:
         yield f"{'≈' if choice.estimated else ''}{choice.top1}"
-    yield from (f"{count:,}" for count in choice.quantities.values())
+    yield from (every_quantity()[name].text(x) for name, x in choice.quantities.items())
 
 
 def _limits(plan: Plan) -> Iterator[RenderableType]:
@@ -101,7 +103,8 @@ def _limits(plan: Plan) -> Iterator[RenderableType]:
         room = f"{100 * (1 - takes / limit.most):.1f} %"
         room = room if takes <= limit.most else f"{takes / limit.most:.3g}× the limit"
         binds = "binds" if limit.name in plan.binding else ""
-        rows.append((limit.option, f"{limit.most:,}", f"{takes:,}", room, binds))
+        taken_text = every_quantity()[limit.quantity].text(takes)
+        rows.append((limit.option, limit.amount, taken_text, room, binds))
     yield Grid("", ("limit", "most", f"{who} takes", "head-room", ""), tuple(rows))
     yield Text(reason(plan), style="bold")
 
@@ -162,6 +165,7 @@ def to_json(plan: Plan) -> str:
         "network": plan.network.name,
         "rounding": plan.network.rounding,
         "memory_rules": str(plan.rules),
+        **device_record(plan.swept.device),
         "limits": {limit.name: limit.most for limit in plan.limits},
         "objective": plan.objective,
         "candidates": plan.candidates,

@@ -6,9 +6,11 @@ import json
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from costmodel.core.quantities import QUANTITIES, columns
+from costmodel.algebra.notation import estimated
+from costmodel.core.quantities import columns
 from costmodel.reports.report import Unchecked
 from costmodel.reports.rows import record
+from costmodel.show.timing import device_record
 
 if TYPE_CHECKING:
     from costmodel.core.cost import Cost
@@ -28,6 +30,8 @@ SCHEMA = {
     "reference_macs": "fvcore's count of the layer in a real torch model (of a traced model, "
     "FlopCounterMode's / 2); null where unchecked",
     "before": "the network before it was separated, widened and resized; null unless asked",
+    "bound": "what most of a layer's time_s is for: starting it (overhead), its MACs (compute), or "
+    "the bytes it reads and writes (memory); only with a device",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
     "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
@@ -38,13 +42,14 @@ def as_dict(report: Report) -> dict[str, Any]:
     """Everything as plain data; `schema` says what the figures include."""
     form = report.closed_form
     return {
-        "schema": {name: row.what for name, row in QUANTITIES.items()} | SCHEMA,
+        "schema": {name: row.what for name, row in report.quantities.items()} | SCHEMA,
         "network": report.network.name,
         "alpha": float(report.alpha),
         "rho": None if report.rho is None else float(report.rho),
         "resolution": _plain(report.resolution),
         "classes": report.classes,
         "rounding": report.network.rounding,
+        **device_record(report.device),
         "totals": {
             **report.total.quantities,
             "flops": report.total.flops,
@@ -52,8 +57,8 @@ def as_dict(report: Report) -> dict[str, Any]:
         },
         "by_kind": report.by_kind,
         "params_by_part": dict(report.params_by_part),
-        "before": report.total_before and _in_columns(report.total_before),
-        "standard": report.standard and _in_columns(report.standard),
+        "before": report.total_before and _in_columns(report, report.total_before),
+        "standard": report.standard and _in_columns(report, report.standard),
         "memory": [
             {
                 "rules": str(footprint.rules),
@@ -71,7 +76,8 @@ def as_dict(report: Report) -> dict[str, Any]:
         },
         "layers": records(report),
         "closed_form": form
-        and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex},
+        and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex}
+        | ({} if report.time_form is None else {"time_s": estimated(report.time_form, 6)}),
         "check": _check_dict(report.check),
     }
 
@@ -80,7 +86,7 @@ def records(report: Report) -> list[dict[str, Any]]:
     """The rows as plain data, with fvcore's count."""
     listed = []
     for row in report.rows:
-        plain = record(row)
+        plain = record(row, report.quantities)
         reduction = plain.pop("reduction")
         measured = report.reference_macs(row.name)
         before = {"macs_before": report.macs_before.get(row.name)} if report.before else {}
@@ -94,8 +100,8 @@ def to_json(report: Report) -> str:
     return json.dumps(as_dict(report), indent=2, ensure_ascii=False) + "\n"
 
 
-def _in_columns(total: Cost) -> dict[str, int]:
-    return {name: getattr(total, name) for name in columns()}
+def _in_columns(report: Report, total: Cost) -> dict[str, int]:
+    return {name: getattr(total, name) for name in columns(report.quantities)}
 
 
 def _plain(sides: tuple[int, ...]) -> int | list[int] | None:

@@ -7,6 +7,7 @@ import io
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -14,12 +15,14 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
-from costmodel.algebra.notation import si
-from costmodel.core.quantities import QUANTITIES, columns
+from costmodel.algebra.notation import estimated, si
+from costmodel.core.quantities import columns
 from costmodel.errors import printable
+from costmodel.metrics.timing import TIME
 from costmodel.reports.checking import checked
 from costmodel.show.grid import console, plain, plain_table
 from costmodel.show.record import records
+from costmodel.show.timing import of_device
 from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
 
 if TYPE_CHECKING:
@@ -27,7 +30,9 @@ if TYPE_CHECKING:
 
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
+    from costmodel.algebra.arithmetic import Dim
     from costmodel.core.cost import Cost
+    from costmodel.core.quantities import Quantity
     from costmodel.reports.report import Report
     from costmodel.reports.rows import Row
 
@@ -80,12 +85,15 @@ def title(report: Report) -> Text:
 def _headline(report: Report) -> Text:
     bound = "≥ " if report.total.unknown else ""
     text = title(report).append("\n")
-    figures = [(value, QUANTITIES[name].title) for name, value in report.total.quantities.items()]
-    figures.insert(2, (report.total.flops, "FLOPs"))
+    total, of = report.total, report.quantities
+    figures = [(row.text(getattr(total, row.name)), row.title) for row in of.values()]
+    figures.insert(2, (f"{total.flops:,}", "FLOPs"))
     for i, (value, unit) in enumerate(figures):
         text.append("   " if i else "")
-        text.append(f"{bound}{value:,}", style="bold cyan" if i < 2 else "")  # noqa: PLR2004
+        text.append(f"{bound}{value}", style="bold cyan" if i < 2 else "")  # noqa: PLR2004
         text.append(f" {unit}")
+    if report.device is not None:
+        text.append(f"\n{of_device(report.device)}")
     return text
 
 
@@ -148,11 +156,14 @@ _OPTIONAL = (
     "traffic",
     "reduction",
     "kind",
-    "share",
     "intensity",
     "window",
     "channels",
     "output",
+    "params",
+    "macs",
+    "share",
+    "bound",
 )
 
 
@@ -180,8 +191,9 @@ class _Fitted:
 def _columns(report: Report, *, waiting: bool) -> list[_Column]:
     """Every column there is to show of a report."""
     bound = "≥ " if report.total.unknown else ""
-    rows, total = report.rows, report.total
-    whole, most = total.macs or 1, max((row.macs for row in rows), default=0) or 1
+    rows, total, timed = report.rows, report.total, report.device is not None
+    shared = attrgetter("cost.time_s" if timed else "macs")
+    whole, most = sum(map(shared, rows)) or 1, max(map(shared, rows), default=0) or 1
 
     def column(
         key: str,
@@ -195,8 +207,8 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         texts = tuple(Text(c) if isinstance(c, str) else c for c in cells)
         return _Column(key, title, right, Text(total, style="bold"), texts)
 
-    def counted(name: str) -> Callable[[Row], str]:
-        return lambda row: _count(row, getattr(row.cost, name))
+    def counted(x: Quantity) -> Callable[[Row], str]:
+        return lambda row: "?" if row.unknown else x.text(getattr(row.cost, x.name))
 
     before = []
     if report.total_before is not None:
@@ -210,12 +222,13 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
         column("channels", "channels", lambda row: f"{row.in_channels}→{row.out_channels}"),
         column("output", "H×W", lambda row: _times(row.out_size) or "1×1"),
         *(
-            column(x.name, x.title, counted(x.name), f"{bound}{getattr(total, x.name):,}")
-            for x in sorted(columns().values(), key=lambda x: x.name == "macs")  # before its share
+            column(x.name, x.title, counted(x), bound + x.text(getattr(total, x.name)))
+            for x in _by_share(report)
         ),
         *before,
-        column("share", "share", lambda row: _share(row, whole)),
-        column("bar", "", lambda row: Text(_bar(row.macs / most), style="cyan"), right=False),
+        column("share", "share", lambda row: "?" if row.unknown else _percent(shared(row), whole)),
+        column("bar", "", lambda row: Text(_bar(shared(row) / most), style="cyan"), right=False),
+        *([column("bound", "bound by", lambda row: row.bound or "", right=False)] if timed else []),
         column("traffic", "traffic", lambda row: "" if row.bytes is None else _bytes(row.bytes)),
         column("intensity", "MACs/B", _intensity),
         column("reduction", "vs std", _reduction),
@@ -238,13 +251,14 @@ def _bar(share: float) -> str:
     return "█" * whole + (" ▏▎▍▌▋▊▉"[eighths] if eighths else "")
 
 
-def _count(row: Row, count: int) -> str:
-    """Never a silent zero."""
-    return "?" if row.unknown else f"{count:,}"
+def _by_share(report: Report) -> list[Quantity]:
+    """The columns, that of which each layer's share is shown last: time, or else MACs."""
+    last = {"macs": 1, TIME.name: 2}
+    return sorted(columns(report.quantities).values(), key=lambda x: last.get(x.name, 0))
 
 
-def _share(row: Row, whole: int) -> str:
-    return "?" if row.unknown else f"{100 * row.macs / whole:.1f}%"
+def _percent(part: Dim, whole: Dim) -> str:
+    return f"{100 * part / whole:.1f}%"
 
 
 def _bytes(count: int) -> str:
@@ -308,19 +322,24 @@ def _window(row: Row) -> str:
     return _times(row.kernel) + stride
 
 
-def _with_share(count: int | None, whole: int) -> tuple[str, str]:
-    return ("?", "") if count is None else (f"{count:,}", f"{100 * count / (whole or 1):.2f}%")
+def _with_share(row: Quantity, count: Dim | None, whole: Dim) -> tuple[str, str]:
+    if count is None:
+        return "?", ""
+    return row.text(count), f"{100 * count / (whole or 1):.2f}%"
 
 
 def _totals(report: Report) -> Iterable[RenderableType]:
     """By kind, as Howard et al. 2017, Table 2; and where the parameters are."""
     table = plain_table()
-    titles = (title for row in columns().values() for title in (row.title, ""))
+    shown = columns(report.quantities)
+    titles = (title for row in shown.values() for title in (row.title, ""))
     for title in ("by kind", *titles):
         table.add_column(title, justify="right" if title != "by kind" else "left", no_wrap=True)
     whole = report.total
     for kind, counts in report.by_kind.items():
-        shares = (_with_share(count, getattr(whole, name)) for name, count in counts.items())
+        shares = (
+            _with_share(shown[name], count, getattr(whole, name)) for name, count in counts.items()
+        )
         table.add_row(Text(kind, style=_KIND_STYLE.get(kind, "")), *chain(*shares))
     yield table
     parts = report.params_by_part.items()
@@ -355,6 +374,9 @@ def _closed_form(report: Report) -> Iterable[RenderableType]:
     for line in str(report.closed_form).splitlines():
         name, _, rest = line.partition(") ")
         yield Text.assemble((f"{name})", "bold"), " ", rest)
+    if report.time_form is not None:
+        form = estimated(1000 * report.time_form)
+        yield Text.assemble(("time(α, ρ)", "bold"), f" ≈ {form}  ms")
     if report.scale is None:
         return
     relaxed = report.closed_form.macs_at(report.alpha, report.scale)

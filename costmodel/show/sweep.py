@@ -20,6 +20,7 @@ from costmodel.planners import reducing as reductions
 from costmodel.planners.reducing import extremes
 from costmodel.show.grid import Grid, console
 from costmodel.show.plan import square
+from costmodel.show.timing import device_record, on_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +81,7 @@ class View:
         """What was swept, and whether its figures are bounds."""
         size = " × ".join(f"{length:,}" for length in self.swept.shape)
         facts = f"rounding {self.network.rounding} · {self.rules}{square(self.network)}"
+        facts += on_device(self.swept.device)
         text = f"{printable(self.network.name)}  {size} configurations · {facts}"
         if self.swept.unknown:
             text += f"\nlower bounds: no rule for {', '.join(map(printable, self.swept.unknown))}"
@@ -103,7 +105,7 @@ class View:
         else:
             grid, data = _whole(self.swept, progress)
         about = {"network": self.network.name, "rounding": self.network.rounding}
-        about |= {"memory_rules": str(self.rules)}
+        about |= {"memory_rules": str(self.rules)} | device_record(self.swept.device)
         return Table(self.headline, grid, about | {"unknown": list(self.swept.unknown)} | data)
 
 
@@ -120,7 +122,8 @@ def _whole(swept: Sweep, progress: Advance) -> Shown:
     for quantity in swept.factors:
         ends = extremes(swept, quantity, progress=progress)
         cells = (
-            (f"{c.quantities[quantity]:,}", f"{c.alpha:.13g}", str(c.resolution)) for c in ends
+            (_text(quantity, c.quantities[quantity]), f"{c.alpha:.13g}", str(c.resolution))
+            for c in ends
         )
         rows.append((_title(quantity), *(text for cell in cells for text in cell)))
     return Grid("", ("", "least", "at α", "D", "most", "at α", "D"), tuple(rows)), data
@@ -139,10 +142,14 @@ def _record(cell: Cell) -> dict[str, object]:
 def _grid(title: str, records: Sequence[Mapping[str, object]]) -> Grid:
     names = [name for name in every_quantity() if name in records[0]]
     rows = (
-        (f"{r['alpha']:.13g}", str(r["resolution"]), *(f"{r[name]:,}" for name in names))
+        (f"{r['alpha']:.13g}", str(r["resolution"]), *(_text(name, r[name]) for name in names))
         for r in records
     )
     return Grid(title, ("α", "D", *map(_title, names)), tuple(rows), left=0)
+
+
+def _text(quantity: str, amount: object) -> str:
+    return every_quantity()[quantity].text(amount)
 
 
 def _title(quantity: str) -> str:
@@ -233,7 +240,8 @@ def _within_int64(part: Sweep) -> DataFrame:
     """The frame with every count as int64, which Python's integers may fit."""
     frame = part.frame()
     try:
-        return frame.astype(dict.fromkeys(part.factors, "int64"))
+        counts = [name for name in part.factors if not every_quantity()[name].estimate]
+        return frame.astype(dict.fromkeys(counts, "int64"))
     except OverflowError:
         raise CostModelError(
             "a count is past 2⁶³, and Parquet's integers are not; write CSV"

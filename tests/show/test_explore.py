@@ -34,7 +34,7 @@ from costmodel.layers import (
     Times,
 )
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
-from costmodel.metrics.timing import every_quantity
+from costmodel.metrics.timing import quantities
 from costmodel.show.explorer import page as module
 from costmodel.show.explorer.page import page
 from costmodel.show.explorer.script import as_json, script
@@ -169,7 +169,7 @@ needs_node = pytest.mark.skipif(
     shutil.which("node") is None, reason="node is not installed: apt-get install nodejs"
 )
 #: The quantities as the page has them.
-ROWS = f"const QUANTITIES = {as_json([*map(module._about, every_quantity().values())])};"
+ROWS = f"const QUANTITIES = {as_json([*map(module._about, quantities().values())])};"
 NODE = """
 const DTYPES = {float32: 4, float16: 2, int8: 1};
 const NETWORKS = [%s];

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from costmodel.algebra.notation import mathml
 from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules
-from costmodel.metrics.timing import every_quantity
+from costmodel.metrics.timing import quantities
 from costmodel.planners.limits import limited
 from costmodel.reports.formula import reduction
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
@@ -59,7 +59,7 @@ def page(networks: Sequence[str | Network] = FAMILY) -> str:
         "most_side": str(MOST_SIDE),
         "reduction": as_json(mathml(reduction())),
         "share": f"(C_out, K) => {reduction()}",
-        "quantities": as_json(list(map(_about, every_quantity().values()))),
+        "quantities": as_json(list(map(_about, quantities().values()))),
         "limits": "\n".join(map(_field, limited().values())),
         "networks": ",\n".join(printed.text for printed in scripts),
     }
