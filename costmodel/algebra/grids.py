@@ -72,7 +72,8 @@ class Outer:
             alone[axis], constant = alone[axis] + constant, 0
         single = [(alone[0], 1)] if 0 in alone else []
         single += [(1, alone[1])] if 1 in alone else []
-        self.terms = tuple([*single, *mixed] or [(constant, 1)])
+        left = [(constant, 1)] if constant or not (single or mixed) else []
+        self.terms = (*single, *mixed, *left)
 
     def __add__(self, other: Dim) -> Outer:
         return Outer(self.terms + terms_of(other))

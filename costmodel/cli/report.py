@@ -22,6 +22,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
     rounding: options.Rounding = None,
     model: options.Model = None,
     input_size: options.InputSize = None,
+    batch: Annotated[str, typer.Option(help="Images at once.")] = "1",
     device: options.DeviceName = None,
     separate: Annotated[
         bool, typer.Option("--separate", help="Factorise its K×K convolutions first, and compare.")
@@ -47,6 +48,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
 
     Example: [bold]costmodel report mobilenet_v2 --device stm32h747_int8[/bold]
     """
+    from costmodel.algebra.numbers import positive_integer
     from costmodel.metrics.devices import device as load_device
     from costmodel.planners.limits import axes
     from costmodel.reports.checking import checked
@@ -73,6 +75,7 @@ def run(  # noqa: PLR0913 - a parameter is an option
         separated=separate,
         module=module,
         device=None if device is None else load_device(device),
+        batch=positive_integer(batch, "batch"),
     )
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between

@@ -83,7 +83,9 @@ class Quantity:
         '568,740,352'
         """
         if self.estimate:
-            return f"≈{1000 * number:.3g} ms" if self.unit == "s" else f"≈{number:.4g} {self.unit}"
+            scaled, unit = (1000 * number, "ms") if self.unit == "s" else (number, self.unit)
+            text = f"{scaled:#.3g}" if abs(scaled) < 100 else f"{scaled:,.0f}"  # noqa: PLR2004
+            return f"≈{text} {unit}"
         return f"{number:,}"
 
     def value(self, number: Any) -> Any:

@@ -140,6 +140,21 @@ def _sides(resolution: Any, before: Shape, chosen: set[int]) -> Shape:
     )
 
 
+def rebatch(network: Network, size: Dim) -> Network:
+    """The network on a batch of another size: the first axis of every input, a number or a symbol.
+
+    >>> from costmodel import cost, mobilenet_v1
+    >>> cost(rebatch(mobilenet_v1(), 8)).macs == 8 * 568_740_352
+    True
+
+    Raises CostModelError for sizes below 1, and where a traced layer says its batch by number.
+    """
+    count = size if arithmetic.is_symbolic(size) else numbers.positive_integer(size, "batch")
+    inputs = {x.name: x.evolve(shape=(count, *x.shape[1:])) for x in network.inputs}
+    layers = (inputs.get(layer.name, layer) for layer in network.layers)
+    return network.with_layers(layers, same_widths=True)
+
+
 def drop(network: Network, select: Select) -> Network:
     """The network without the selected layers; what read them reads what they read.
 

@@ -25,7 +25,7 @@ _BYTES |= {f"{p}iB": 2 ** (10 * (i + 1)) for i, p in enumerate("KMGT")}
 _SECONDS: dict[str, int | Fraction] = {"s": 1, "ms": Fraction(1, 10**3), "us": Fraction(1, 10**6)}
 _SECONDS |= {"µs": _SECONDS["us"], "ns": Fraction(1, 10**9)}
 _UNITS: dict[str, Mapping[str, int | Fraction]] = {"bytes": _BYTES, "s": _SECONDS}
-_AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-z]*)")
+_AMOUNT = re.compile(r"([0-9]{1,30}(?:\.[0-9]{1,30})?)\s*([A-Za-zµ]*)")
 _MOST_VALUES = 10**6
 
 

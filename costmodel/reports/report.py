@@ -11,7 +11,7 @@ from costmodel.algebra.arithmetic import is_symbolic, multiplier
 from costmodel.algebra.numbers import MAX_ALPHA, rational
 from costmodel.algebra.polynomial import ALPHA, RHO, Polynomial
 from costmodel.core.cost import Cost, cost
-from costmodel.core.rewrite import IMAGE_AXES, resize, widen
+from costmodel.core.rewrite import IMAGE_AXES, rebatch, resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.errors import CostModelError
 from costmodel.layers.factorising import join, separable_pairs, separate
@@ -98,6 +98,7 @@ class Report:
         separated: bool = False,
         module: nn.Module | None = None,
         device: Device | None = None,
+        batch: int = 1,
     ) -> Self:
         """Cost a network of the zoo, a network in a JSON file, or a Network, unchecked so far.
 
@@ -114,6 +115,7 @@ class Report:
         Raises CostModelError for values outside their range.
         """
         original, classes = base_network(network, classes, rounding)
+        original = original if batch == 1 else rebatch(original, batch)
         base = separate(original) if separated else original
         width = multiplier(alpha, "alpha", MAX_ALPHA)
         resized = _resized(base, rho, resolution, axes)
@@ -138,6 +140,11 @@ class Report:
     def resolution(self) -> tuple[int, ...]:
         """The sides of the (first) input."""
         return self.network.inputs[0].shape[2:]
+
+    @property
+    def batch(self) -> int:
+        """How many images at once."""
+        return int(self.network.inputs[0].shape[0])
 
     @property
     def scale(self) -> Fraction | None:
@@ -207,9 +214,9 @@ class Report:
         """The formula of time in α and ρ; None without a device, or where it is no polynomial."""
         if self.device is None or self.closed_form is None:
             return None
-        return Polynomial({}) + time(
-            widen(resize(self.base, rho=RHO, axes=self.axes), ALPHA), self.device
-        )
+        relaxed = widen(resize(self.base, rho=RHO, axes=self.axes), ALPHA)
+        form: Polynomial = Polynomial({}) + time(relaxed, self.device)
+        return form
 
     @cached_property
     def params_by_part(self) -> Mapping[str, int]:

@@ -48,6 +48,7 @@ def as_dict(report: Report) -> dict[str, Any]:
         "rho": None if report.rho is None else float(report.rho),
         "resolution": _plain(report.resolution),
         "classes": report.classes,
+        "batch": report.batch,
         "rounding": report.network.rounding,
         **device_record(report.device),
         "totals": {

@@ -77,6 +77,7 @@ def title(report: Report) -> Text:
     sizes = dict.fromkeys([_times(before), _times(report.resolution)])
     facts += [f"{rho}{' → '.join(sizes)} px"] * bool(report.resolution)
     facts += [f"{report.classes} classes"] * (report.classes is not None)
+    facts += [f"batch {report.batch}"] * (report.batch != 1)
     facts += [f"rounding {report.network.rounding}"]
     name = Text(printable(report.network.name), style="bold")
     return Text.assemble(name, "  " + " · ".join(facts))

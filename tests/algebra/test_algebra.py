@@ -375,3 +375,14 @@ def test_what_sees_to_it_itself_is_asked_before_a_formula() -> None:
     assert arithmetic.must_equal(polynomial.RHO, traced, "a sum")
     assert [arithmetic.is_formula(x) for x in (polynomial.RHO, symbols.H)] == [True, True]
     assert not any(map(arithmetic.is_formula, (7, traced, _form(7))))
+
+
+def test_a_product_and_a_number_stay_a_sum() -> None:
+    """u(α)·v(D) + 5 is that at every α and D, though the number goes with neither axis.
+
+    Mutation: the constant kept only beside what depends on one axis.
+    """
+    widths, sides = np.array([1.0, 2.0]), np.array([10.0, 20.0, 30.0])
+    both = grids.Outer(((widths, 1),)) * grids.Outer(((1, sides),))
+    for whole in (both + 5, 5 + both, both - (-5)):
+        assert whole.table((2, 3)).tolist() == [[u * v + 5 for v in sides] for u in widths]
