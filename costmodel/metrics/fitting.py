@@ -25,6 +25,8 @@ _ROUNDS, _FULL = 10, 0.02
 #: Constants that a choice has at most, rows that it has more than constants, and parts that the
 #: rows are left out in.
 _MOST, _SPARE, _PARTS = 4, 2, 10
+#: A difference of errors that is none: seconds that are a sum leave nothing but rounding.
+_EQUAL = 1e-6
 
 
 def fitted(amounts: Sequence[Sequence[float]], seconds: Sequence[float]) -> Constants:
@@ -161,7 +163,7 @@ def chosen(
     ]
     means = [float(error.mean()) for error in errors]
     best = errors[int(np.argmin(means))]
-    enough = best.mean() + best.std() / len(seconds) ** 0.5
+    enough = best.mean() + best.std() / len(seconds) ** 0.5 + _EQUAL
     return next(c for c, mean in zip(candidates, means, strict=True) if mean <= enough)
 
 

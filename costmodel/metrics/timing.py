@@ -88,9 +88,9 @@ def parts(x: Lowered, device: Device) -> Parts:
 
     >>> from costmodel import lower, mobilenet_v1
     >>> from costmodel.metrics.devices import device
-    >>> depthwise = lower(mobilenet_v1())[4]
-    >>> parts(depthwise, device("stm32h747_int8")).bound
-    'compute'
+    >>> _, _, _, _, depthwise, _, _, pointwise, *_ = lower(mobilenet_v1())
+    >>> [parts(x, device("stm32h747_int8")).bound for x in (depthwise, pointwise)]
+    ['memory', 'compute']
     """
     constants = device.constants(kind(x), product=bool(x.nests))
     of = amounts(x, device.rules)
@@ -164,7 +164,7 @@ def time(network: Network, device: Device) -> Dim:
     >>> from costmodel import mobilenet_v1
     >>> from costmodel.metrics.devices import device
     >>> round(1000 * time(mobilenet_v1(), device("pixel_1_tflite")))
-    115
+    118
 
     Raises CostModelError for a layer without a rule.
     """

@@ -175,10 +175,10 @@ def _records(source: str) -> list[tuple[int, dict[str, Any]]]:
         raise CostModelError(f"{source} is empty; give {', '.join(_COLUMNS)} and a row for each")
     for column in _COLUMNS:
         if heading.count(column) != 1:
-            many = "is missing" if column not in heading else "is there twice"
+            what = "is there twice; keep one" if column in heading else "is missing; add it"
+            unit = ", in milliseconds" * (column == "ms")
             has = ", ".join(heading)
-            unit = "; times are in milliseconds" * (column == "ms")
-            raise CostModelError(f"{source}: column {column!r} {many}, it has {has}{unit}")
+            raise CostModelError(f"{source}: column {column!r} {what}{unit} (it has {has})")
     for line, record in found:
         if None in record or None in record.values():
             what = "more" if None in record else "fewer"
@@ -187,8 +187,8 @@ def _records(source: str) -> list[tuple[int, dict[str, Any]]]:
                 "point"
             )
     if len(found) < _LEAST_ROWS:
-        few = f"has {len(found)} rows, and a device takes at least {_LEAST_ROWS}; add more"
-        raise CostModelError(f"{source} {few}")
+        rule = f"a device takes at least {_LEAST_ROWS} rows"
+        raise CostModelError(f"{source}: {rule}, got {len(found)}; add more")
     return found
 
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from costmodel.reports.device_tables import TableFit
 
 NOTE = """\
-median / 90 % within / most, of rows that were left out: fitted without them, the same
-constants have other values; chosen without them, too, there may be other constants\
+median / 90 % within / most, of rows that were left out: fitted without them,
+these constants with other values; chosen without them, perhaps other constants\
 """
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from costmodel.metrics.devices import Constants, Device
 
-NOTE = "≈: median error of times that they were not fitted on; 90 %: what most are within"
+NOTE = "≈: the median error of times that were left out; 90 %: what most are within"
 UNITS = "what has no rate (–) takes no time of its own"
 
 
