@@ -22,7 +22,7 @@ def on_device(device: Device | None) -> str:
 
 def of_device(device: Device) -> str:
     """The device and its measured error."""
-    error, spread = (f"{100 * share:.3g} %" for share in (device.error, device.spread))
+    error, spread = (f"{100 * share:.1f} %" for share in (device.error, device.spread))
     return f"time on {printable(device.name)}, median error {error}, 90 % within {spread}"
 
 
