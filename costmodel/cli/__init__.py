@@ -12,6 +12,7 @@ import typer
 
 from costmodel.cli import (
     audit,
+    calibrate,
     compare,
     explore,
     family,
@@ -42,7 +43,7 @@ def _options(
 
 
 #: In the order of --help.
-COMMANDS = (report, formulas, family, compare, reconcile, audit, sweep, plan, explore)
+COMMANDS = (report, formulas, family, compare, reconcile, audit, sweep, plan, explore, calibrate)
 
 
 def app() -> typer.Typer:

@@ -33,7 +33,7 @@ def test_every_command_is_a_file() -> None:
     files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
     commands = {command.name for command in cli.app().registered_commands}
     assert files - commands == {"__init__", "options", "output", "process"}
-    assert len(commands) == len(cli.COMMANDS) == 9
+    assert len(commands) == len(cli.COMMANDS) == 10
 
 
 def test_the_main_example(run: Callable) -> None:
