@@ -117,6 +117,8 @@ def calibrate(  # noqa: PLR0913 - each is a setting of its own
         raise CostModelError(f"dtype must be one of {', '.join(_DTYPES)}, got {dtype!r}")
     if type(batch) is not int or batch < 1:
         raise CostModelError(f"batch must be a positive integer, got {batch!r}")
+    if not seconds > 0:
+        raise CostModelError(f"seconds must be positive, got {seconds!r}")
     with inference(threads):
         timed = list(
             time_chains(clock_of(device), device, dtype, batch, seconds, progress=progress)
@@ -204,12 +206,12 @@ def time_chains(  # noqa: PLR0913 - each is a setting of its own
     clock: Clock, device: str, dtype: str, batch: int, seconds: float, *, progress: Progress = float
 ) -> Iterator[Timed]:
     """As many chains as there is time for, each timed in every round."""
-    from costmodel.backends.clock import time_passes
+    from costmodel.backends.clock import passed
 
     chains = list(_running(clock, device, dtype, batch, seconds, progress=progress))
     for _ in range(ROUNDS):
         for _, graph, images, rounds in chains:
-            rounds.append(time_passes(graph, graph, images, clock, _PAIRS))
+            rounds.append(passed(graph, graph, images, clock, _PAIRS))
             progress((1 - _BUILDING) / (ROUNDS * len(chains)))
     rules = MemoryRules(dtype)
     for running in chains:

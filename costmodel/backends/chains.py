@@ -2,8 +2,9 @@
 
 A layer in a hot loop of its own finds its weights and its maps in the cache; in a network it does
 not. So layers are timed where they stand, in chains of the blocks that convolutional networks are
-made of, of widths and sizes as theirs. None of them is a network that anybody uses: what a device
-is judged by, its constants have not seen.
+made of, of widths and sizes as theirs. A chain is mostly of one block, as they are: the code of
+what occurs again and again is in the cache. None of them is a network that anybody uses: what a
+device is judged by, its constants have not seen.
 """
 
 from __future__ import annotations
@@ -45,7 +46,9 @@ if TYPE_CHECKING:
 #: The input's side: usual ones, and odd ones, whose rows do not fill a vector.
 SIDES = (56, 64, 75, 96, 112, 128, 151, 160, 192, 199, 224, 224, 224, 256)
 #: Channels at a side of 112: they double where the side is halved, more or less.
-WIDTHS = (8, 12, 16, 20, 24, 32, 32, 40, 48, 64, 64)
+WIDTHS = (8, 16, 16, 24, 32, 32, 40, 48, 64, 64)
+#: From so many channels on they are a multiple: what fills vectors, as in most networks.
+ROUND = ((128, 32), (64, 16), (16, 8), (0, 4))
 #: Channels times side of a map between 3×3 convolutions, and of a wide map, at most: as in ResNets.
 _NARROW, _WIDE = 64 * 112, 4 * 64 * 112
 _MOST_CHANNELS = 2048
@@ -126,10 +129,19 @@ class Chain:
         """In a share of all cases."""
         return self.random.random() < share
 
+    def repeat(self, block: Callable[[Chain], None], times: int) -> None:
+        """The same block again and again, as in a stage: its code is then in the cache."""
+        drawn = self.random.getstate()
+        for _ in range(times):
+            if len(self.layers) < _MOST_LAYERS:
+                self.random.setstate(drawn)
+                block(self)
+
     def capped(self, channels: float, most: int = _NARROW) -> int:
-        """So many channels, or what a map of this side has at most; mostly a multiple of 8."""
-        most = max(8, min(int(channels), most // max(1, self.side), _MOST_CHANNELS))
-        return most // 8 * 8 if most >= 16 else most // 4 * 4  # noqa: PLR2004
+        """So many channels, or what a map of this side has at most, as round as usual."""
+        capped = max(8, min(int(channels), most // max(1, self.side), _MOST_CHANNELS))
+        unit = next(unit for least, unit in ROUND if capped >= least)
+        return max(8, capped // unit * unit)
 
     def activate(self, function: Function | None = None) -> str:
         """The chain's activation, or another."""
@@ -316,14 +328,15 @@ def _tokens(chain: Chain) -> None:
     _sum(chain, source, act=False)
 
 
-_MOST_TOKENS = 28
+#: Positions a side that attend to each other, at most.
+_MOST_TOKENS = 32
 
 
 def _attention(chain: Chain) -> None:
-    """Attention between the positions, written out, and a layer of features (ViT)."""
+    """Attention between the positions, written out; where there are too many, a convolution."""
     channels, source, one = chain.channels, chain.last, (1, (-1,))
     if chain.side > _MOST_TOKENS or channels % 8:
-        _tokens(chain)
+        chain.conv(channels, 3)
         return
     features = next(size for size in (64, 32, 24, 16, 8) if channels % size == 0)
     heads = channels // features
@@ -360,17 +373,18 @@ def _normalised(chain: Chain) -> None:
     chain.channels = channels
 
 
-#: What a chain is made of between its halvings, those listed twice twice as often.
+#: What a chain is made of between its halvings. Chains take them in turn, those listed twice twice
+#: as often; there are 19, so that each meets every activation.
 BLOCKS: tuple[Callable[[Chain], None], ...] = (
     *(_plain_block, _plain_block, _basic, _basic, _bottleneck, _bottleneck, _bottleneck),
-    *(_inverted, _inverted, _inverted, _separable, _separable, _fire, _dense, _dense),
-    *(_shuffled, _split, _tokens, _attention),
+    *(_inverted, _inverted, _inverted, _separable, _separable, _fire, _fire, _dense, _dense),
+    *(_shuffled, _split, _tokens, _attention, _attention),
 )
 
 
 def _strided(chain: Chain, channels: int) -> int:
     """A convolution of stride 2, its padding apart or not."""
-    if chain.sometimes(0.25):
+    if chain.sometimes(0.4):
         chain.add(Pad, ((0, 1), (0, 1)))
         chain.add(Conv, channels, 3, 2)
         chain.add(BatchNorm)
@@ -401,7 +415,8 @@ def _depthwise_down(chain: Chain, channels: int) -> int:
 
 
 def _max_pool(chain: Chain, _channels: int) -> int:
-    """3×3 or 2×2 of stride 2."""
+    """3×3 or 2×2 of stride 2, behind a ReLU: zeros side by side are compared faster."""
+    chain.activate(ACTIVATIONS[0])
     kernel, padding = chain.draw((3, 1), (3, 1), (2, 0))
     chain.add(Pool, "max", kernel, 2, padding)
     return chain.channels
@@ -443,7 +458,7 @@ def _doubled(chain: Chain) -> None:
 
 
 #: What stands in a chain now and then, by the share of its halvings before which it does.
-_SOMETIMES = ((0.2, _pooled), (0.12, _doubled), (0.08, _normalised))
+_SOMETIMES = ((0.2, _pooled), (0.2, _doubled), (0.08, _normalised), (0.1, _attention))
 
 
 def _stem(chain: Chain) -> None:
@@ -460,8 +475,8 @@ def _stem(chain: Chain) -> None:
 
 def _head(chain: Chain) -> None:
     """The classifier: of the map's mean, or of 7×7 positions with weights larger than a cache."""
-    side = chain.draw(1, 1, 1, _LAST_SIDE)
-    classes = chain.draw(1000, 1000, 2048, 4096)
+    side = chain.draw(*(1,) * 7, _LAST_SIDE)
+    classes = chain.draw(1000, 1000, 1000, 2048, 4096)
     features = chain.channels * side * side
     chain.add(AdaptivePool, "average", side)
     chain.add(Flatten)
@@ -477,24 +492,26 @@ def chain(seed: int, batch: int = 1) -> Network:
     """The chain of a seed: always the same.
 
     >>> chain(0)
-    Network('chain 0', 76 layers, input 1×3×256×256)
+    Network('chain 0', 79 layers, input 1×3×256×256)
     >>> chain(0) == chain(0)
     True
     """
     made = Chain(seed, batch)
+    blocks = (BLOCKS[seed % len(BLOCKS)],) * 3 + (made.draw(*BLOCKS),)
+    halvings = (made.draw(*HALVINGS),) * 2 + (made.draw(*HALVINGS),)
     _stem(made)
+    stage = 0
     while made.side >= _LAST_SIDE:
-        for _ in range(made.draw(1, 1, 2, 2)):
-            if len(made.layers) < _MOST_LAYERS:
-                made.draw(*BLOCKS)(made)
+        for _ in range(made.draw(1, 1, 2)):
+            made.repeat(made.draw(*blocks), made.draw(1, 2, 3))
         for share, block in _SOMETIMES:
             if made.sometimes(share):
                 block(made)
         if made.side <= _LAST_SIDE or len(made.layers) >= _MOST_LAYERS:
             break
-        made.side = -(-made.side // 2)
+        made.side, stage = -(-made.side // 2), stage + 1
         most = _WIDE if made.sometimes(0.5) else _NARROW
-        channels = made.capped(made.width * made.draw(0.5, 1, 1, 1, 2, 4) * 112 / made.side, most)
-        made.channels = made.draw(*HALVINGS)(made, channels)
+        channels = made.capped(made.width * 2**stage * made.draw(0.75, 1, 1, 1, 1.5, 4), most)
+        made.channels = made.draw(*halvings)(made, channels)
     _head(made)
     return Network(f"chain {seed}", tuple(made.layers))
