@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from costmodel.backends.measuring import Measured
     from costmodel.core.cost import Cost
     from costmodel.core.quantities import Quantity
+    from costmodel.reports.formula import ClosedForm
     from costmodel.reports.report import Report
     from costmodel.reports.rows import Row
 
@@ -413,14 +414,17 @@ def _closed_form(report: Report) -> Iterable[RenderableType]:
     for line in str(report.closed_form).splitlines():
         name, _, rest = line.partition(") ")
         yield Text.assemble((f"{name})", "bold"), " ", rest)
+    yield from _without_rounding(report, report.closed_form)
     if report.time_form is not None:
         form = estimated(1000 * report.time_form)
         yield Text.assemble(("time(α, ρ)", "bold"), f" ≈ {form}  ms")
-    if report.scale is None:
-        return
-    relaxed = report.closed_form.macs_at(report.alpha, report.scale)
-    if relaxed != report.total.macs:
-        yield Text(f"without rounding; here that is {float(relaxed):,.0f} MACs", style="dim")
+
+
+def _without_rounding(report: Report, form: ClosedForm) -> Iterable[RenderableType]:
+    if report.scale is not None:
+        relaxed = form.macs_at(report.alpha, report.scale)
+        if relaxed != report.total.macs:
+            yield Text(f"without rounding; here that is {float(relaxed):,.0f} MACs", style="dim")
 
 
 def _before(report: Report) -> Iterable[RenderableType]:
