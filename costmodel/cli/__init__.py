@@ -13,8 +13,10 @@ import typer
 from costmodel.cli import (
     audit,
     compare,
+    devices,
     explore,
     family,
+    fit_device,
     formulas,
     options,
     plan,
@@ -42,7 +44,10 @@ def _options(
 
 
 #: In the order of --help.
-COMMANDS = (report, formulas, family, compare, reconcile, audit, sweep, plan, explore)
+COMMANDS = (
+    *(report, formulas, family, compare, reconcile, audit, sweep, plan, explore),
+    *(devices, fit_device),
+)
 
 
 def app() -> typer.Typer:
@@ -58,7 +63,8 @@ def app() -> typer.Typer:
         callback=_options,
     )
     for command in COMMANDS:
-        program.command(command.__name__.rpartition(".")[2])(options.with_limits(command.run))
+        name = command.__name__.rpartition(".")[2].replace("_", "-")
+        program.command(name)(options.with_limits(command.run))
     return program
 
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field, fields
 from importlib.resources import files
-from math import isfinite
 from pathlib import Path
+from reprlib import repr as brief
 from typing import TYPE_CHECKING, Any, Self
 
 from costmodel.errors import CostModelError
@@ -26,19 +26,26 @@ if TYPE_CHECKING:
 
 #: What a device has to say of operators that it has no constants of their own for.
 PRODUCT, ELEMENTWISE = "product", "elementwise"
+#: Of a constant: sums and products of such, and their inverses, stay within floats.
+_LEAST, _MOST = 1e-100, 1e100
 
 
 @dataclass(frozen=True)
 class Constants:
     """What a kind of operator takes: seconds to start, and how much of each in a second.
 
-    `work_per_s` are MACs (of a pool, elements under windows), the others bytes. What takes no time
-    is None.
+    - `start_s`: seconds before any work is done: the call, the threads, the launch of a kernel.
+    - `work_per_s`: MACs a second; of a pool, elements under its windows a second.
+    - `read_per_s`: bytes a second of its inputs' activations.
+    - `written_per_s`: bytes a second of its output's activations.
+    - `weights_per_s`: bytes a second of its parameters.
+
+    A rate of None takes no time, or is told in another: what is bound by its MACs hides its bytes.
 
     >>> Constants(start_s=1e-5, work_per_s=5e10).seconds(10**9)
     0.02001
 
-    Raises CostModelError for what is negative, zero, or not finite.
+    Raises CostModelError for what is negative, a rate of zero, and no finite number.
     """
 
     start_s: float = 0
@@ -49,13 +56,11 @@ class Constants:
 
     def __post_init__(self) -> None:
         """Check every constant."""
-        for name, value in asdict(self).items():
-            least = "at least 0" if name == "start_s" else "positive, or null for no time"
-            if value is None and name != "start_s":
-                continue
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if not number or not isfinite(value) or value < 0 or (name != "start_s" and not value):
-                raise CostModelError(f"{name} must be a finite number, {least}; got {value!r}")
+        _check_number("start_s", self.start_s)
+        for name, rate in asdict(self).items():
+            if name != "start_s" and not (rate is None or _is_number(rate, _LEAST)):
+                rule = "must be a finite number, positive, or null for no time"
+                raise CostModelError(f"{name} {rule}; got {brief(rate)}")
 
     @property
     def slopes(self) -> tuple[float, ...]:
@@ -68,14 +73,31 @@ class Constants:
         return self.start_s + sum(a * s for a, s in zip(amounts, self.slopes, strict=False))
 
 
+def _is_number(value: Any, least: float) -> bool:
+    """Whether it is one that may be computed with; true and false are none, nor is NaN."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and least <= value <= _MOST
+
+
+def _check_number(name: str, value: Any) -> None:
+    if not _is_number(value, 0):
+        raise CostModelError(f"{name} must be a finite number, at least 0; got {brief(value)}")
+
+
 @dataclass(frozen=True)
 class Device:
     """A machine with its runtime and number format, and the constants of each kind of operator.
 
-    Kinds are those of nests (standard, pointwise, depthwise, grouped, linear, matmul, transposed)
-    and names of functions (max_pool, sigmoid, …); `product` and `elementwise` are for all that is
-    not listed. `error` is the median difference, relative, to times it was not fitted on, and
-    `spread` what 90 % of them are within; `judged_on` says which.
+    - `name`: what `--device` takes; `machine`, `runtime`: in words.
+    - `threads`: how many of them work on one layer.
+    - `dtype`: float32, float16 or int8, as of `MemoryRules`: how many bytes a number has.
+    - `date`: of the fit, 2026-11-24.
+    - `fitted_on`, `judged_on`: in words, what the constants are from, and what the errors are.
+    - `error`: the median of |predicted / measured - 1| over times that it was not fitted on.
+    - `spread`: what 90 % of those are within.
+    - `kinds`: the constants (`Constants`, with units) of each kind of operator: those of nests
+      (standard, pointwise, depthwise, grouped, linear, matmul, transposed) and names of functions
+      (max_pool, sigmoid, …). `product` and `elementwise` are for all that is not listed.
 
     >>> pixel = device("pixel_1_tflite")
     >>> pixel.dtype, pixel.threads
@@ -100,13 +122,11 @@ class Device:
         """Check what a file may have wrong."""
         for name in ("name", "machine", "runtime", "date", "fitted_on", "judged_on"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name):
-                raise CostModelError(f"{name} must be a text, got {getattr(self, name)!r}")
-        if type(self.threads) is not int or self.threads < 1:
-            raise CostModelError(f"threads must be a positive integer, got {self.threads!r}")
-        for name in ("error", "spread"):
-            value = getattr(self, name)
-            if type(value) not in {int, float} or not isfinite(value) or value < 0:
-                raise CostModelError(f"{name} must be a finite number, at least 0; got {value!r}")
+                raise CostModelError(f"{name} must be a text, got {brief(getattr(self, name))}")
+        if type(self.threads) is not int or not 1 <= self.threads <= _MOST:
+            raise CostModelError(f"threads must be a positive integer, got {brief(self.threads)}")
+        _check_number("error", self.error)
+        _check_number("spread", self.spread)
         MemoryRules(self.dtype)  # refuses another
         if missing := {PRODUCT, ELEMENTWISE} - set(self.kinds):
             rule = "what operators without constants of their own take"
@@ -140,44 +160,50 @@ class Device:
         except (ValueError, RecursionError) as error:
             raise CostModelError(f"{source}: no JSON ({error}); make one with calibrate") from None
         try:
-            return cls(**_checked(given, cls) | {"kinds": _kinds(given["kinds"])})
+            entries = _checked(given, cls, "a device")
+            return cls(**entries | {"kinds": _kinds(entries["kinds"])})
         except CostModelError as error:
             raise CostModelError(f"{source}: {error}") from None
 
 
-def _checked(given: Any, record: type, where: str = "") -> dict[str, Any]:
+def _checked(given: Any, record: type, what: str) -> dict[str, Any]:
     """The entries of an object, if they are those of the record, each one."""
+    names = [f.name for f in fields(record)]
+    entries = _object(given, what)
+    if unknown := entries.keys() - set(names):
+        known = ", ".join(names)
+        raise CostModelError(f"unknown entry {brief(min(unknown))}; {what} has {known}")
+    if missing := [name for name in names if name not in entries]:
+        raise CostModelError(f"{missing[0]} is missing; add it")
+    return entries
+
+
+def _object(given: Any, what: str) -> dict[str, Any]:
     if not isinstance(given, dict):
-        raise CostModelError(f"{where or 'a device'} must be an object, got {given!r:.40}")
-    names = {f.name for f in fields(record)}
-    if wrong := given.keys() - names:
-        raise CostModelError(f"{where}unknown entry {min(wrong)!r}; known: {', '.join(names)}")
-    if missing := names - given.keys():
-        raise CostModelError(f"{where}{min(missing)} is missing; add it")
-    return dict(given)
+        raise CostModelError(f"{what} must be an object of JSON, got {brief(given)}")
+    return given
 
 
 def _kinds(given: Any) -> dict[str, Constants]:
-    if not isinstance(given, dict):
-        raise CostModelError(f"kinds must be an object, got {given!r:.40}")
     kinds = {}
-    for kind, constants in given.items():
+    for kind, constants in _object(given, "kinds").items():
         try:
-            kinds[kind] = Constants(**_checked(constants, Constants))
+            kinds[kind] = Constants(**_checked(constants, Constants, "a kind"))
         except CostModelError as error:
             raise CostModelError(f"{kind}: {error}") from None
     return kinds
 
 
 def shipped() -> tuple[Device, ...]:
-    """The devices that come with the package, by name."""
+    """The devices that come with the package, by name.
+
+    >>> [made.name for made in shipped()]
+    ['pixel_1_tflite', 'stm32h747_int8']
+    """
     folder = files("costmodel") / "devices"
-    paths = sorted((path for path in folder.iterdir()), key=lambda path: path.name)
-    return tuple(
-        Device.from_json(path.read_text("utf-8"), path.name)
-        for path in paths
-        if path.name.endswith(".json")
-    )
+    paths = [path for path in folder.iterdir() if path.name.endswith(".json")]
+    read = (Device.from_json(path.read_text("utf-8"), path.name) for path in paths)
+    return tuple(sorted(read, key=lambda made: made.name))
 
 
 def device(name: str | Device) -> Device:
@@ -192,9 +218,9 @@ def device(name: str | Device) -> Device:
         return name
     if name.endswith(".json"):
         try:
-            text = Path(name).read_text("utf-8")
+            text = Path(name).read_text("utf-8-sig")
         except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "it is no text"
+            why = getattr(error, "strerror", None) or "not UTF-8 text"
             raise CostModelError(f"cannot read {name}: {why}; name a device's file") from None
         return Device.from_json(text, name)
     known = {made.name: made for made in shipped()}

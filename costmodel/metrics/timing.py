@@ -95,9 +95,9 @@ def parts(x: Lowered, device: Device) -> Parts:
 
     >>> from costmodel import lower, mobilenet_v1
     >>> from costmodel.metrics.devices import device
-    >>> depthwise = lower(mobilenet_v1())[4]
-    >>> parts(depthwise, device("stm32h747_int8")).bound
-    'compute'
+    >>> _, _, _, _, depthwise, _, _, pointwise, *_ = lower(mobilenet_v1())
+    >>> [parts(x, device("stm32h747_int8")).bound for x in (depthwise, pointwise)]
+    ['memory', 'compute']
     """
     constants = device.constants(kind(x), product=bool(x.nests))
     of = amounts(x, device.rules)
@@ -113,13 +113,20 @@ def layer_parts(layers: Sequence[Lowered], device: Device) -> list[Parts]:
     >>> layer_parts(lower(mobilenet_v1()), device("stm32h747_int8"))[0].bound
     'overhead'
     """
+    timed = takes_time(layers)
+    return [parts(x, device) if busy else _NOTHING for x, busy in zip(layers, timed, strict=True)]
+
+
+def takes_time(layers: Sequence[Lowered]) -> list[bool]:
+    """Whether each layer does something while a network runs.
+
+    >>> from costmodel import lower, mobilenet_v1
+    >>> layers = lower(mobilenet_v1())
+    >>> [x.layer.name for x, busy in zip(layers, takes_time(layers)) if not busy]
+    ['image', 'flatten']
+    """
     viewed = views(layers)
-    return [
-        parts(x, device)
-        if x.layer.arity != 0 and x.bodies and x.layer.name not in viewed
-        else _NOTHING
-        for x in layers
-    ]
+    return [x.layer.arity != 0 and bool(x.bodies) and x.layer.name not in viewed for x in layers]
 
 
 def seconds(layers: Sequence[Lowered], device: Device) -> list[Dim]:
@@ -166,7 +173,7 @@ def time(network: Network, device: Device) -> Dim:
     >>> from costmodel import mobilenet_v1
     >>> from costmodel.metrics.devices import device
     >>> round(1000 * time(mobilenet_v1(), device("pixel_1_tflite")))
-    115
+    118
 
     Raises CostModelError for a layer without a rule.
     """

@@ -9,13 +9,22 @@ from dataclasses import dataclass
 from fractions import Fraction
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from costmodel.errors import CostModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 #: Sources that come with the package, by name, and what they are.
 SOURCES = {
     "mobilenet_v1_paper": "Howard et al. 2017, arXiv:1704.04861v1",
     "tf_slim_mobilenet_v1": "TensorFlow-slim, research/slim/nets/mobilenet_v1.md",
+}
+#: Tables of measured milliseconds that come with the package, by name, and what they are.
+TIMES = {
+    "tf_slim_mobilenet_v2": "TensorFlow-slim, research/slim/nets/mobilenet/README.md",
+    "stm32h7_mobilenets_int8": "stm32ai-modelzoo, image_classification, STM32Cube.AI 10.0.0",
 }
 _UNITS = {"": 1, "%": 1, "x": 1, "k": 10**3, "M": 10**6, "B": 10**9}
 #: Digits as they are printed, or two of them, which are the ends of a range.
@@ -78,20 +87,31 @@ def printed(source: str) -> tuple[Printed, ...]:
     Raises CostModelError for an unknown source, a missing column, a file without figures, and
     what is no number.
     """
-    if source in SOURCES:
-        text = (files(__name__) / f"{source}.csv").read_text(encoding="utf-8")
-    elif source.endswith(".csv"):
-        try:
-            text = Path(source).read_text(encoding="utf-8-sig")  # as spreadsheets save it
-        except (OSError, UnicodeDecodeError) as error:
-            why = getattr(error, "strerror", None) or "not UTF-8 text"
-            raise CostModelError(f"cannot read {source}: {why}; name a CSV file") from None
-    else:
-        known = ", ".join(SOURCES)
-        raise CostModelError(f"unknown source {source!r}; choose {known} or name a file.csv")
+    text = table(source, SOURCES)
     if not (figures := _rows(source, text)):
         raise CostModelError(f"{source}: has a heading and no figures; add a line for each")
     return tuple(figures)
+
+
+def table(source: str, known: Collection[str]) -> str:
+    """The text of a table that comes along, or of a CSV file.
+
+    >>> table("tf_slim_mobilenet_v2", TIMES).splitlines()[0].split(",")[:4]
+    ['source', 'network', 'alpha', 'resolution']
+
+    Raises CostModelError for an unknown name and for what is no text.
+    """
+    if source in known:
+        return (files(__name__) / f"{source}.csv").read_text(encoding="utf-8")
+    if not source.endswith(".csv"):
+        raise CostModelError(
+            f"unknown source {source!r}; choose {', '.join(known)} or name a file.csv"
+        )
+    try:
+        return Path(source).read_text(encoding="utf-8-sig")  # as spreadsheets save it
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not UTF-8 text"
+        raise CostModelError(f"cannot read {source}: {why}; name a CSV file") from None
 
 
 def _rows(source: str, text: str) -> list[Printed]:

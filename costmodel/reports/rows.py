@@ -55,6 +55,8 @@ class Row:
     bytes: Dim | None = None
     reduction: Dim | None = None
     parts: Parts | None = None
+    #: The layers that it is of: its own, and what normalises or activates it.
+    layers: tuple[str, ...] = ()
 
     @property
     def bound(self) -> str | None:
@@ -111,7 +113,7 @@ def rows(network: Network, device: Device | None = None) -> tuple[Row, ...]:
         elif part.bodies is None or any(value != 0 for value in counted.quantities.values()):
             owner[layer.name] = layer.name
             row = _row(part, counted, shares.get(layer.name))
-            shown[layer.name] = replace(row, parts=taken)
+            shown[layer.name] = replace(row, parts=taken, layers=(layer.name,))
     return tuple(shown.values())
 
 
@@ -119,7 +121,8 @@ def _with_following(row: Row, counted: Cost, part: Lowered, taken: Parts | None)
     held = DEFAULT.parameter_bytes(part.parameters)
     traffic = None if row.bytes is None else row.bytes + held
     parts = row.parts + taken if row.parts and taken else row.parts
-    return replace(row, cost=row.cost + counted, bytes=traffic, parts=parts)
+    layers = (*row.layers, part.layer.name)
+    return replace(row, cost=row.cost + counted, bytes=traffic, parts=parts, layers=layers)
 
 
 def _bytes(part: Lowered) -> Dim | None:

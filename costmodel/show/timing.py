@@ -22,7 +22,7 @@ def on_device(device: Device | None) -> str:
 
 def of_device(device: Device) -> str:
     """The device and its measured error."""
-    within = f"90 % within {100 * device.spread:.3g} %"
+    within = f"90 % within {100 * device.spread:.1f} %"
     return f"time on {printable(device.name)}, {median(device)}, {within}"
 
 
@@ -33,7 +33,7 @@ def median(device: Device) -> str:
     >>> median(device("stm32h747_int8")).startswith("median error ")
     True
     """
-    return f"median error {100 * device.error:.3g} %"
+    return f"median error {100 * device.error:.1f} %"
 
 
 def device_record(device: Device | None) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import torch
 
 from costmodel import Network, cost_function, mobilenet_v1, sweep
 from costmodel.layers import Conv, Input
+from costmodel.metrics.devices import Device, device
 from costmodel.reference.mobilenet import MobileNetV1
 from costmodel.zoo import mobilenet_v2
 
@@ -94,6 +95,25 @@ def test_a_grid_of_ten_to_the_eighth(benchmark: Any, record: Callable, threads: 
     record(
         f"{what}, and the sweep itself : copyto", _text(whole), _text(copied), whole / copied, 10
     )
+
+
+@pytest.mark.parametrize("network", [V1, mobilenet_v2()], ids=lambda network: network.name)
+def test_a_grid_of_times(benchmark: Any, record: Callable, network: Network) -> None:
+    """Seconds on a device take at most 20 times what MACs do, a cell of a sweep."""
+    small = benchmark.disabled
+    rows, columns = (20, 50) if small else (10_000, 1_000)
+    on, sides, out = device("stm32h747_int8"), range(64, 64 + columns), np.ones((rows, columns))
+
+    def swept(quantity: str, on: Device | None) -> Callable[[int], object]:
+        def call(i: int) -> object:
+            grid = np.linspace(0.1 + i / 1000, 1.5, rows), sides
+            return sweep(network, *grid, device=on).evaluate(quantity, out=out)
+
+        return call
+
+    times = _medians(1 if small else ROUNDS, swept("time_s", on), swept("macs", None))
+    what = f"10⁷ times of {network.name} on a device : its MACs"
+    record(what, *map(_text, times), times[0] / times[1], 20)
 
 
 @pytest.fixture

@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 MAIN_EXAMPLE = ("report", "--alpha", "0.75", "--rho", "0.857")
 
 
+#: What the commands have in common.
+SHARED = {"__init__", "options", "output", "process"}
+
+
 def test_every_command_is_a_file() -> None:
     """A file of the command line is a command of its name, but those that all commands share."""
     files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
     commands = {command.name for command in cli.app().registered_commands}
-    assert files - commands == {"__init__", "options", "output", "process"}
-    assert len(commands) == len(cli.COMMANDS) == 9
+    assert files - {name.replace("-", "_") for name in commands} == SHARED
+    assert len(commands) == len(cli.COMMANDS) == 11
 
 
 def test_the_main_example(run: Callable) -> None:
