@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from costmodel.algebra.notation import si
-from costmodel.show.timing import of_device
+from costmodel.reports.timing import of_device
 
 if TYPE_CHECKING:
     from costmodel.metrics.devices import Constants, Device

@@ -14,9 +14,9 @@ from costmodel.errors import CostModelError
 from costmodel.metrics.memory import MemoryRules
 from costmodel.metrics.timing import TIME, quantities
 from costmodel.reports.formula import reduction
+from costmodel.reports.timing import median
 from costmodel.show.explorer.device import section, sentence
 from costmodel.show.explorer.script import DTYPES, MOST_SIDE, as_json, script
-from costmodel.show.timing import median
 from costmodel.version import __version__
 
 if TYPE_CHECKING:
