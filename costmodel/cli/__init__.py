@@ -12,6 +12,7 @@ import typer
 
 from costmodel.cli import (
     audit,
+    calibrate,
     compare,
     devices,
     explore,
@@ -46,7 +47,7 @@ def _options(
 #: In the order of --help.
 COMMANDS = (
     *(report, formulas, family, compare, reconcile, audit, sweep, plan, explore),
-    *(devices, fit_device),
+    *(devices, calibrate, fit_device),
 )
 
 

@@ -24,6 +24,10 @@ def run(  # noqa: PLR0913 - a parameter is an option
     input_size: options.InputSize = None,
     batch: Annotated[str, typer.Option(help="Images at once.")] = "1",
     device: options.DeviceName = None,
+    measure: Annotated[
+        bool,
+        typer.Option("--measure", help="Run the torch model here, and compare it with the device."),
+    ] = False,
     separate: Annotated[
         bool, typer.Option("--separate", help="Factorise its K×K convolutions first, and compare.")
     ] = False,
@@ -80,6 +84,11 @@ def run(  # noqa: PLR0913 - a parameter is an option
         device=None if device is None else load_device(device),
         batch=positive_integer(batch, "batch"),
     )
+    if measure:
+        from costmodel.reports.measuring import timed
+
+        with running(model):
+            report = timed(report)
     live = form is None and output is None and sys.stdout.isatty() and not no_check
     live = live and module is None  # whose prints would get between
     with running(model):

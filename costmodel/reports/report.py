@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from costmodel.algebra.arithmetic import Dim
+    from costmodel.backends.measuring import Measured
     from costmodel.core.network import Network
     from costmodel.core.quantities import Quantity
     from costmodel.metrics.devices import Device
@@ -83,6 +84,8 @@ class Report:
     check: CrossCheck | Unchecked = SKIPPED
     #: What time is estimated on, if it is.
     device: Device | None = None
+    #: What the clock says of it here, if it was asked.
+    measured: Measured | None = None
 
     @classmethod
     def of(  # noqa: PLR0913 - one for each option of the command
@@ -246,6 +249,12 @@ class Report:
     def failed(self) -> bool:
         """Whether a check was made and found a difference."""
         return self.check.status == "failed"
+
+    def measured_s(self, row: Row) -> float | None:
+        """The seconds that were measured of a row's layers, where they were."""
+        if self.measured is None:
+            return None
+        return sum(self.measured.layers.get(name, 0.0) for name in row.layers)
 
     def reference_macs(self, name: str) -> int | None:
         """fvcore's MACs for a layer, where it was checked."""

@@ -32,6 +32,8 @@ SCHEMA = {
     "before": "the network before it was separated, widened and resized; null unless asked",
     "bound": "what most of a layer's time_s is for: starting it (overhead), its MACs (compute), or "
     "the bytes it reads and writes (memory); only with a device",
+    "measured": "seconds of the model run here, as a whole and added up over layers, and how far "
+    "the fastest passes of two halves of the time are apart; only with --measure",
     "reduction": "a depthwise separable pair's macs over the standard convolution it replaces",
     "closed_form": "without rounding: every width α times and every map's side ρ times what it is "
     "at α = ρ = 1 (Howard et al. 2017, §3.3, §3.4); exact there, and where nothing is rounded",
@@ -75,6 +77,7 @@ def as_dict(report: Report) -> dict[str, Any]:
             "backward_macs": report.training.cost.backward,
             "kept_bytes": report.training.kept_bytes,
         },
+        **_measured(report),
         "layers": records(report),
         "closed_form": form
         and {"macs": str(form.macs), "params": str(form.params), "latex": form.latex}
@@ -91,9 +94,17 @@ def records(report: Report) -> list[dict[str, Any]]:
         reduction = plain.pop("reduction")
         measured = report.reference_macs(row.name)
         before = {"macs_before": report.macs_before.get(row.name)} if report.before else {}
-        plain |= before | {"reference_macs": measured, "reduction": reduction}
+        clock = {"measured_s": report.measured_s(row)} if report.measured else {}
+        plain |= before | clock | {"reference_macs": measured, "reduction": reduction}
         listed.append(plain)
     return listed
+
+
+def _measured(report: Report) -> dict[str, Any]:
+    if report.measured is None:
+        return {}
+    whole, layers, apart = (getattr(report.measured, x) for x in ("whole", "total", "apart"))
+    return {"measured": {"whole_s": whole, "sum_of_layers_s": layers, "halves_apart": apart}}
 
 
 def to_json(report: Report) -> str:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
 
     from costmodel.algebra.arithmetic import Dim
+    from costmodel.backends.measuring import Measured
     from costmodel.core.cost import Cost
     from costmodel.core.quantities import Quantity
     from costmodel.reports.report import Report
@@ -95,7 +96,26 @@ def _headline(report: Report) -> Text:
         text.append(f" {unit}")
     if report.device is not None:
         text.append(f"\n{of_device(report.device)}")
+    if report.measured is not None:
+        text.append(f"\n{_measured_line(report, report.measured)}")
     return text
+
+
+def _measured_line(report: Report, clock: Measured) -> str:
+    """What the clock says of the model as a whole and of its layers, and how repeatable it is."""
+    whole, layers = map(_clocked, (clock.whole, clock.total))
+    off = _off(report.total.time_s, clock.whole)
+    said = f"measured here: {whole}, of which ≈ is {off} off; its layers add up to {layers}; "
+    return f"{said}halves of the passes {100 * clock.apart:.1f} % apart"
+
+
+def _clocked(seconds: float) -> str:
+    return TIME.text(seconds).removeprefix("≈")
+
+
+def _off(predicted: Dim, clock: float) -> str:
+    """How far a prediction is from the clock, as a share of what the clock says."""
+    return f"{100 * (predicted / clock - 1):+.0f} %" if clock else ""
 
 
 def _ratio(value: Fraction) -> str:
@@ -211,6 +231,23 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
     def counted(x: Quantity) -> Callable[[Row], str]:
         return lambda row: "?" if row.unknown else x.text(getattr(row.cost, x.name))
 
+    clock = []
+    if report.measured is not None:
+        seconds = {row.name: report.measured_s(row) or 0.0 for row in rows}
+        clock = [
+            column(
+                "clock",
+                "measured",
+                lambda row: _clocked(seconds[row.name]),
+                _clocked(report.measured.total),
+            ),
+            column(
+                "off",
+                "off",
+                lambda row: _off(row.cost.time_s, seconds[row.name]),
+                _off(total.time_s, report.measured.total),
+            ),
+        ]
     before = []
     if report.total_before is not None:
         texts = {name: f"{macs:,}" for name, macs in report.macs_before.items()}
@@ -226,6 +263,7 @@ def _columns(report: Report, *, waiting: bool) -> list[_Column]:
             column(x.name, x.title, counted(x), bound + x.text(getattr(total, x.name)))
             for x in _by_share(report)
         ),
+        *clock,
         *before,
         column("share", "share", lambda row: "?" if row.unknown else _percent(shared(row), whole)),
         column("bar", "", lambda row: Text(_bar(shared(row) / most), style="cyan"), right=False),

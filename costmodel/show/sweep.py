@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from costmodel.planners.reducing import Cell
     from costmodel.planners.sweeping import Sweep
 
-    Advance = Callable[[int], object]
+    Advance = Callable[[float], object]
 
 #: A sweep of more configurations is shown as ranges.
 MOST_ROWS = 50
@@ -259,12 +259,12 @@ def _parquet() -> tuple[Any, Any]:
 
 
 @contextmanager
-def progress_bar(total: int) -> Iterator[Advance]:
+def progress_bar(total: float, what: str = "configurations") -> Iterator[Advance]:
     """A bar on standard error while that is a terminal; a function that moves it."""
     screen = console(sys.stderr)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
     bar = Progress(*columns, TimeRemainingColumn(), console=screen, transient=True)
     shown: AbstractContextManager[object] = bar if screen.is_terminal else nullcontext()
     with shown:
-        task = bar.add_task("configurations", total=total)
+        task = bar.add_task(what, total=total)
         yield lambda done: bar.advance(task, done)

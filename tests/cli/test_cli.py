@@ -37,7 +37,7 @@ def test_every_command_is_a_file() -> None:
     files = {path.stem for path in Path(cli.__file__).parent.glob("*.py")}
     commands = {command.name for command in cli.app().registered_commands}
     assert files - {name.replace("-", "_") for name in commands} == SHARED
-    assert len(commands) == len(cli.COMMANDS) == 11
+    assert len(commands) == len(cli.COMMANDS) == 12
 
 
 def test_the_main_example(run: Callable) -> None:
