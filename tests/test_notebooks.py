@@ -130,6 +130,19 @@ def test_sliders_are_optional() -> None:
     assert "Without ipywidgets" in everything(execute(notebook))
 
 
+@pytest.mark.slow
+def test_the_clock_is_optional() -> None:
+    """Without torch the notebook on time still runs to its end, and says what is missing.
+
+    A mutation that fails it: its last cell measures without asking.
+    """
+    from nbformat.v4 import new_code_cell
+
+    notebook = read(FOLDER / "07-time.ipynb")
+    notebook.cells.insert(0, new_code_cell("import sys\nsys.modules['torch'] = None"))
+    assert "Not measured: " in everything(execute(notebook))
+
+
 @pytest.mark.parametrize("path", PATHS, ids=IDS)
 def test_notebook_is_committed_as_executed(path: Path) -> None:
     """Executed once from top to bottom, nothing failed or warned, and nothing of a machine."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from costmodel.cli import options
 from costmodel.cli.output import wrote
 from costmodel.files import check_target, write_atomically
 
@@ -17,6 +18,7 @@ def run(
         ),
     ] = None,
     *,
+    device: options.DeviceName = None,
     output: Annotated[
         str, typer.Option("--output", "-o", metavar="FILE", help="The file to write.")
     ] = "explorer.html",
@@ -26,9 +28,14 @@ def run(
     One file that opens from disk, without a network: totals, layers, contour, budget, closed form.
 
     Example: [bold]costmodel explore -o explorer.html mobilenet_v1 squeezenet_1_1[/bold]
+
+    Example: [bold]costmodel explore mobilenet_v2 --device stm32h747_int8[/bold]
     """
+    from costmodel.metrics.devices import device as load_device
     from costmodel.show.explorer.page import FAMILY, page
 
     check_target(output)
-    write_atomically(output, page(networks or FAMILY))
+    write_atomically(
+        output, page(networks or FAMILY, None if device is None else load_device(device))
+    )
     wrote(output)

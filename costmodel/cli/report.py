@@ -35,7 +35,10 @@ def run(  # noqa: PLR0913 - a parameter is an option
         bool, typer.Option("--no-check", help="Leave the cross-check with torch out.")
     ] = False,
     plots: Annotated[
-        str | None, typer.Option(metavar="DIR", help="Write four plots there, PNG and SVG.")
+        str | None,
+        typer.Option(
+            metavar="DIR", help="Write four plots there, PNG and SVG; with a device, its roofline."
+        ),
     ] = None,
     as_json: options.AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the layers as CSV.")] = False,

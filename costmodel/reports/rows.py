@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from costmodel.core.network import Network
     from costmodel.layers.factorising import Pair
     from costmodel.metrics.devices import Device
+    from costmodel.metrics.memory import MemoryRules
 
 Axes = tuple[Dim, ...]
 #: The kind of a layer that no rule knows.
@@ -37,11 +38,11 @@ class Row:
 
     `reduction` is, for both layers of a depthwise separable pair, what the pair costs over what
     the standard convolution it replaces would: 1/C_out + 1/K² (Howard et al. 2017, §3.1).
-    `bytes` is the compulsory traffic in float32 with normalisation and activation fused: what is
-    touched of the input, all params and the output, once each; None where symbols leave it
-    without a closed form. With a device, `time_s` is its time with that of what follows, and
-    `parts` what takes it. A layer that no rule knows adds nothing to a sum, and is shown as not
-    counted.
+    `bytes` is the compulsory traffic with normalisation and activation fused: what is touched of
+    the input, all params and the output, once each, in float32 unless rules of memory say another
+    format; None where symbols leave it without a closed form. With a device, `time_s` is its time
+    with that of what follows, and `parts` what takes it. A layer that no rule knows adds nothing to
+    a sum, and is shown as not counted.
     """
 
     name: str
@@ -88,7 +89,9 @@ class Row:
         return self.kind == UNKNOWN
 
 
-def rows(network: Network, device: Device | None = None) -> tuple[Row, ...]:
+def rows(
+    network: Network, device: Device | None = None, rules: MemoryRules = DEFAULT
+) -> tuple[Row, ...]:
     """A row for every layer that costs something of its own (with a device: time), or is unknown.
 
     >>> from costmodel import mobilenet_v1
@@ -106,31 +109,30 @@ def rows(network: Network, device: Device | None = None) -> tuple[Row, ...]:
     costs = layer_costs(lowered, additive(device))
     times = layer_parts(lowered, device) if device else [None] * len(lowered)
     for part, counted, taken in zip(lowered, costs, times, strict=True):
-        layer = part.layer
+        layer, held = part.layer, rules.parameter_bytes(part.parameters)
         if layer.follows and layer.inputs[0] in owner:
             owner[layer.name] = home = owner[layer.inputs[0]]
-            shown[home] = _with_following(shown[home], counted, part, taken)
+            shown[home] = _with_following(shown[home], counted, part, taken, held)
         elif part.bodies is None or any(value != 0 for value in counted.quantities.values()):
             owner[layer.name] = layer.name
-            row = _row(part, counted, shares.get(layer.name))
+            row = _row(part, counted, _bytes(part, rules), shares.get(layer.name))
             shown[layer.name] = replace(row, parts=taken, layers=(layer.name,))
     return tuple(shown.values())
 
 
-def _with_following(row: Row, counted: Cost, part: Lowered, taken: Parts | None) -> Row:
-    held = DEFAULT.parameter_bytes(part.parameters)
+def _with_following(row: Row, counted: Cost, part: Lowered, taken: Parts | None, held: Dim) -> Row:
     traffic = None if row.bytes is None else row.bytes + held
     parts = row.parts + taken if row.parts and taken else row.parts
     layers = (*row.layers, part.layer.name)
     return replace(row, cost=row.cost + counted, bytes=traffic, parts=parts, layers=layers)
 
 
-def _bytes(part: Lowered) -> Dim | None:
+def _bytes(part: Lowered, rules: MemoryRules) -> Dim | None:
     """The layer's own traffic; None where it is unknown or has no formula."""
     if part.bodies is None:
         return None
     try:
-        return layer_traffic(part).bytes
+        return layer_traffic(part, rules).bytes
     except CostModelError:  # symbols in a window that touches only some of its input
         return None
 
@@ -140,12 +142,12 @@ def _operation(part: Lowered) -> str:
     return part.elementwise[0].operation if part.elementwise else type(part.layer).__name__.lower()
 
 
-def _row(part: Lowered, counted: Cost, reduction: Dim | None) -> Row:
+def _row(part: Lowered, counted: Cost, moved: Dim | None, reduction: Dim | None) -> Row:
     layer, size = part.layer, part.output[2:]
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (*part.inputs[:1], part.output)]
     if not part.nests:
         kind = UNKNOWN if part.bodies is None else _operation(part)
-        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, counted, _bytes(part))
+        return Row(layer.name, kind, (), (), channels[0], channels[-1], size, counted, moved)
     nest = part.nests[0]
     transposed = nest.weighted and bool(nest.written)  # it loops over its input's positions
     stride = getattr(layer, "stride", 1)
@@ -159,7 +161,7 @@ def _row(part: Lowered, counted: Cost, reduction: Dim | None) -> Row:
         nest.g * nest.k,
         nest.written if transposed else nest.positions,
         counted,
-        _bytes(part),
+        moved,
         reduction,
     )
 

@@ -7,9 +7,9 @@ from fractions import Fraction
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from costmodel.reports.timing import device_record
 from costmodel.show.grid import Grid
 from costmodel.show.record import as_dict
-from costmodel.show.timing import device_record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

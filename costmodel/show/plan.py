@@ -11,8 +11,8 @@ from rich.text import Text
 from costmodel.errors import printable
 from costmodel.metrics.timing import every_quantity
 from costmodel.published.family import law
+from costmodel.reports.timing import device_record, on_device
 from costmodel.show.grid import Grid, plain
-from costmodel.show.timing import device_record, on_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from costmodel.algebra.notation import estimated
 from costmodel.core.quantities import columns
 from costmodel.reports.report import Unchecked
 from costmodel.reports.rows import record
-from costmodel.show.timing import device_record
+from costmodel.reports.timing import device_record
 
 if TYPE_CHECKING:
     from costmodel.core.cost import Cost

@@ -20,9 +20,9 @@ from costmodel.core.quantities import columns
 from costmodel.errors import printable
 from costmodel.metrics.timing import TIME
 from costmodel.reports.checking import checked
+from costmodel.reports.timing import of_device
 from costmodel.show.grid import console, plain, plain_table
 from costmodel.show.record import records
-from costmodel.show.timing import of_device
 from costmodel.tools.crosscheck import TRACED, WRITTEN, CrossCheck
 
 if TYPE_CHECKING:

@@ -18,9 +18,9 @@ from costmodel.files import check_target, is_stream, replacing
 from costmodel.metrics.timing import every_quantity
 from costmodel.planners import reducing as reductions
 from costmodel.planners.reducing import extremes
+from costmodel.reports.timing import device_record, on_device
 from costmodel.show.grid import Grid, console
 from costmodel.show.plan import square
-from costmodel.show.timing import device_record, on_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,10 +33,13 @@ from costmodel.layers import (
     Pool,
     Times,
 )
+from costmodel.metrics.devices import Constants, Device, device
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
 from costmodel.metrics.timing import quantities
+from costmodel.planners.limits import Limit
+from costmodel.reports.rows import rows
 from costmodel.show.explorer import page as module
-from costmodel.show.explorer.page import page
+from costmodel.show.explorer.page import about, page, source
 from costmodel.show.explorer.script import as_json, script
 from costmodel.zoo import ZOO
 
@@ -169,7 +172,8 @@ needs_node = pytest.mark.skipif(
     shutil.which("node") is None, reason="node is not installed: apt-get install nodejs"
 )
 #: The quantities as the page has them.
-ROWS = f"const QUANTITIES = {as_json([*map(module._about, quantities().values())])};"
+MODEL = source("model.js", estimates=False)
+ROWS = f"const QUANTITIES = {as_json([*map(about, quantities().values())])};"
 NODE = """
 const DTYPES = {float32: 4, float16: 2, int8: 1};
 const NETWORKS = [%s];
@@ -235,14 +239,13 @@ ODD = (
 
 def in_node(scripts: list[str], cases: list[list[Any]]) -> list[list[str] | None]:
     """What the page's own functions make of some cases; None where they refuse."""
-    model = (FILES / "model.js").read_text("utf-8")
-    source = NODE % (",".join(scripts), ROWS, model, json.dumps(cases))
-    return json.loads(_node(source))
+    program = NODE % (",".join(scripts), ROWS, MODEL, json.dumps(cases))
+    return json.loads(_node(program))
 
 
-def _node(source: str) -> str:
+def _node(program: str) -> str:
     command = [str(shutil.which("node")), "-"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, input=source)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, input=program)
     return done.stdout
 
 
@@ -311,13 +314,12 @@ def test_odd_networks_are_the_librarys() -> None:
 )  # fmt: skip
 def test_limits_are_read_as_the_command_does(text: str, most: Any) -> None:
     """Amounts of MACs mean what they mean to `costmodel plan`."""
-    model = (FILES / "model.js").read_text("utf-8")
-    source = f"""{ROWS}
-    {model}
+    program = f"""{ROWS}
+    {MODEL}
     const read = () => {{ try {{ return most("max_macs", {json.dumps(text)}); }}
       catch (error) {{ return "rule"; }} }};
     console.log(String(read()));"""
-    assert _node(source).strip() == ("null" if most is None else str(most))
+    assert _node(program).strip() == ("null" if most is None else str(most))
 
 
 @needs_node
@@ -329,3 +331,180 @@ def test_the_pages_scripts_are_one_program() -> None:
     clash = program + "\nconst NETWORKS = 0;"
     with pytest.raises(subprocess.CalledProcessError):
         _node(f"new Function({json.dumps(clash)})")
+
+
+# Time on a device -------------------------------------------------------------------------------
+
+#: A device of which each constant counts, and each kind has its own.
+ALL = Device(
+    "all",
+    *("a machine", "a runtime"),
+    threads=1,
+    dtype="int8",
+    date="2026",
+    fitted_on="nothing",
+    judged_on="nothing",
+    error=0.05,
+    spread=0.2,
+    kinds={
+        "product": Constants(3e-6, 7.1e9, 1.3e9, 2.3e9, 5.9e9),
+        "elementwise": Constants(1e-6, 3.7e9, 4.1e9, 4.3e9, 6.1e9),
+        "pointwise": Constants(2e-6, 9.7e9, 1.9e9, 2.9e9, 7.9e9),
+        "depthwise": Constants(5e-6, 1.1e9, 3.1e9, 3.3e9, None),
+        "batch_norm": Constants(7e-6, None, None, 8.3e9, 1e9),
+        "max_pool": Constants(0, 2.1e9, None, None, None),
+    },
+)
+TIMED = [about(row, ALL) for row in quantities(ALL).values()]
+ESTIMATING = "\n".join(source(name, estimates=True) for name in ("estimates.js", "model.js"))
+TIMES = """
+const DTYPES = {float32: 4, float16: 2, int8: 1};
+const NETWORKS = [%s];
+const QUANTITIES = %s;
+%s
+const shown = %s.map(([i, alpha, side, classes, rounding, dtype, fold]) => {
+  const state = {alpha: rational(alpha), side, classes, rounding, dtype, fold};
+  try {
+    const {totals, time_s} = figures(NETWORKS[i], state);
+    const drawn = QUANTITY.time_s(NETWORKS[i], given(NETWORKS[i], state), state);
+    return [String(totals.macs), totals.time_s, drawn, time_s];
+  } catch (error) {
+    if (error instanceof Invalid) return null;
+    throw error;
+  }
+});
+console.log(JSON.stringify(shown));
+"""
+
+
+def timed(network: Network, case: list[Any]) -> list[float] | None:
+    """The time of each row, as the library has it."""
+    _, width, side, _, rounding, *_ = case
+    with suppress(CostModelError):
+        made = widen(resize(network, resolution=side), Fraction(width), rounding)
+        return [row.cost.time_s for row in rows(made, ALL)]
+    return None
+
+
+@needs_node
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "inception_v3", "odd"])
+def test_time_is_the_librarys(name: str) -> None:
+    """Each row's and the network's, to 1e-12: the sums are in another order.
+
+    A mutation that fails it: floats printed with 6 digits; a constant of another kind's.
+    """
+    networks = ODD if name == "odd" else (ZOO[name].build(),)
+    draw = random.Random(3)  # noqa: S311 - the same cases every time
+    cases = [case for i in range(len(networks)) for case in cases_of(i, 30, draw)]
+    least = 1 if name == "odd" else 128  # a global pool of one element does no work, by numbers
+    cases = [[*case[:2], max(least, case[2]), 1000, *case[4:]] for case in cases]
+    scripts = ",".join(
+        script(ZOO[name].build() if name != "odd" else x, ALL).text for x in networks
+    )
+    program = TIMES % (scripts, as_json(TIMED), ESTIMATING, json.dumps(cases))
+    past = 0
+    for case, read in zip(cases, json.loads(_node(program)), strict=True):
+        expected = timed(networks[case[0]], case)
+        assert (read is None) == (expected is None), case
+        if read is not None and expected is not None:
+            macs, total, drawn, parts = read
+            assert parts == pytest.approx(expected, rel=1e-12, abs=0), case
+            assert (total, drawn) == (pytest.approx(sum(expected), rel=1e-12, abs=0),) * 2
+            past += int(macs) > 2**53
+    assert past or name != "inception_v3"
+
+
+def test_without_a_device_nothing_is_about_time() -> None:
+    """No field, quantity, line or style of estimates is in the page.
+
+    A mutation that fails it: lines of estimates kept; a field for every limit there is.
+    """
+    text = page(["mobilenet_v1"])
+    own = text.replace(source("vega.min.js", estimates=False), "")
+    assert not re.search("estimate|time_s|max_latency", own, re.IGNORECASE)
+    for name in ("page.js", "model.js", "charts.js"):
+        marked = [line for line in source(name, estimates=True).splitlines() if "estimates" in line]
+        assert marked
+        assert all(line.endswith("// estimates") for line in marked)
+
+
+def test_with_a_device_the_rest_is_as_without() -> None:
+    """Each line without a device is there with one, in the same order, but for what lists rows."""
+    alone, both = (
+        page(["mobilenet_v1"], of).splitlines() for of in (None, device("pixel_1_tflite"))
+    )
+    lines = iter(both)
+    missing = [line for line in alone if line not in lines and (lines := iter(both))]
+    words = (
+        "Content-Security-Policy",
+        "Exact MACs",
+        "}</style>",
+        "const QUANTITIES",
+        "  </section>",
+    )
+    assert len(missing) < 6
+    assert all(any(word in line for word in words) for line in missing), missing
+
+
+def test_the_command_takes_a_device(run: Callable, tmp_path: Path) -> None:
+    """By name and by file; an unknown one is one line, and nothing is written."""
+    path, file = tmp_path / "page.html", tmp_path / "all.json"
+    ALL.save(file)
+    assert run("explore", "mobilenet_v1", "--device", file, "-o", path).code == 0
+    assert path.read_text("utf-8") == page(["mobilenet_v1"], ALL)
+    path.unlink()
+    ran = run("explore", "mobilenet_v1", "--device", "pixel_9", "-o", path)
+    assert (ran.code, ran.err.count("\n"), path.exists()) == (2, 1, False)
+    assert "device must be one of" in ran.err
+
+
+def test_the_device_is_in_the_page() -> None:
+    """Its facts, its error and its constants with units, a row a kind; its names are text."""
+    text = page(["mobilenet_v1"], replace(ALL, name=NASTY, machine="<b>"))
+    assert "<b>" not in text.replace(source("vega.min.js", estimates=False), "")
+    assert text.count("</script>") == 2
+    assert "median error 5.0 %, 90 % within 20.0 %" in text
+    assert "&lt;b&gt; · a runtime · 1 thread · int8 · 2026" in text
+    cells = "".join(f"<td>{x}</td>" for x in ("5 µs", "1.10 G/s", "3.10 GB/s", "3.30 GB/s", "–"))
+    assert f'<tr><th scope="row" class="left">depthwise</th>{cells}</tr>' in text
+    assert 'const DTYPES = {"int8": 1, "float32": 4, "float16": 2};' in text
+
+
+@needs_node
+@pytest.mark.parametrize("text", ["20ms", "1.5 s", "3us", "7ns", "", "20", "0ms", "1h", "-1ms"])
+def test_a_limit_on_time_is_read_as_the_command_does(text: str) -> None:
+    """Amounts of seconds with a unit; nothing is no limit."""
+    program = f"""const QUANTITIES = {as_json(TIMED)};
+    {ESTIMATING}
+    const read = () => {{ try {{ return most("max_latency", {json.dumps(text)}); }}
+      catch (error) {{ return "rule"; }} }};
+    console.log(String(read()));"""
+    read = _node(program).strip()
+    try:
+        most: Any = Limit.of("max_latency", text).most if text else None
+    except CostModelError:
+        assert read == "rule"
+    else:
+        assert read == ("null" if most is None else str(most)) or float(read) == pytest.approx(most)
+
+
+@needs_node
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0160, "≈16.0 ms"), (0.1066, "≈107 ms"), (2.6111, "≈2,610 ms"), (1.234e-6, "≈0.00123 ms")],
+)
+def test_an_estimate_has_three_digits(seconds: float, text: str) -> None:
+    """In milliseconds, with ≈."""
+    program = f"""const QUANTITIES = {as_json(TIMED)};
+    const grouped = new Intl.NumberFormat("en-US");
+    {ESTIMATING}
+    console.log(said("time_s", {seconds}));"""
+    assert _node(program).strip() == text
+
+
+@needs_node
+def test_the_scripts_with_estimates_are_one_program() -> None:
+    """What the four files declare does not clash."""
+    text = page(["mobilenet_v1"], ALL)
+    program = text.rpartition("<script>")[2].partition("</script>")[0]
+    assert _node(f"new Function({json.dumps(program)}); console.log('parsed')") == "parsed\n"

@@ -15,7 +15,9 @@ import pytest
 
 from costmodel import CostModelError, Network, cost, mobilenet_v1, resize, widen
 from costmodel.layers import Activation, Conv, Input
+from costmodel.metrics.devices import device
 from costmodel.metrics.memory import MemoryRules, peak_activations, weight_bytes
+from costmodel.metrics.timing import time
 from costmodel.reports.rows import rows
 from costmodel.show.explorer.page import page as make_page
 from costmodel.zoo import ZOO
@@ -37,6 +39,7 @@ NETWORKS = (
     "faster_rcnn_mobilenet",
     "face_embedding",
 )
+PIXEL = device("pixel_1_tflite")
 NASTY = "</script><img src=x onerror=alert(1)>"
 EVIL = Network(
     NASTY,
@@ -71,13 +74,21 @@ def explorer(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def estimating(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page that estimates time, as a file."""
+    path = tmp_path_factory.mktemp("estimate") / "explorer.html"
+    path.write_text(make_page(["mobilenet_v1", "squeezenet_1_1"], PIXEL), "utf-8")
+    return path
+
+
 @pytest.fixture
 def visit(browser: Browser, explorer: Path) -> Iterator[Callable[..., Page]]:
     """Open the page, with a fragment if need be; it must log no error and load nothing."""
     complaints: list[str] = []
     contexts = []
 
-    def visited(fragment: str = "", **settings: Any) -> Page:
+    def visited(fragment: str = "", file: Path = explorer, **settings: Any) -> Page:
         contexts.append(context := browser.new_context(**settings))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -87,7 +98,7 @@ def visit(browser: Browser, explorer: Path) -> Iterator[Callable[..., Page]]:
             lambda r: r.url.startswith(("file:", "blob:", "data:")) or complaints.append(r.url),
         )
         page.on("dialog", lambda dialog: complaints.append(dialog.message))
-        page.goto(f"{explorer.as_uri()}{fragment}")
+        page.goto(f"{file.as_uri()}{fragment}")
         return page
 
     yield visited
@@ -470,3 +481,85 @@ def test_closed_form(visit: Callable[..., Page]) -> None:
     box = page.locator("#formulas math").first.bounding_box()
     assert box
     assert box["height"] < 60
+
+
+# Time on a device -------------------------------------------------------------------------------
+
+
+def milliseconds(text: str) -> float:
+    """What an estimate on the page says."""
+    assert re.fullmatch(r"≈[\d.,]+ ms", text)
+    return float(text[1:-3].replace(",", ""))
+
+
+def test_time_is_shown_with_its_error(visit: Callable[..., Page], estimating: Path) -> None:
+    """A total, a column and a share, each as the library has it, and always with ≈."""
+    page = visit("#alpha=0.5&side=160", file=estimating)
+    small = widen(resize(mobilenet_v1(), resolution=160), "1/2")
+    total = 1000 * time(small, PIXEL)
+    tile = page.locator("#time_s")
+    assert milliseconds(tile.locator(".short").inner_text()) == pytest.approx(total, rel=5e-3)
+    assert tile.locator(".whole").inner_text() == "median error 3.7 %"
+    assert tile.locator(".where").inner_text() == "on pixel_1_tflite"
+    table = rows(small, PIXEL)
+    cells = page.locator("#layers tbody td:nth-child(11)").all_inner_texts()
+    assert [*map(milliseconds, cells)] == pytest.approx(
+        [1000 * row.cost.time_s for row in table], rel=5e-3
+    )
+    shares = page.locator("#layers tbody td:nth-child(13)").all_inner_texts()
+    assert sum(map(float, shares)) == pytest.approx(100, abs=0.1)
+    foot = page.locator("#layers tfoot td").all_inner_texts()
+    assert foot[-2:] == ["100.00", "100.00"]
+    assert milliseconds(foot[-3]) == pytest.approx(total, rel=5e-3)
+    page.get_by_role("button", name="Time", exact=True).click()
+    fastest = min(table, key=lambda row: row.cost.time_s)
+    assert page.locator("#layers tbody th").first.inner_text() == fastest.name
+    page.wait_for_function("document.getElementById('status').textContent.includes('Estimated')")
+
+
+def test_time_has_a_budget_and_lines(visit: Callable[..., Page], estimating: Path) -> None:
+    """A limit is judged and shades what fits; lines of equal time are in milliseconds."""
+    page = visit("#max_latency=40ms", file=estimating)
+    assert "× limit" in page.locator("#time_s .budget").inner_text()
+    region = page.evaluate("views.contour.data('feasible').map(({side, alpha}) => [side, alpha])")
+    within = [(side, alpha) for side, alpha in region if alpha]
+    assert len(within) > 20
+    for side, alpha in within[::6]:
+        inside = widen(resize(mobilenet_v1(), resolution=side), f"{alpha:.2f}")
+        assert time(inside, PIXEL) <= 0.040
+    page.locator("#levels").select_option("time_s")
+    labels = page.evaluate("views.contour.data('labels').map(({text}) => text)")
+    assert "100 ms" in labels
+    assert page.evaluate("views.contour.data('point')[0].text").startswith("≈")
+    page.locator("#bars-of").select_option("time_s")
+    bars = page.evaluate("views.bars.data('rows').map(({text}) => text)")
+    assert all(map(milliseconds, bars))
+    axis = page.locator("#bars .mark-text text", has_text="time (ms)")
+    assert axis.count() == 1
+    page.locator("#max_latency").fill("40")
+    assert "a positive amount in s, ms" in page.locator("#max_latency-error").inner_text()
+
+
+def test_time_is_in_the_csv(visit: Callable[..., Page], estimating: Path) -> None:
+    """With all of its digits."""
+    page = visit(file=estimating)
+    text = _download(page, "#csv", "mobilenet_v1-layers.csv").decode()
+    read = [float(row["time_s"]) for row in csv.DictReader(io.StringIO(text))]
+    table = rows(mobilenet_v1(), PIXEL)
+    assert read == pytest.approx([row.cost.time_s for row in table], rel=1e-12, abs=0)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 800, 1280])
+def test_layouts_with_a_device(
+    visit: Callable[..., Page], estimating: Path, width: int, scheme: Any
+) -> None:
+    """No width needs sideways scrolling, time is no narrower than its text, and texts stand out."""
+    size = {"width": width, "height": 800}
+    page = visit("#max_latency=40ms", file=estimating, viewport=size, color_scheme=scheme)
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    tiles = page.locator("#totals > div").evaluate_all("ts => ts.map(t => t.offsetTop)")
+    by_row = sorted(tiles.count(top) for top in set(tiles))
+    assert by_row == {360: [1, 3, 3], 800: [1, 6], 1280: [7]}[width]
+    for text in (".short", "#time_s .whole", "#time_s .where", "#time_s .budget", "td"):
+        assert _contrast(page, text) >= 4.5, text

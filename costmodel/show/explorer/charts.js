@@ -1,6 +1,7 @@
 // The charts, as Vega's specifications; their data is the page's.
 
 const LEVELS = Array.from({ length: 30 }, (_, e) => [1, 2, 5].map((m) => m * 10 ** e)).flat();
+LEVELS.unshift(...FRACTIONS); // estimates
 const LINES = 9; // of equal cost: the highest levels there are
 const COLUMNS = 48; // of the grid behind the contour
 const ROWS = 36;
@@ -487,6 +488,7 @@ function contourLabels({ alphas, sides, values, lines }) {
     const i = crossed.findIndex(({ value }) => value >= level);
     if (i <= 0 || i - last < steps * APART) continue;
     labels.push({ ...crossed[i], text: si(level) });
+    labels.at(-1).level = level; // estimates
     last = i;
   }
   return labels;

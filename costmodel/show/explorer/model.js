@@ -112,6 +112,7 @@ const QUANTITY = {
   peak_bytes: (network, values, state) =>
     DTYPES[state.dtype] * Math.max(...live(network, state)(...values)),
 };
+for (const { name } of ESTIMATES) QUANTITY[name] = (...at) => estimated(...at).totals[name]; // estimates
 const live = (network, state) => (state.fold ? network.liveFolded : network.live);
 const weights = (network, state) => network.weight_bytes[state.dtype][Number(state.fold)];
 
@@ -127,12 +128,14 @@ function figures(network, state) {
 
 function computed(network, state, values, kind, number) {
   const of = (name) => kind(network[name])(...values);
+  const about = estimated(network, values); // estimates
   const counts = Object.fromEntries(ADDED.map(({ name }) => [name, of(name)]));
   const totals = Object.fromEntries(ADDED.map(({ name }) => [name, sum(counts[name], number(0))]));
   const alive = kind(live(network, state))(...values);
   const where = alive.reduce((best, size, i) => (size > alive[best] ? i : best), 0);
   return {
     ...counts,
+    ...about.counts, // estimates
     inChannels: of("inChannels"),
     outChannels: of("outChannels"),
     heights: of("heights"),
@@ -141,6 +144,7 @@ function computed(network, state, values, kind, number) {
     peakLayer: network.layers[where],
     totals: {
       ...totals,
+      ...about.totals, // estimates
       flops: number(2) * totals.macs,
       weight_bytes: sum(kind(weights(network, state))(...values), number(0)),
       peak_bytes: number(DTYPES[state.dtype]) * alive[where],
@@ -161,6 +165,8 @@ const BYTES = { B: 1n, KB: 1000n };
 
 /** The most that a limit allows, as costmodel.planners.limits reads it; null where there is no limit. */
 function most(name, text) {
+  const { estimate, unit } = LIMITED.find(({ limit }) => limit === name); // estimates
+  if (estimate) return mostEstimated(name, text, unit); // estimates
   if (!text.trim()) return null;
   const units = LIMITED.find(({ limit }) => limit === name).unit === "bytes" ? BYTES : COUNTS;
   const found = /^(\d+(?:\.\d+)?)\s*([A-Za-z]*)$/.exec(text.trim());

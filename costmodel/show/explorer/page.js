@@ -24,6 +24,7 @@ const TOTALS = Object.fromEntries([
   ...TILES.slice(2),
 ]);
 const COUNTED = QUANTITIES.filter(({ column, added }) => column && added);
+COUNTED.push(...ESTIMATES.filter(({ column }) => column)); // estimates
 const LIMIT_OF = Object.fromEntries(Object.entries(LIMITS).map(([name, total]) => [total, name]));
 
 /** An element with text and attributes; text is never markup. */
@@ -203,6 +204,7 @@ function showTotals() {
     tile.querySelector(".short").textContent =
       `${si(value)}${unit && (si(value).includes(" ") ? unit : ` ${unit}`)}`;
     tile.querySelector(".whole").textContent = grouped.format(value);
+    if (name in ESTIMATE) showEstimate(tile, name, value); // estimates
     tile.dataset.value = value;
     tile.classList.toggle("over", limit !== null && value > limit);
     tile.querySelector(".budget").textContent = limit === null ? "" : verdict(used, value > limit);
@@ -241,6 +243,7 @@ const COLUMN = {
     "% of MACs",
     (row, i) => (100 * Number(shown.macs[i])) / (Number(shown.totals.macs) || 1),
   ],
+  ...Object.fromEntries(shareColumns()), // estimates
 };
 const LEFT = new Set(["name", "kind"]);
 const WORDS = new Set(["name", "kind", "kernel", "stride"]);
@@ -258,6 +261,8 @@ const CSV = [
 
 function cellText(column, value) {
   if (column === "share") return value.toFixed(2);
+  if (column.endsWith(SHARE)) return value.toFixed(2); // estimates
+  if (column in ESTIMATE) return said(column, value); // estimates
   if (column === "size") return value.map((side) => grouped.format(side)).join("×");
   return WORDS.has(column) ? value : grouped.format(value);
 }
@@ -306,10 +311,12 @@ function showTotalLine() {
       ...COUNTED.map(() => element("td")),
       element("td", "100.00"),
     );
+    line.append(...shareColumns().map(() => element("td", "100.00"))); // estimates
   }
   const cells = foot.rows[0].cells;
   COUNTED.forEach(({ name }, i) => {
     cells[3 + i].textContent = grouped.format(shown.totals[name]);
+    if (name in ESTIMATE) cells[3 + i].textContent = said(name, shown.totals[name]); // estimates
   });
 }
 
@@ -386,10 +393,12 @@ function showBars() {
   const name = QUANTITY_NAMES[barsOf];
   const remade = stale("bars", network, barsOf, theme.matches);
   if (remade) draw("bars", barsSpec(network.rows, name));
+  if (remade && barsOf in ESTIMATE) draw("bars", estimateBars(network.rows, barsOf)); // estimates
   const rows = network.rows.map((row, i) => {
     const value = Number(shown[barsOf][i]);
     return { place: i, kind: look(row.kind), value, text: si(value) };
   });
+  if (barsOf in ESTIMATE) for (const row of rows) row.text = said(barsOf, row.value); // estimates
   views.bars.data("rows", rows).runAsync();
 }
 
@@ -462,6 +471,7 @@ function showContour() {
     view.signal("alphas", domain.alphas).signal("sides", domain.sides).signal("lines", grid.lines);
     view.data("grid", [{ grid: { width: COLUMNS, height: ROWS, values: grid.values } }]);
     view.data("labels", contourLabels(grid));
+    if (levels in ESTIMATE) view.data("labels", estimateLabels(grid)); // estimates
   }
   if (stale("limits", limits, ...reasons)) {
     const region = feasibleRegion(network, state, domain);
@@ -471,6 +481,7 @@ function showContour() {
   }
   const label = `${si(figure(levels))}${levels.endsWith("Bytes") ? "B" : ""}`;
   view.data("point", [{ alpha: ratio(state.alpha), side: state.side, text: label }]).runAsync();
+  if (levels in ESTIMATE) view.data("point", [estimatePoint()]).runAsync(); // estimates
 }
 
 const figure = (name) => shown.totals[name];
@@ -502,6 +513,7 @@ function afterwards() {
     if (location.hash !== fragment) history.replaceState(null, "", fragment);
     $("status").textContent =
       `${state.network.name} at α ${texts.alpha}, resolution ${state.side}: ${si(shown.totals.macs)} MACs, ${si(shown.totals.params)} parameters, peak memory ${si(shown.totals.peak_bytes)} bytes.`;
+    $("status").textContent += estimatesSpoken(); // estimates
   }, 200);
 }
 

@@ -21,11 +21,11 @@ from costmodel.algebra.notation import mathml
 from costmodel.algebra.polynomial import Polynomial
 from costmodel.algebra.symbols import alpha
 from costmodel.core.lower import lower
-from costmodel.core.quantities import QUANTITIES
 from costmodel.core.rewrite import resize, widen
 from costmodel.core.symbolic import require_numbers
 from costmodel.layers.factorising import join, separable_pairs
 from costmodel.metrics.memory import MemoryRules, held_parameters, live_bytes
+from costmodel.metrics.timing import additive
 from costmodel.reports.formula import closed_form
 from costmodel.reports.loading import base_network, require_image, with_classes
 from costmodel.reports.rows import rows
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from costmodel.core.nest import LoopNest
     from costmodel.core.network import Network
     from costmodel.layers.factorising import Pair
+    from costmodel.metrics.devices import Device
     from costmodel.reports.rows import Row
 
     Blocks = list[tuple[Pair, LoopNest]]
@@ -82,6 +83,9 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         base = self.parenthesize(expr.base, PRECEDENCE["Mul"])
         return "*".join([base] * int(expr.exp))
 
+    def _print_Float(self, expr: sympy.Expr) -> str:  # noqa: N802
+        return repr(float(expr))  # all of its digits
+
     def _print_Mul(self, expr: sympy.Expr) -> str:  # noqa: N802
         top, bottom = sympy.fraction(expr)
         factors = sympy.Mul.make_args(top)
@@ -89,7 +93,8 @@ class _Printer(JavascriptCodePrinter):  # type: ignore[misc]
         return text if bottom == 1 else self._quotient(text, int(bottom))
 
     def _print_Add(self, expr: sympy.Expr, order: object = None) -> str:  # noqa: ARG002, N802 - sympy's
-        common = lcm(*(int(term.as_coeff_Mul()[0].q) for term in expr.args))
+        coefficients = (term.as_coeff_Mul()[0] for term in expr.args)
+        common = lcm(*(int(c.q) for c in coefficients if c.is_Rational))  # not an estimate's
         terms = " + ".join(self._print(common * term) for term in expr.args)
         text = terms.replace("+ -", "- ")
         return text if common == 1 else self._quotient(text, common)
@@ -116,8 +121,8 @@ class Script(NamedTuple):
     text: str
 
 
-def script(network: str | Network) -> Script:
-    """A network of the zoo, one in a JSON file, or a Network, in JavaScript.
+def script(network: str | Network, device: Device | None = None) -> Script:
+    """A network of the zoo, one in a JSON file, or a Network, in JavaScript: time too on a device.
 
     >>> "9*h0*h0*w0" in script("mobilenet_v1").text  # the first depthwise convolution's MACs
     True
@@ -131,10 +136,12 @@ def script(network: str | Network) -> Script:
     side = SIDE if is_symbolic(sides[0]) else sides[0]
     require_numbers(resize(base, resolution=MOST_SIDE), "a page")
     free = widen(resize(with_classes(network, base, N), resolution=D), alpha)
-    table = rows(free)
+    table = rows(free, device)
     printer = _Printer()
     blocks = _blocks(free)
-    arrays = {name: printer.array(v) for name, v in _quantities(free, table, blocks).items()}
+    counted = {name: [getattr(row.cost, name) for row in table] for name in additive(device)}
+    shown = _of_rows(table) | counted | _of_layers(free, blocks)
+    arrays = {name: printer.array(values) for name, values in shown.items()}
     weights = {dtype: [printer.array(v) for v in both] for dtype, both in _weights(free).items()}
     given = ", ".join(("D", "N", *printer.widths.values(), *printer.sizes.values()))
 
@@ -183,16 +190,21 @@ def _sizes(sizes: dict[str, str]) -> str:
     return f"{{ {constants}return [{', '.join(sizes.values())}]; }}"
 
 
-def _quantities(network: Network, table: Sequence[Row], blocks: Blocks) -> dict[str, Iterable[Dim]]:
-    """What the page computes, by name: of each row, of each layer, of each block."""
-    lowered = lower(network)
-    elements = [live_bytes(network, MemoryRules("int8", fold_batch_norm=f)) for f in FOLDED]
+def _of_rows(table: Sequence[Row]) -> dict[str, list[Dim]]:
+    """The sizes of each row that the page computes, by name."""
     return {
         "inChannels": [row.in_channels for row in table],
         "outChannels": [row.out_channels for row in table],
         "heights": [(1, 1, *row.out_size)[-2] for row in table],
         "lengths": [(1, 1, *row.out_size)[-1] for row in table],
-        **{name: [getattr(row.cost, name) for row in table] for name in QUANTITIES},
+    }
+
+
+def _of_layers(network: Network, blocks: Blocks) -> dict[str, list[Dim]]:
+    """What the page computes of each layer and of each block, by name."""
+    lowered = lower(network)
+    elements = [live_bytes(network, MemoryRules("int8", fold_batch_norm=f)) for f in FOLDED]
+    return {
         "live": [size for _, size in elements[0]],  # int8: a byte is an element
         "liveFolded": [size for _, size in elements[1]],
         "sides": _distinct(side for part in lowered for side in part.output[2:]),

@@ -14,6 +14,7 @@ from costmodel.show.plots.multipliers import multipliers_figure
 from costmodel.show.plots.plan import plan_figure
 from costmodel.show.plots.reduction import reduction_figure
 from costmodel.show.plots.reduction_map import reduction_map_figure
+from costmodel.show.plots.roofline import roofline_figure
 from costmodel.show.plots.saving import save_figure, save_figures
 from costmodel.tools.crosscheck import CrossCheck
 
@@ -32,13 +33,17 @@ __all__ = [
     "reduction_figure",
     "reduction_map_figure",
     "report_figures",
+    "roofline_figure",
     "save_figure",
     "save_figures",
 ]
 
 
 def report_figures(report: Report) -> dict[str, Figure]:
-    """The four figures of a report, the blocks as fvcore measured them where it did."""
+    """The four figures of a report, the blocks as fvcore measured them where it did.
+
+    With a device there is a fifth, its roofline.
+    """
     measured = report.check.reductions if isinstance(report.check, CrossCheck) else None
     sides = set(report.resolution)
     chosen = (report.alpha, sides.pop()) if len(sides) == 1 else None
@@ -47,6 +52,7 @@ def report_figures(report: Report) -> dict[str, Figure]:
         "reduction_map": reduction_map_figure(),
         "layers": layers_figure(report.network),
         "multipliers": multipliers_figure(report.base, chosen),
+        **({} if report.device is None else {"roofline": roofline_figure(report)}),
     }
 
 
