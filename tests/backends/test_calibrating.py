@@ -81,7 +81,14 @@ def test_the_sum_is_what_chains_take(factor: float) -> None:
     found = fit(timed(factor=factor))["standard"].seconds(1e9, 1e6, 1e6, 1e6)
     assert found == pytest.approx(factor * TRUE["standard"].seconds(1e9, 1e6, 1e6, 1e6), rel=1e-4)
     error, _ = judged(timed(factor=factor))
-    assert error < 1e-3  # without the factor it would be a tenth or a fifth
+    assert error < 1e-3
+
+
+def test_without_the_factor_chains_are_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutation that leaves the factor out is off by all of it: 1 − 1 / 1.25."""
+    monkeypatch.setattr(calibrating, "_times", lambda constants, _: constants)
+    error, _ = judged(timed(factor=1.25))
+    assert error == pytest.approx(0.2, abs=1e-3)
 
 
 def test_few_layers_have_no_constants_of_their_own() -> None:
@@ -103,6 +110,12 @@ def test_what_takes_no_time_is_left_out() -> None:
     assert [x.seconds for x in samples] == sorted(x.seconds for x in samples)
     counted = sum(1 for x in layers if x.nests)
     assert sum(x.product for x in samples) == counted > 0
+
+
+def test_views_that_are_counted_would_be_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mutation that takes no layer for a view gives views constants."""
+    monkeypatch.setattr(calibrating, "views", lambda _: set())
+    assert "permute" in fit(timed(count=60))
 
 
 def test_a_quiet_machine_is_not_warned() -> None:
@@ -200,8 +213,11 @@ def test_an_output_that_cannot_be_written_is_refused_first(run: Callable, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_real_calibration() -> None:
+def test_a_real_calibration(monkeypatch: pytest.MonkeyPatch) -> None:
     """A few seconds on this machine make a device, and the shares of progress add up to all."""
+    monkeypatch.setattr(calibrating, "ROUNDS", 2)
+    monkeypatch.setattr(calibrating, "_PAIRS", 1)
+    monkeypatch.setattr(calibrating, "REFUSED", 10)  # other tests may run beside this one
     shares: list[float] = []
     made = calibrate(seconds=2, name="here", progress=shares.append)
     assert made.chains == 20
