@@ -27,6 +27,7 @@ from costmodel import (
 from costmodel.algebra.notation import si
 from costmodel.algebra.polynomial import ALPHA, RHO
 from costmodel.layers import SAME, Conv, Input, Linear
+from costmodel.metrics.devices import device
 from costmodel.planners.planning import plan
 from costmodel.show.plots import (
     filters_figure,
@@ -38,7 +39,7 @@ from costmodel.show.plots import (
     save_figures,
 )
 from costmodel.show.plots.multipliers import _evaluate
-from costmodel.show.plots.style import house_figure
+from costmodel.show.plots.style import VERMILLION, house_figure
 from costmodel.zoo import mobilenet_v2
 
 if TYPE_CHECKING:
@@ -429,6 +430,22 @@ def test_a_plans_figure_is_the_plan() -> None:
         resized = resize(mobilenet_v1(), resolution=int(side))
         wider = min(a for a in made.swept.alpha if a > width)
         assert cost(widen(resized, width)).macs <= 150_000_000 < cost(widen(resized, wider)).macs
+
+
+def test_each_limit_has_a_look_of_its_own() -> None:
+    """Five limits, five colours and lines; time takes none of the others' from them.
+
+    A mutation that fails it: looks in the order of `limited`, or four of them.
+    """
+    given = {"max_macs": "900M", "max_params": "6M", "max_flash": "20MiB"}
+    given |= {"max_peak_memory": "9MiB", "max_latency": "120ms"}
+    sizes: Any = {"resolutions": [96, 160, 224]}
+    made = plan(mobilenet_v1(), **given, **sizes, device=device("pixel_1_tflite"))
+    lines = [line for line in plan_figure(made).axes[0].lines if "≤" in str(line.get_label())]
+    assert len(lines) == len({line.get_color() for line in lines}) == 5
+    assert len({str((line.get_linestyle(), line._unscaled_dash_pattern)) for line in lines}) == 5
+    flash = plan_figure(plan(mobilenet_v1(), max_flash="9MiB", **sizes)).axes[0]
+    assert labelled(flash, "flash ≤").get_color() == VERMILLION
 
 
 def test_a_plan_without_a_choice_or_a_grid_is_drawn() -> None:

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from costmodel.show.plots.style import Floats
 
 # The limits of a plan, one after the other: colour and line.
-LOOKS = ((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (VERMILLION, ":"))
+LOOKS: tuple[tuple[str, Any], ...] = (
+    *((BLUE, "-"), (ORANGE, "--"), (GREEN, "-."), (VERMILLION, ":")),
+    (DIM, (0, (7, 1.5, 1, 1.5, 1, 1.5))),
+)
 TICKS = 9  # resolutions that each have a tick of their own
 LINES = 10  # of equal MACs
 
@@ -55,13 +58,15 @@ def plan_figure(plan: Plan) -> Figure:
         if min(len(alphas), len(sides)) > 1:
             _draw_levels(axes, alphas, sides, plan.swept.evaluate("macs").astype(float))
         for limit in plan.limits:
-            colour, line = LOOKS[list(limited()).index(limit.name) % len(LOOKS)]
+            colour, line = _look(limit.name)
             name = limited()[limit.name].title
             values = plan.swept.evaluate(limit.quantity)
             ends = _widest(values <= limit.most, alphas)
             text = f"{name} ≤ {limit.given}" + (", binds" if limit.name in plan.binding else "")
             reached = (ends > 0) & (ends < alphas[-1])
-            axes.plot(ends[reached], sides[reached], line, color=colour, label=text, zorder=2)
+            axes.plot(
+                ends[reached], sides[reached], linestyle=line, color=colour, label=text, zorder=2
+            )
         _draw_choices(axes, plan)
         axes.set_xlim(0, alphas[-1] * 1.03)
         axes.set_title(f"Which {cut(plan.network.name)} fits")
@@ -72,6 +77,12 @@ def plan_figure(plan: Plan) -> Figure:
             axes.set_yticks(sides)
         figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+def _look(name: str) -> tuple[str, Any]:
+    """A limit's colour and line, the same in every plan: of estimates the last."""
+    ordered = sorted(limited().values(), key=lambda row: row.estimate)
+    return LOOKS[[row.limit for row in ordered].index(name) % len(LOOKS)]
 
 
 def _widest(inside: NDArray[np.bool_], alphas: Floats) -> Floats:
