@@ -41,7 +41,9 @@ def fitted(amounts: Sequence[Sequence[float]], seconds: Sequence[float]) -> Cons
     >>> round(constants.work_per_s / 5e10, 6), constants.weights_per_s
     (1.0, None)
     """
-    rows = np.array([(1, *row) for row in amounts], dtype=float)
+    given = np.array(amounts, dtype=float)
+    given[:, _told_by_others(given)] = 0
+    rows = np.insert(given, 0, 1, axis=1)
     start, *slopes = weighted(rows, np.array(seconds, dtype=float))
     return Constants(start, *(1 / slope if slope else None for slope in slopes))
 
@@ -59,6 +61,22 @@ def weighted(rows: Array, seconds: Array) -> list[float]:
         off = np.abs(rows @ coefficients / seconds - 1)
         weights = 1 / np.sqrt(np.maximum(off, _FULL))
     return [float(c) for c in coefficients]
+
+
+def _told_by_others(rows: Array) -> Array:
+    """The columns that are a multiple of a later one, and say nothing that it does not.
+
+    So the work of what reads as many elements as it writes is in its bytes.
+
+    >>> _told_by_others(np.array([[1.0, 2.0, 8.0], [1.0, 3.0, 12.0]])).tolist()
+    [False, True, False]
+    """
+    told = np.zeros(rows.shape[1], dtype=bool)
+    for i, j in combinations(range(rows.shape[1]), 2):
+        both = rows[:, [i, j]]
+        crossed = both[:, 0] * both[0, 1], both[:, 1] * both[0, 0]
+        told[i] |= bool(both.all()) and np.allclose(*crossed, rtol=1e-9, atol=0)
+    return told
 
 
 class Judged(NamedTuple):

@@ -50,18 +50,13 @@ def amounts(x: Lowered, rules: MemoryRules) -> Amounts:
     """What a layer does and moves: of its inputs all, as kernels copy them in their own order."""
     work = sum(nest.macs for nest in x.nests)
     if not x.nests:
-        windows = (body for body in x.elementwise if not _is_one(body.taps))
-        work = sum(prod(body.output) * body.taps for body in windows)
+        work = sum(prod(body.output) * body.taps for body in x.elementwise)
     return Amounts(
         work,
         rules.width * sum(map(prod, x.inputs)),
         rules.width * prod(x.output),
         rules.parameter_bytes(x.used if x.layer.shares else x.parameters),
     )
-
-
-def _is_one(taps: Dim) -> bool:
-    return isinstance(taps, int) and taps == 1
 
 
 class Parts(NamedTuple):

@@ -429,23 +429,22 @@ def _without_rounding(report: Report, form: ClosedForm) -> Iterable[RenderableTy
 
 def _before(report: Report) -> Iterable[RenderableType]:
     if report.total_before is not None:
-        yield _against("before", report.total_before, report.total)
+        yield _against("before", report, report.total_before)
 
 
 def _standard(report: Report) -> Iterable[RenderableType]:
     if report.standard is not None:
-        yield _against("as standard convolutions", report.standard, report.total)
+        yield _against("as standard convolutions", report, report.standard)
 
 
-def _against(what: str, other: Cost, total: Cost) -> Text:
+def _against(what: str, report: Report, other: Cost) -> Text:
     """Another cost, and how many times the network's own it is."""
-    return Text.assemble(
-        f"{what}: {other.macs:,} MACs (",
-        (f"{other.macs / (total.macs or 1):.2f}×", "bold"),
-        f"), {other.params:,} params (",
-        (f"{other.params / (total.params or 1):.2f}×", "bold"),
-        ")",
-    )
+    text = Text(f"{what}: ")
+    for i, (name, row) in enumerate(columns(report.quantities).items()):
+        theirs, ours = getattr(other, name), getattr(report.total, name)
+        text.append(", " * (i > 0) + f"{row.text(theirs)} {row.title} (")
+        text.append(f"{theirs / (ours or 1):.2f}×", "bold").append(")")
+    return text
 
 
 def to_text(report: Report) -> str:

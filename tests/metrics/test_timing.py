@@ -114,12 +114,23 @@ def test_work_is_macs(name: str) -> None:
 
 
 def test_work_of_pools_are_the_elements_under_windows() -> None:
-    """Without products it is output · window, counted in MobileNetV1 and SqueezeNet by hand."""
-    pools = made(elementwise=Constants(work_per_s=1.0))
+    """It is output · window, counted in MobileNetV1 and SqueezeNet by hand."""
+    pools = made(max_pool=Constants(work_per_s=1.0), average_pool=Constants(work_per_s=1.0))
     assert time(mobilenet_v1(), pools) == 1024 * 7 * 7
     squeezenet = ZOO["squeezenet_1_1"].build()
     maxima = 9 * (64 * 55 * 55 + 128 * 27 * 27 + 256 * 13 * 13)
     assert time(squeezenet, pools) in {maxima + 1000 * 13 * 13, maxima + 1000 * 14 * 14}
+
+
+def test_work_is_the_same_in_every_algebra() -> None:
+    """A pool over a single element does its work in numbers, in formulas and in sweeps alike."""
+    base = ZOO["squeezenet_1_1"].build()
+    everything = made(elementwise=Constants(work_per_s=1.0), product=Constants(work_per_s=1.0))
+    for side in (17, 33, 64):
+        network = resize(base, resolution=side)
+        swept = sweep(base, [Fraction(1)], [side], device=everything)
+        assert swept.time_s[0, 0] == time(network, everything)
+        assert cost_function(base, device=everything)(1, side).time_s == time(network, everything)
 
 
 def test_constants_are_a_kinds_own() -> None:
