@@ -37,6 +37,9 @@ class Amounts(NamedTuple):
 def kind(x: Lowered) -> str:
     """The kind whose constants a layer takes: its product's, or the name of its function.
 
+    It is read off the extents: where few channels are left of a grouped convolution, one a group,
+    it is depthwise in numbers, and grouped still in a formula or a sweep.
+
     >>> from costmodel import lower, mobilenet_v1
     >>> [kind(x) for x in lower(mobilenet_v1())[1:5]]
     ['standard', 'batch_norm', 'relu', 'depthwise']

@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 from rich.console import Group
 from rich.text import Text
 
-from costmodel.algebra.notation import si
-from costmodel.show.grid import Grid
+from costmodel.show.devices import UNITS, constants, percent
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from costmodel.backends.calibrating import Calibration
-    from costmodel.metrics.devices import Constants
 
 
 def summary(made: Calibration) -> RenderableType:
@@ -22,20 +20,13 @@ def summary(made: Calibration) -> RenderableType:
     device = made.device
     threads = f"{device.threads} thread{'s' * (device.threads != 1)}"
     facts = f"{device.name}: {device.machine} · {device.runtime} · {threads} · {device.dtype}"
-    apart = f"the halves of the rounds {100 * made.disagreement:.1f} % apart"
-    good = f"median {100 * device.error:.1f} %, 90 % within {100 * device.spread:.1f} %"
-    head = ("kind", "start", "work/s", "B/s read", "B/s written", "B/s of weights")
-    rows = tuple((kind, *_cells(constants)) for kind, constants in sorted(device.kinds.items()))
+    apart = f"the halves of the rounds {percent(made.disagreement)} apart"
+    good = f"median {percent(device.error)}, 90 % within {percent(device.spread)}"
     return Group(
         Text(facts),
         Text(f"fitted on {device.fitted_on}; {apart}"),
         Text(f"error on {device.judged_on}: {good}"),
         Text(),
-        Grid("", head, rows),
+        constants(device),
+        Text(UNITS, style="dim"),
     )
-
-
-def _cells(constants: Constants) -> tuple[str, ...]:
-    """Microseconds, and rates; a dash for what takes no time."""
-    start, *rates = vars(constants).values()
-    return f"{1e6 * start:.1f} µs", *(si(rate) if rate else "–" for rate in rates)

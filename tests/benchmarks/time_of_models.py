@@ -18,7 +18,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -257,6 +257,9 @@ def _settings(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Predicted and measured times of models.")
     parser.add_argument("--device", required=True, help="a device's name or FILE.json")
     parser.add_argument("--output", required=True, help="the Markdown file to write")
+    parser.add_argument(
+        "--into", help="a device's FILE.json to write, with the errors of the table"
+    )
     parser.add_argument("--times", help="a JSON file of what was measured, kept up to date")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--batch", type=int, default=1)
@@ -276,7 +279,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for so_far in measure(settings, times):
         if kept:
             write_atomically(kept, json.dumps(so_far))
-    write_atomically(settings.output, markdown(judged(times, on), on, settings))
+    rows = judged(times, on)
+    write_atomically(settings.output, markdown(rows, on, settings))
+    if settings.into:
+        sizes = [abs(row.predicted / row.measured - 1) for row in rows]
+        error, spread = (round(x, 4) for x in (median(sizes), quantiles(sizes, n=10)[-1]))
+        models = f"{len(rows)} models of pytorchcv, none of which it is fitted on"
+        replace(on, error=error, spread=spread, judged_on=models).save(settings.into)
     took = time.perf_counter() - begun
     sys.stderr.write(f"wrote {settings.output} after {took:.0f} s\n")
 
