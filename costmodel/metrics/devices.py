@@ -4,8 +4,8 @@ A layer takes
 
     seconds = start + work / rate + read / … + written / … + weights / …
 
-where work are its MACs (of a pool, the elements under its windows) and the others bytes. Where an
-operator's time is bound, nothing else is told apart: more constants would fit better and say less.
+where work are its MACs (without any, the elements that it reads for its output), the others bytes.
+Nothing else is told apart: more constants would fit better and say less.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Constants:
     """What a kind of operator takes: seconds to start, and how much of each in a second.
 
     - `start_s`: seconds before any work is done: the call, the threads, the launch of a kernel.
-    - `work_per_s`: MACs a second; of a pool, elements under its windows a second.
+    - `work_per_s`: MACs a second; of what has none, elements read a second, each as often as it is
+      (of a pool, those under its windows).
     - `read_per_s`: bytes a second of its inputs' activations.
     - `written_per_s`: bytes a second of its output's activations.
     - `weights_per_s`: bytes a second of its parameters.
@@ -198,7 +199,7 @@ def shipped() -> tuple[Device, ...]:
     """The devices that come with the package, by name.
 
     >>> [made.name for made in shipped()]
-    ['pixel_1_tflite', 'stm32h747_int8']
+    ['pixel_1_tflite', 'stm32h747_int8', 'x86_torch']
     """
     folder = files("costmodel") / "devices"
     paths = [path for path in folder.iterdir() if path.name.endswith(".json")]

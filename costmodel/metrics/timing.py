@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class Amounts(NamedTuple):
-    """What a layer's time is made of: MACs or elements under windows, and bytes."""
+    """What a layer's time is made of: MACs, or else elements read for its output; and bytes."""
 
     work: Dim
     read: Dim
