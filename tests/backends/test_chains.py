@@ -88,7 +88,7 @@ def test_no_chain_is_a_known_network() -> None:
 @pytest.mark.parametrize("seed", range(0, MANY, 12))
 def test_a_chain_runs(seed: int) -> None:
     """The built module makes a thousand numbers of an image."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="no torch: pip install -e '.[dev]'")
     from costmodel import build
 
     network = chain(seed)

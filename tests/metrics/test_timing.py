@@ -115,7 +115,8 @@ def test_work_is_macs(name: str) -> None:
 
 def test_work_of_pools_are_the_elements_under_windows() -> None:
     """It is output · window, counted in MobileNetV1 and SqueezeNet by hand."""
-    pools = made(max_pool=Constants(work_per_s=1.0), average_pool=Constants(work_per_s=1.0))
+    one = Constants(work_per_s=1.0)
+    pools = made(max_pool=one, average_pool=one, adaptive_average_pool2d=one)
     assert time(mobilenet_v1(), pools) == 1024 * 7 * 7
     squeezenet = ZOO["squeezenet_1_1"].build()
     maxima = 9 * (64 * 55 * 55 + 128 * 27 * 27 + 256 * 13 * 13)
