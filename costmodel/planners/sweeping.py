@@ -95,7 +95,8 @@ class Sweep:
 
     def __getattr__(self, name: str) -> Array:
         """A quantity over the grid, evaluated once."""
-        if name not in self.__dict__.get("factors", ()):
+        state = self.__dict__
+        if "factors" not in state or name not in quantities(state.get("device")):
             raise AttributeError(f"a sweep has no {name}")
         self.__dict__[name] = values = self.evaluate(name)
         return values

@@ -247,6 +247,7 @@ from costmodel.planners.planning import distinct_alphas, plan
 rounds, last = map(int, sys.argv[1:])
 network, sides = mobilenet_v1(), range(32, last + 1)
 alphas = distinct_alphas(network)
+limited_names = {row.name for row in limited().values()}
 plans, sweeps = [], []
 before = peak()
 plan(network, max_macs=10**8, max_params="3M", resolutions=sides)
@@ -254,7 +255,7 @@ added = peak() - before
 for i in range(rounds + 1):
     start = time.perf_counter()
     swept = sweep(network, list(alphas), list(sides))
-    values = [swept.evaluate(name) for name in (row.name for row in limited().values())]
+    values = [swept.evaluate(name) for name in limited_names & swept.factors.keys()]
     sweeps.append(time.perf_counter() - start)
     del values
     start = time.perf_counter()
