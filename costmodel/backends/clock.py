@@ -101,6 +101,8 @@ def clock_of(device: str) -> Clock:
 #: glibc's mallopt: the free memory that is given back, and the size that is mapped for itself.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 _NEVER = 2**30
+#: What glibc comes to by itself, at most, in a process that has freed large maps.
+_GROWN = 2**25
 
 
 def keep_memory() -> None:
@@ -108,12 +110,24 @@ def keep_memory() -> None:
 
     Else every large map is new memory, each page of which faults when it is first written, or is
     not, as the history of the process has it: it made layers of one network 2.7 times as slow.
-    Only glibc has such a setting; it stays for the rest of the process.
+    Only glibc has such a setting.
     """
-    mallopt = getattr(CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_TRIM_THRESHOLD, _NEVER)
-        mallopt(_M_MMAP_THRESHOLD, _NEVER)
+    _set_thresholds(_NEVER, _NEVER)
+
+
+def give_memory_back() -> None:
+    """Have it give back what it has kept, and keep no more than glibc would by itself."""
+    if libc := _set_thresholds(2 * _GROWN, _GROWN):
+        libc.malloc_trim(0)
+
+
+def _set_thresholds(trim: int, mapped: int) -> CDLL | None:
+    libc = CDLL(None) if sys.platform == "linux" else None
+    if libc is None or not hasattr(libc, "mallopt"):
+        return None
+    libc.mallopt(_M_TRIM_THRESHOLD, trim)
+    libc.mallopt(_M_MMAP_THRESHOLD, mapped)
+    return libc
 
 
 @contextmanager
@@ -139,6 +153,7 @@ def inference(threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(before)
+        give_memory_back()
 
 
 def in_place(graph: Graph) -> Graph:
