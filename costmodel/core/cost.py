@@ -114,12 +114,11 @@ def layer_costs(layers: Sequence[Lowered], rows: Mapping[str, Quantity] = QUANTI
     >>> [layer.macs for layer in layer_costs(lower(mobilenet_v1()))[:2]]
     [0, 10838016]
     """
-    columns = []
-    for row in rows.values():
-        if row.of_layers:
-            columns.append(list(row.of_layers(layers)))
-        else:
-            columns.append([sum(row.terms(Parts.of((x,)))) for x in layers])
+    parts = [Parts.of((x,)) for x in layers]
+    columns = [
+        list(row.of_layers(layers)) if row.of_layers else [sum(row.terms(x)) for x in parts]
+        for row in rows.values()
+    ]
     each = zip(layers, zip(*columns, strict=True), strict=True)
     return [Cost.of(v, (x.layer.name,) * (x.bodies is None), rows) for x, v in each]
 
